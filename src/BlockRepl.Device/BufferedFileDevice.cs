@@ -23,6 +23,8 @@ public sealed unsafe class BufferedFileDevice : IBlockDevice
     private readonly ZeroRanges _zeroes;
     private readonly bool _isBlockDevice;
     private long _sizeBytes;
+    private long _flushesStarted;
+    private long _flushCompleted;
     private int _failedErrno;
     private volatile bool _noForcedWrite;
 
@@ -114,8 +116,17 @@ public sealed unsafe class BufferedFileDevice : IBlockDevice
     /// <inheritdoc/>
     public DiskResult Flush()
     {
+        long started = Volatile.Read(ref _flushesStarted);
         lock (_flushGate)
-            return FlushFile(_file);
+        {
+            // While this call waited, another flush began and ended: it covered every write that this one has to cover.
+            if (_flushCompleted > started)
+                return Failure;
+            long number = ++_flushesStarted;
+            DiskResult result = FlushFile(_file);
+            _flushCompleted = number;
+            return result;
+        }
     }
 
     /// <inheritdoc/>

@@ -21,7 +21,7 @@ internal sealed unsafe class ZeroRanges
     private volatile bool _canPunch;
     private volatile bool _canZero;
 
-    private ZeroRanges(int alignment, bool canPunch, bool canZero)
+    internal ZeroRanges(int alignment, bool canPunch, bool canZero)
     {
         _alignment = alignment;
         _canPunch = canPunch;

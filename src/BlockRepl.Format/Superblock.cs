@@ -33,6 +33,9 @@ public sealed record Superblock
     /// <summary>Most activity log extents (DRBD).</summary>
     public const int ActivityLogExtentsMax = 65534;
 
+    /// <summary>Largest data area: what a bitmap in memory can cover, 256 TiB.</summary>
+    public const long DataBytesMax = DirtyBitmap.BlockCountMax * Block.Size;
+
     /// <summary>Name of the resource.</summary>
     public required string ResourceName { get; init; }
 

@@ -159,7 +159,7 @@ public static class SuperblockCodec
         int extentBytes = BinaryPrimitives.ReadInt32LittleEndian(source[ExtentBytesAt..]);
         var flags = (SuperblockFlags)BinaryPrimitives.ReadUInt32LittleEndian(source[FlagsAt..]);
         var kind = (MetadataKind)source[KindAt];
-        if (dataBytes <= 0 || agreedBytes < 0 || agreedBytes > dataBytes
+        if (dataBytes is <= 0 or > Superblock.DataBytesMax || agreedBytes < 0 || agreedBytes > dataBytes
             || extents is < Superblock.ActivityLogExtentsMin or > Superblock.ActivityLogExtentsMax
             || extentBytes < Block.Size || !BitOperations.IsPow2(extentBytes)
             || (flags & ~KnownFlags) != 0

@@ -16,12 +16,15 @@ public sealed class DirtyBitmap
     private const int WordShift = 6;
     private const int WordBits = 1 << WordShift;
 
+    /// <summary>Most blocks that a bitmap can have: those of 256 TiB, which take 8 GiB of bits.</summary>
+    public const long BlockCountMax = 1L << 36;
+
     private readonly ulong[] _words;
 
     /// <param name="blockCount">Blocks of the volume, the last one possibly partial; all start clear.</param>
     public DirtyBitmap(long blockCount)
     {
-        Check.That(blockCount is >= 0 and <= (long)WordBits * int.MaxValue / 2, "bitmap size out of range");
+        Check.That(blockCount is >= 0 and <= BlockCountMax, "bitmap size out of range");
         BlockCount = blockCount;
         _words = new ulong[(blockCount + WordBits - 1) >> WordShift];
     }

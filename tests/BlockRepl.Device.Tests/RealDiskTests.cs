@@ -29,6 +29,15 @@ public sealed class RealDiskTests : IDisposable
     }
 
     [Fact]
+    public void A_file_system_that_cannot_zero_ranges_keeps_the_contract()
+    {
+        string path = Path.Combine(Mount("-t", "tmpfs", "-o", "size=4m", "tmpfs"), "disk");
+        Assert.Equal(DeviceOpenError.None, DeviceFactory.CreateSparseFile(path, 1 << 20, out _));
+        using IBlockDevice device = BufferedFileDeviceTests.Open(path);
+        DeviceContract.Holds(device, 41);
+    }
+
+    [Fact]
     public void Hard_part_15_a_block_device_has_one_owner_and_a_mounted_one_is_refused()
     {
         string loop = Loop(32 << 20, 512);

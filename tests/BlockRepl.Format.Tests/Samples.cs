@@ -38,7 +38,7 @@ internal static class Samples
             NodeName = Name(random, Superblock.NodeNameBytesMax),
             DeviceId = (ulong)random.NextInt64(),
             Kind = random.Next(2) == 0 ? MetadataKind.Internal : MetadataKind.External,
-            DataBytes = random.NextInt64(1, long.MaxValue),
+            DataBytes = random.NextInt64(1, Superblock.DataBytesMax + 1),
             AgreedBytes = random.Next(2),
             ActivityLogExtents = random.Next(Superblock.ActivityLogExtentsMin, Superblock.ActivityLogExtentsMax + 1),
             ActivityLogExtentBytes = 1 << random.Next(12, 31),

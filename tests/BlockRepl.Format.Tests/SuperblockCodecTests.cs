@@ -141,6 +141,7 @@ public sealed class SuperblockCodecTests
 
     [Theory]
     [InlineData(32, 0, 8)] // no data
+    [InlineData(38, 2, 1)] // more than 256 TiB of data
     [InlineData(40, 0xFF, 8)] // agreed size negative
     [InlineData(48, 0, 4)] // no extents
     [InlineData(52, 3, 1)] // extent size not a power of two

@@ -13,6 +13,14 @@ internal static class MetadataCreator
     public static MetadataResult Create(IBlockDevice disk, IBlockDevice? metadataDevice, MetadataCreateOptions options)
     {
         Check.That(options.PeerNames.Length <= options.PeerSlots, "more peers than slots");
+        if (disk.SizeBytes > Superblock.DataBytesMax)
+        {
+            return new MetadataResult(
+                MetadataError.DiskTooLarge,
+                $"the disk has {disk.SizeBytes} bytes, a volume has {Superblock.DataBytesMax} at most",
+                "divide it into several volumes of one resource");
+        }
+
         IBlockDevice device = metadataDevice ?? disk;
         MetadataLayout? layout = metadataDevice is null
             ? MetadataLayout.ForInternal(disk.SizeBytes, options.PeerSlots, options.ActivityLogExtents)

@@ -30,6 +30,9 @@ public enum MetadataError : byte
     /// <summary>The disk, or the metadata's device, has no room for metadata.</summary>
     NoRoom,
 
+    /// <summary>The disk is larger than <see cref="Format.Superblock.DataBytesMax"/>.</summary>
+    DiskTooLarge,
+
     /// <summary>Metadata is there already.</summary>
     AlreadyExists,
 

@@ -109,6 +109,18 @@ public sealed class MetadataCreateTests
     }
 
     [Fact]
+    public void A_disk_beyond_the_largest_volume_is_refused_and_the_largest_is_created_at_once()
+    {
+        var tooLarge = new HugeDisk(Superblock.DataBytesMax + 1);
+        Assert.Equal(MetadataError.DiskTooLarge, VolumeMetadataStore.Create(tooLarge, null, Options).Error);
+        Assert.Equal(0, tooLarge.BlocksWritten);
+        var largest = new HugeDisk(Superblock.DataBytesMax);
+        Assert.Equal(MetadataResult.Ok, VolumeMetadataStore.Create(largest, null, Options with { PeerSlots = 8 }));
+        // Two superblocks and the activity log's four places of two copies; none of the 64 GiB of bitmaps.
+        Assert.Equal(2 + 8, largest.BlocksWritten);
+    }
+
+    [Fact]
     public void Wipe_leaves_nothing_behind()
     {
         MemoryDevice disk = InSync();

@@ -12,4 +12,7 @@ public enum ChangeFlags : byte
 
     /// <summary>The range must stay allocated (NBD: NO_HOLE).</summary>
     KeepAllocated = 2,
+
+    /// <summary>A barrier that no client waits for: it need not be hurried.</summary>
+    Background = 4,
 }

@@ -140,7 +140,7 @@ public ref struct ChangesFrameReader
                     length = inner.UInt64("change.length", (ulong)ProtocolLimits.RangeBytesMax, FrameErrorCode.LimitExceeded);
                     break;
                 case 5:
-                    flags = inner.UInt64("change.flags", (ulong)(ChangeFlags.Fua | ChangeFlags.KeepAllocated));
+                    flags = inner.UInt64("change.flags", (ulong)(ChangeFlags.Fua | ChangeFlags.KeepAllocated | ChangeFlags.Background));
                     break;
                 default:
                     inner.Skip();

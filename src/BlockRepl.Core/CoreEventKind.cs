@@ -41,7 +41,7 @@ public enum CoreEventKind : byte
     /// <summary>The peer acknowledged: Peer, Link, Sequence = received, Applied.</summary>
     PeerAck,
 
-    /// <summary>The peer has a volume on stable storage up to Sequence: Peer, Link, Volume = this node's number.</summary>
+    /// <summary>The peer has a volume on stable storage up to Sequence: Peer, Link, Volume in the peer's numbering.</summary>
     PeerStable,
 
     /// <summary>Resync data came: Peer, Link, Header (its kind tells data from zeroes; Volume in the peer's numbering), Subject = buffer or null, Offset.</summary>

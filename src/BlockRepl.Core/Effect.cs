@@ -27,6 +27,9 @@ public struct Effect
     /// <summary>Ticket to hand back with the completion.</summary>
     public ulong Ticket { get; set; }
 
+    /// <summary>Of a flush: nobody waits for it, so it should hold nobody up.</summary>
+    public bool IsBackground { get; set; }
+
     /// <summary>Header of a change to send.</summary>
     public ChangeHeader Header { get; set; }
 

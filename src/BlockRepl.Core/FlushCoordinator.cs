@@ -26,6 +26,9 @@ internal sealed class FlushCoordinator
     /// <summary>Asks for a flush that starts from now on.</summary>
     public void Ask(FlushWaiter waiter) => _waiting.Add(waiter);
 
+    /// <summary>Nobody waits for the running flush but bookkeeping.</summary>
+    public bool RunsInBackground { get; private set; }
+
     /// <summary>A flush is being started for all who wait.</summary>
     public void Start(ulong ticket, SequenceNumber covers)
     {
@@ -33,6 +36,9 @@ internal sealed class FlushCoordinator
         Running = ticket;
         Covers = covers;
         (_waiting, _covered) = (_covered, _waiting);
+        RunsInBackground = true;
+        foreach (FlushWaiter waiter in _covered)
+            RunsInBackground &= waiter.IsBackground;
     }
 
     /// <summary>The flush is over. Returns those it served; the list is valid until the next <see cref="Start"/> and must then be empty.</summary>

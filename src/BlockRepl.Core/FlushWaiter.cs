@@ -1,4 +1,5 @@
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 
 namespace BlockRepl.Core;
 
@@ -9,13 +10,17 @@ namespace BlockRepl.Core;
 /// <param name="Number">A barrier's stream position or a checkpoint's number.</param>
 internal readonly record struct FlushWaiter(FlushWaiterKind Kind, object Subject, LinkId Link, ulong Number)
 {
-    public static FlushWaiter ForClient(ChangeRequest request) => new(FlushWaiterKind.Client, request, LinkId.None, 0);
+    /// <summary>No client waits behind this.</summary>
+    public bool IsBackground { get; init; }
 
-    public static FlushWaiter ForBarrier(Peer peer, Volume volume, SequenceNumber sequence) =>
-        new(FlushWaiterKind.PeerBarrier, volume.Peers[peer.Id.Value], peer.Link, sequence.Value);
+    public static FlushWaiter ForClient(ChangeRequest request) => 
+        new(FlushWaiterKind.Client, request, LinkId.None, 0) { IsBackground = (request.Flags & ChangeFlags.Background) != 0 };
+
+    public static FlushWaiter ForBarrier(Peer peer, Volume volume, SequenceNumber sequence, bool isBackground) =>
+        new(FlushWaiterKind.PeerBarrier, volume.Peers[peer.Id.Value], peer.Link, sequence.Value) { IsBackground = isBackground };
 
     public static FlushWaiter ForCheckpoint(PeerVolume peerVolume, ulong id, bool isSource) => new(
-        isSource ? FlushWaiterKind.SourceCheckpoint : FlushWaiterKind.TargetCheckpoint, peerVolume, peerVolume.Peer.Link, id);
+        isSource ? FlushWaiterKind.SourceCheckpoint : FlushWaiterKind.TargetCheckpoint, peerVolume, peerVolume.Peer.Link, id) { IsBackground = true };
 
     public static FlushWaiter ForAction(Action<DiskResult> action) => new(FlushWaiterKind.Action, action, LinkId.None, 0);
 }

@@ -76,5 +76,6 @@ internal sealed class LocalDisk(ResourceContext context)
         ref Effect effect = ref context.Effects.Add(EffectKind.LocalFlush);
         effect.Volume = volume.Nr;
         effect.Ticket = ticket;
+        effect.IsBackground = volume.Flushes.RunsInBackground;
     }
 }

@@ -73,7 +73,7 @@ internal sealed class Peer(PeerId id, string name)
     public SequenceNumber ReceivedAckSent { get; set; }
 
     /// <summary>Barriers that wait until everything before them is applied.</summary>
-    public Queue<(SequenceNumber Sequence, Volume Volume)> Barriers { get; } = new();
+    public Queue<(SequenceNumber Sequence, Volume Volume, bool IsBackground)> Barriers { get; } = new();
 
     public bool IsConnected => State == ConnectionState.Connected;
 

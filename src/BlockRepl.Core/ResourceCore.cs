@@ -274,10 +274,11 @@ public sealed class ResourceCore
 
     private string? OnStable(Peer peer, VolumeNr nr, SequenceNumber sequence)
     {
-        if (nr.Value >= _context.Volumes.Length || sequence > _context.LastSequence)
-            return $"volume {nr} stable up to {sequence}, but only {_context.LastSequence} was sent";
+        if (_secondary.FindVolume(peer, nr) is not { } volume)
+            return $"stable: unknown volume number {nr}";
+        if (sequence > _context.LastSequence)
+            return $"{volume.Volume.Name} stable up to {sequence}, but only {_context.LastSequence} was sent";
         peer.ProgressMs = _context.NowMs;
-        PeerVolume volume = _context.Volumes[nr.Value].Peers[peer.Id.Value];
         if (volume.IsReplicating)
             _writes.PeerStable(volume, sequence);
         return null;

@@ -40,7 +40,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
         if (header.Kind == ChangeKind.Flush)
         {
             request.IsApplied = true;
-            peer.Barriers.Enqueue((sequence, volume));
+            peer.Barriers.Enqueue((sequence, volume, (header.Flags & ChangeFlags.Background) != 0));
         }
         else if (header.Length == 0)
         {
@@ -142,10 +142,10 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
             context.ReturnRequest(request);
         }
 
-        while (peer.Barriers.TryPeek(out (SequenceNumber Sequence, Volume Volume) barrier) && peer.AppliedHere >= barrier.Sequence)
+        while (peer.Barriers.TryPeek(out (SequenceNumber Sequence, Volume Volume, bool IsBackground) barrier) && peer.AppliedHere >= barrier.Sequence)
         {
             peer.Barriers.Dequeue();
-            disk.Flush(barrier.Volume, FlushWaiter.ForBarrier(peer, barrier.Volume, barrier.Sequence));
+            disk.Flush(barrier.Volume, FlushWaiter.ForBarrier(peer, barrier.Volume, barrier.Sequence, barrier.IsBackground));
         }
     }
 

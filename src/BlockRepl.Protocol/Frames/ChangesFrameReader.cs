@@ -152,7 +152,7 @@ public ref struct ChangesFrameReader
             inner.Fail(FrameErrorCode.BadValue, "change.offset");
         if ((ChangeKind)kind == ChangeKind.Write && length > ProtocolLimits.WriteBytesMax)
             inner.Fail(FrameErrorCode.LimitExceeded, "change.length of a write");
-        if ((ChangeKind)kind == ChangeKind.Flush && (offset | length | flags) != 0)
+        if ((ChangeKind)kind == ChangeKind.Flush && (offset | length | (flags & ~(ulong)ChangeFlags.Background)) != 0)
             inner.Fail(FrameErrorCode.BadValue, "range of a flush");
         reader.Adopt(inner);
         if (inner.Failed)

@@ -21,8 +21,8 @@ public sealed class ResyncChunk
     public bool IsZeroes { get; set; }
 
     /// <summary>The peer that it concerns.</summary>
-    internal PeerId Peer { get; init; }
+    public PeerId Peer { get; init; }
 
     /// <summary>The link that it belongs to.</summary>
-    internal LinkId Link { get; init; }
+    public LinkId Link { get; init; }
 }

@@ -1,0 +1,16 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Format;
+
+/// <summary>What the superblock records about one peer. A slot without a node name is free.</summary>
+/// <param name="NodeName">The peer's node name, or empty; at most <see cref="Superblock.NodeNameBytesMax"/> UTF-8 bytes.</param>
+/// <param name="BitmapGeneration">The generation since which the slot's bitmap has been collecting (DRBD: bitmap UUID).</param>
+/// <param name="Flags">What is known about the peer.</param>
+public sealed record PeerSlot(string NodeName, GenerationId BitmapGeneration, PeerSlotFlags Flags)
+{
+    /// <summary>A slot that belongs to nobody. Whoever takes it starts with everything out-of-sync.</summary>
+    public static PeerSlot Free { get; } = new("", GenerationId.None, PeerSlotFlags.FullSync);
+
+    /// <summary>Whether the slot belongs to nobody.</summary>
+    public bool IsFree => NodeName.Length == 0;
+}

@@ -241,14 +241,14 @@ in_sync() {
         ask "$1" '.volumes | all(.disk_state == "UpToDate")'
 }
 
-# promote NODE SECONDS - "primary" until the state allows it (11 means: not yet).
+# promote NODE SECONDS - "primary" until the state allows it (11 and 17 mean: not yet).
 promote() {
     local end=$((SECONDS + $2)) rc
     while :; do
         rc=0
         br "$1" primary "$resource" || rc=$?
         ((rc != 0)) || return 0
-        ((rc == 11 && SECONDS < end)) || return "$rc"
+        (( (rc == 11 || rc == 17) && SECONDS < end)) || return "$rc"
         sleep 0.1
     done
 }

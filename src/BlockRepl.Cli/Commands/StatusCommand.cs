@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Threading.Channels;
 using BlockRepl.Cli.Output;
@@ -91,7 +92,8 @@ internal static class StatusCommand
         {
             using var document = JsonDocument.Parse(body);
             using var buffer = new MemoryStream();
-            using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = indent }))
+            // Not for a web page: "+" and "/" stay readable.
+            using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = indent, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
                 document.WriteTo(writer);
             console.Out.WriteLine(System.Text.Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length));
         }

@@ -1,7 +1,7 @@
 namespace BlockRepl.Daemon.Configuration;
 
 /// <summary>Finds the word that a mistyped one was probably meant to be.</summary>
-internal static class Spelling
+public static class Spelling
 {
     /// <summary><c>; did you mean "x"?</c>, or nothing when no word is near.</summary>
     public static string Suggest(string word, IEnumerable<string> known)

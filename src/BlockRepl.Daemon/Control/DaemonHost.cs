@@ -26,17 +26,17 @@ public static partial class DaemonHost
         BugGuard.Install(log);
         try
         {
-            var configuration = Load(options);
-            if (configuration is null)
+            var (configuration, node) = Load(options);
+            if (configuration is null || node is null)
                 return ExitCodes.ConfigurationOrDaemon;
             using var directory = RunDirectory.Open(options.RunDirectory);
-            LogStarting(log, options.Node, options.ConfigurationFile, directory.Path);
+            LogStarting(log, node, options.ConfigurationFile, directory.Path);
             foreach (var line in configuration.NotYetKept.Concat(configuration.Warnings))
                 LogWarning(log, line);
             var events = new EventHub();
             var target = options.CreateTarget(
-                new DaemonContext(configuration, options.Node, directory, !options.NoUp, events, loggers));
-            await ServeAsync(target, events, directory, loggers, log, cancellationToken);
+                new DaemonContext(configuration, node, directory, !options.NoUp, events, loggers));
+            await ServeAsync(target, events, directory, options.OnServing, loggers, log, cancellationToken);
             return ExitCodes.Done;
         }
         catch (DaemonStartException e)
@@ -54,23 +54,25 @@ public static partial class DaemonHost
         }
     }
 
-    private static ClusterConfiguration? Load(DaemonOptions options)
+    private static (ClusterConfiguration? Configuration, string? Node) Load(DaemonOptions options)
     {
         var (configuration, errors) = ConfigurationReader.Read(options.ConfigurationFile);
         foreach (var error in errors)
             options.Error.WriteLine(error);
-        if (configuration is not null && configuration.FindNode(options.Node) is null)
+        if (configuration is null)
+            return default;
+        var node = HostName.FindNode(configuration, options.Node, out var refusal);
+        if (node is null)
         {
-            options.Error.WriteLine($"{configuration.File}: no node is called \"{options.Node}\"; the nodes are "
-                + string.Join(", ", configuration.Nodes.Select(n => n.Name)));
+            options.Error.WriteLine(refusal);
             options.Error.WriteLine("name this node with --node or BLOCKREPL_NODE");
-            return null;
         }
-        return configuration;
+        return (configuration, node);
     }
 
     private static async Task ServeAsync(
-        IControlTarget target, EventHub events, RunDirectory directory, ILoggerFactory loggers, ILogger log, CancellationToken cancellationToken)
+        IControlTarget target, EventHub events, RunDirectory directory, Action? onServing, ILoggerFactory loggers, ILogger log,
+        CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -89,6 +91,7 @@ public static partial class DaemonHost
             await using var server = await ControlServer.StartAsync(directory.ControlSocket, target, events, loggers, stop.Token);
             notifier.Ready();
             LogServing(log, directory.ControlSocket);
+            onServing?.Invoke();
             await WatchAsync(target, notifier, stop.Token);
             notifier.Stopping();
             LogStopping(log);

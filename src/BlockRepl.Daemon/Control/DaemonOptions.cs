@@ -6,8 +6,8 @@ public sealed record DaemonOptions
     /// <summary>Configuration file.</summary>
     public required string ConfigurationFile { get; init; }
 
-    /// <summary>This node's name.</summary>
-    public required string Node { get; init; }
+    /// <summary>This node's name; null is the host's.</summary>
+    public string? Node { get; init; }
 
     /// <summary>Run directory.</summary>
     public required string RunDirectory { get; init; }
@@ -17,6 +17,9 @@ public sealed record DaemonOptions
 
     /// <summary>Makes the resources. Called once, with the run directory locked, before anything listens.</summary>
     public required Func<DaemonContext, IControlTarget> CreateTarget { get; init; }
+
+    /// <summary>Called once, when the control socket answers.</summary>
+    public Action? OnServing { get; init; }
 
     /// <summary>Where refusals to start are written.</summary>
     public TextWriter Error { get; init; } = Console.Error;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace BlockRepl.Daemon.Control;
 
@@ -9,9 +10,9 @@ namespace BlockRepl.Daemon.Control;
 /// </summary>
 public sealed class RunDirectory : IDisposable
 {
-    private readonly FileStream _lock;
+    private readonly SafeFileHandle _lock;
 
-    private RunDirectory(string path, FileStream lockFile)
+    private RunDirectory(string path, SafeFileHandle lockFile)
     {
         Path = path;
         _lock = lockFile;
@@ -43,24 +44,17 @@ public sealed class RunDirectory : IDisposable
         const int SocketPathMax = 107;
         if (Encoding.UTF8.GetByteCount(ControlSocketIn(full)) > SocketPathMax)
             throw new DaemonStartException(ExitCodes.Failed, $"the run directory {full} has too long a name for a socket in it", "choose a shorter --run-dir");
-        FileStream file;
+        SafeFileHandle file;
         try
         {
             Directory.CreateDirectory(full);
-            // FileShare.ReadWrite keeps the runtime's own lock out of the way; flock below is the one that counts.
-            file = new FileStream(System.IO.Path.Combine(full, "daemon.lock"), new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.ReadWrite,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
+            file = NativeMethods.OpenUnlocked(System.IO.Path.Combine(full, "daemon.lock"));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new DaemonStartException(ExitCodes.Failed, $"the run directory {full} cannot be used: {e.Message}", "run as root, or choose another --run-dir");
         }
-        if (NativeMethods.TryLock(file.SafeFileHandle))
+        if (NativeMethods.TryLock(file))
         {
             var directory = new RunDirectory(full, file);
             directory.WritePid();
@@ -76,25 +70,24 @@ public sealed class RunDirectory : IDisposable
     /// <summary>Removes the sockets and lets the lock go. The lock file stays: removing it would let two daemons lock two files.</summary>
     public void Dispose()
     {
-        if (!_lock.CanWrite)
+        if (_lock.IsClosed)
             return;
         File.Delete(ControlSocket);
         File.Delete(NbdSocket);
-        _lock.SetLength(0);
+        RandomAccess.SetLength(_lock, 0);
         _lock.Dispose();
     }
 
     private void WritePid()
     {
-        _lock.SetLength(0);
-        _lock.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"));
-        _lock.Flush();
+        RandomAccess.SetLength(_lock, 0);
+        RandomAccess.Write(_lock, Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"), 0);
     }
 
-    private static string? ReadPid(FileStream file)
+    private static string? ReadPid(SafeFileHandle file)
     {
-        using var reader = new StreamReader(file, Encoding.ASCII, leaveOpen: true);
-        var text = reader.ReadToEnd().Trim();
+        Span<byte> buffer = stackalloc byte[32];
+        var text = Encoding.ASCII.GetString(buffer[..RandomAccess.Read(file, buffer, 0)]).Trim();
         return text.Length > 0 && text.All(char.IsAsciiDigit) ? text : null;
     }
 }

@@ -179,6 +179,9 @@ public sealed unsafe class BufferedFileDevice : IBlockDevice
             return NotADisk(path);
         if (!isBlockDevice && LinuxFile.Lock(file, LinuxFile.LockExclusive | LinuxFile.LockNonBlocking) != 0)
             return Refused(Marshal.GetLastPInvokeError(), path);
+        // The kernel opens a read-only block device for writing all the same and refuses each write.
+        if (isBlockDevice && IsReadOnly(file))
+            return Refused(Errno.ReadOnly, path);
         long size = SizeOf(file, isBlockDevice);
         if (size < 0)
             return Refused(Marshal.GetLastPInvokeError(), path);
@@ -199,6 +202,12 @@ public sealed unsafe class BufferedFileDevice : IBlockDevice
         int descriptor = LinuxFile.Open(
             $"/proc/self/fd/{file.DangerousGetHandle()}", LinuxFile.ReadWrite | LinuxFile.CloseOnExec, 0);
         return descriptor < 0 ? file : new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
+    private static bool IsReadOnly(SafeFileHandle file)
+    {
+        int readOnly = 0;
+        return LinuxFile.Control(file, LinuxFile.GetReadOnly, &readOnly) == 0 && readOnly != 0;
     }
 
     private static long SizeOf(SafeFileHandle file, bool isBlockDevice)

@@ -49,6 +49,9 @@ internal static unsafe partial class LinuxFile
     /// <summary>BLKGETSIZE64 as x86-64 and arm64 number it.</summary>
     public const uint GetBlockDeviceBytes = 0x80081272;
 
+    /// <summary>BLKROGET.</summary>
+    public const uint GetReadOnly = 0x125E;
+
     /// <summary>BLKSSZGET.</summary>
     public const uint GetLogicalBlockBytes = 0x1268;
 

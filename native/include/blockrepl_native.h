@@ -1,0 +1,95 @@
+/*
+ * What BlockRepl needs of Linux that .NET does not offer: an io_uring, O_DIRECT, and the process's own memory.
+ *
+ * Every function returns a value >= 0 or -errno. There is no callback and no global state. Pointers handed in are used
+ * during the call only, except buffers of submitted requests: those belong to the kernel until the request's completion
+ * was reaped.
+ */
+#ifndef BLOCKREPL_NATIVE_H
+#define BLOCKREPL_NATIVE_H
+
+#include <stdint.h>
+
+#define BR_EXPORT __attribute__((visibility("default")))
+
+/* Raised with every change of a signature or a structure below. The managed side refuses any other. */
+#define BR_ABI_VERSION 1u
+
+enum br_opcode {
+    BR_READ = 1,
+    BR_WRITE = 2,     /* flags: RWF_* */
+    BR_FDATASYNC = 3, /* covers writes completed before it was submitted; the ring orders nothing */
+    BR_FALLOCATE = 4, /* flags: FALLOC_FL_* */
+};
+
+/* What br_uring_probe reports. */
+enum br_uring_feature {
+    BR_URING_READ = 1u << 0,
+    BR_URING_WRITE = 1u << 1,
+    BR_URING_FSYNC = 1u << 2,
+    BR_URING_FALLOCATE = 1u << 3,
+};
+
+struct br_request {
+    uint64_t user_data; /* comes back with the completion */
+    uint64_t offset;
+    uint64_t address; /* of the buffer; 0 where there is none */
+    uint64_t length;
+    int32_t fd;
+    uint32_t opcode;
+    uint32_t flags;
+    uint32_t reserved; /* zero */
+};
+
+struct br_completion {
+    uint64_t user_data;
+    int32_t result; /* bytes, or 0, or -errno */
+    uint32_t reserved;
+};
+
+struct br_ring;
+
+BR_EXPORT int32_t br_abi_version(void);
+
+/* Which of br_uring_feature the kernel offers; -ENOSYS or -EPERM where io_uring is absent or forbidden. */
+BR_EXPORT int32_t br_uring_probe(void);
+
+/* A ring for at least `entries` requests in flight. */
+BR_EXPORT int32_t br_ring_create(uint32_t entries, struct br_ring **ring);
+
+/*
+ * Submits up to `count` requests and returns how many were taken; the rest did not fit and is to be offered again
+ * after a reap. One thread at a time; may run beside br_ring_reap. A request that makes no sense fails the call with -EINVAL
+ * before anything is submitted.
+ */
+BR_EXPORT int32_t br_ring_submit(struct br_ring *ring, const struct br_request *requests, uint32_t count);
+
+/*
+ * Waits until `min_count` completions are there (0: does not wait), takes up to `max_count` and returns how many.
+ * One thread at a time. -EINTR if a signal came first.
+ */
+BR_EXPORT int32_t br_ring_reap(struct br_ring *ring, struct br_completion *completions, uint32_t max_count, uint32_t min_count);
+
+/* Frees the ring. Nothing may be in flight and no other call running: buffers of requests in flight would be written to later. */
+BR_EXPORT int32_t br_ring_destroy(struct br_ring *ring);
+
+/* Opens for reading and writing past the page cache. `exclusive` asks for O_EXCL: on a block device the only owner. */
+BR_EXPORT int32_t br_open_direct(const char *path, int32_t exclusive);
+
+/* Alignment in bytes that O_DIRECT wants of offsets and lengths on this file; 512 or more. */
+BR_EXPORT int32_t br_direct_alignment(int32_t fd);
+
+BR_EXPORT int32_t br_fdatasync(int32_t fd);
+BR_EXPORT int32_t br_punch_hole(int32_t fd, uint64_t offset, uint64_t length);
+BR_EXPORT int32_t br_zero_range(int32_t fd, uint64_t offset, uint64_t length);
+
+/*
+ * Tells the kernel that this process serves block I/O, so that its allocations never wait for writeback that it would have to
+ * serve itself (PR_SET_IO_FLUSHER; needs CAP_SYS_RESOURCE).
+ */
+BR_EXPORT int32_t br_set_io_flusher(int32_t on);
+
+/* Locks what is mapped and what will be, so that serving a disk never waits for a swap on that disk. */
+BR_EXPORT int32_t br_lock_memory(void);
+
+#endif

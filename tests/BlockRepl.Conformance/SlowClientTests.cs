@@ -104,7 +104,7 @@ public sealed class SlowClientTests
         }
 
         Assert.InRange(Environment.TickCount64 - start, 1500, 10_000);
-        Assert.InRange(rentedMax, 1, 64); // 4 of 1 MiB here; other tests run beside this one
+        Assert.InRange(rentedMax, 1, 5); // of 1 MiB: the budget, and one that is being handed over
         using RawClient next = server.Connect().Greet().Go();
         next.ExpectInStep();
     }

@@ -20,9 +20,9 @@ public sealed class RealClientTests
         Assert.Contains("\"can_df\": true", json);
         Assert.Contains("\"can_fast_zero\": true", json);
         Assert.Contains("\"can_cache\": true", json);
-        Assert.Contains("\"block_minimum\": 1,", json);
-        Assert.Contains("\"block_preferred\": 4096,", json);
-        Assert.Contains("\"block_maximum\": 33554432,", json);
+        Assert.Contains("\"block_size_minimum\": 1,", json);
+        Assert.Contains("\"block_size_preferred\": 4096,", json);
+        Assert.Contains("\"block_size_maximum\": 33554432,", json);
         Assert.Contains("base:allocation", json);
     }
 
@@ -32,7 +32,8 @@ public sealed class RealClientTests
         using var server = new TestServer();
         Assert.Contains("export=\"mail/db\"", Tool.Run("nbdinfo", "--list", $"nbd+unix:///?socket={server.SocketPath}"));
         Assert.Equal("67108864", Tool.Run("nbdinfo", "--size", $"nbd+unix:///?socket={server.SocketPath}").Trim());
-        server.Source.Exports["mail/spool"] = server.Export;
+        using var spool = new FileExport(server.PathOf("spool"), "mail/spool", 1 << 20);
+        server.Source.Exports["mail/spool"] = spool;
         Assert.Contains("export=\"mail/spool\"", Tool.Run("nbdinfo", "--list", $"nbd+unix:///?socket={server.SocketPath}"));
     }
 
@@ -134,7 +135,7 @@ public sealed class RealClientTests
         using var server = new TestServer();
         server.File.Records = true;
         string script = Path.Combine(AppContext.BaseDirectory, "libnbd_checks.py");
-        Assert.Contains("all checks passed", Tool.Run("python3", script, server.Uri));
+        Assert.Contains("all checks passed", Tool.Run("/usr/bin/python3", script, server.Uri));
         Assert.Contains(server.File.Seen, r => r is { Command: BlockRepl.Nbd.NbdCommand.Write, Flags: BlockRepl.Nbd.NbdCommandFlags.ForceUnitAccess });
         Assert.Contains(server.File.Seen, r => r is { Command: BlockRepl.Nbd.NbdCommand.WriteZeroes, Flags: BlockRepl.Nbd.NbdCommandFlags.NoHole });
         Assert.Contains(server.File.Seen, r => r is { Command: BlockRepl.Nbd.NbdCommand.Trim, Length: 64 << 20 });

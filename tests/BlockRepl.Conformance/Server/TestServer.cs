@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using BlockRepl.Daemon.Nbd;
 using BlockRepl.Nbd;
+using BlockRepl.Primitives;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace BlockRepl.Conformance.Server;
@@ -51,5 +52,7 @@ internal sealed class TestServer : IDisposable
         Directory.Delete(Folder, recursive: true);
         Assert.True(isDrained, "requests were left at the export");
         Assert.Equal(0, Source.OpenCount);
+        Assert.Equal(0, BlockBufferPool.Shared.Rented(BufferPurpose.NbdRead));
+        Assert.Equal(0, BlockBufferPool.Shared.Rented(BufferPurpose.NbdWrite));
     }
 }

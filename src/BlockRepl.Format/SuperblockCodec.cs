@@ -45,7 +45,8 @@ public static class SuperblockCodec
 
     private const SuperblockFlags KnownFlags =
         SuperblockFlags.Consistent | SuperblockFlags.WasUpToDate | SuperblockFlags.Outdated
-        | SuperblockFlags.PrimaryIndicator | SuperblockFlags.CrashedPrimary | SuperblockFlags.CleanShutdown;
+        | SuperblockFlags.PrimaryIndicator | SuperblockFlags.CrashedPrimary | SuperblockFlags.CleanShutdown
+        | SuperblockFlags.LostPower;
 
     private const PeerSlotFlags KnownPeerFlags =
         PeerSlotFlags.FullSync | PeerSlotFlags.PeerOutdated | PeerSlotFlags.WasConnected | PeerSlotFlags.PeerFencing;

@@ -33,4 +33,9 @@ public enum SuperblockFlags : uint
     /// (hard part 6). Must be removed, durably, before the first write after an attach.
     /// </summary>
     CleanShutdown = 1 << 5,
+
+    /// <summary>
+    /// The host lost its page cache (another boot id) without an orderly detach, and no resync has happened since: writes that were not flushed may be missing.
+    /// </summary>
+    LostPower = 1 << 6,
 }

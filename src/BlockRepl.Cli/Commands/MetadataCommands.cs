@@ -1,0 +1,57 @@
+using System.CommandLine;
+using BlockRepl.Daemon.Configuration;
+using BlockRepl.Daemon.Control;
+
+namespace BlockRepl.Cli.Commands;
+
+/// <summary>The verbs that work on metadata without a daemon.</summary>
+internal static class MetadataCommands
+{
+    /// <summary>All of them.</summary>
+    public static IEnumerable<Command> Create(GlobalOptions global, CliConsole console, CliServices services)
+    {
+        yield return Offline(global, console, "create-md", "Create metadata, and disks that are files and do not exist yet",
+            "Write over existing metadata, and over data where internal metadata goes",
+            (configuration, place, volume, node, force) => new VolumeCreator(services.CreateMetadataTool()).Create(configuration, place, volume, node, force));
+        yield return Offline(global, console, "wipe-md", "Destroy metadata; the data stays",
+            "Really do it: what the node knows about its peer is lost",
+            (_, place, _, _, force) => force
+                ? services.CreateMetadataTool().Wipe(place)
+                : new ControlResult(ExitCodes.Usage, $"wipe-md destroys the metadata of {place}, with all it knows about its peer", "say --force if that is meant"));
+    }
+
+    private static Command Offline(
+        GlobalOptions global, CliConsole console, string verb, string description, string forceDescription,
+        Func<ClusterConfiguration, VolumePlace, VolumeConfiguration, string, bool, ControlResult> work)
+    {
+        var name = NameArgument.Create(required: true, takesVolume: true);
+        var force = NameArgument.Flag("--force", forceDescription);
+        var command = new Command(verb, description) { name, force };
+        command.SetAction(parse =>
+        {
+            var (configuration, node) = global.Load(parse);
+            var results = Named(configuration, parse.GetValue(name)!).Select(v =>
+                work(configuration, Place(configuration, v.Resource, v.Volume, node), v.Volume, node, parse.GetValue(force)));
+            return ResourceCommands.Print(console, [.. results]);
+        });
+        return command;
+    }
+
+    private static VolumePlace Place(ClusterConfiguration configuration, ResourceConfiguration resource, VolumeConfiguration volume, string node) =>
+        new(resource.Name, volume.Name, volume.Disk.For(node), volume.MetaDisk.For(node), node,
+            [.. configuration.PeersOf(node).Select(p => p.Name)], resource.ActivityLogExtents);
+
+    /// <summary>The volumes that a name means; refuses with 10 when the configuration has none.</summary>
+    private static IReadOnlyList<(ResourceConfiguration Resource, VolumeConfiguration Volume)> Named(ClusterConfiguration configuration, string text)
+    {
+        if (!ControlName.TryParse(text, out var name) || name.Resource is null)
+            return [.. configuration.Resources.SelectMany(r => r.Volumes.Select(v => (r, v)))];
+        if (configuration.FindResource(name.Resource) is not { } resource)
+            throw new CliRefusalException(UndefinedName.Resource(name.Resource, configuration.Resources.Select(r => r.Name)));
+        if (name.Volume is null)
+            return [.. resource.Volumes.Select(v => (resource, v))];
+        return resource.Volumes.FirstOrDefault(v => v.Name == name.Volume) is { } volume
+            ? [(resource, volume)]
+            : throw new CliRefusalException(UndefinedName.Volume(name.Resource, name.Volume, resource.Volumes.Select(v => v.Name)));
+    }
+}

@@ -1,0 +1,3 @@
+using BlockRepl.Cli;
+
+return await CliApplication.RunAsync(args, CliConsole.OfProcess(), ProcessServices.Create());

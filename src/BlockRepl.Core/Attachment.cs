@@ -1,0 +1,123 @@
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>
+/// A disk comes into use: what a crash left is made good before anything else (DRBD: <c>apply-al</c>). The extents that were hot when a Primary died become marks
+/// towards every peer, durably, before the activity log is emptied (hard parts 2 and 5, I21).
+/// </summary>
+internal sealed class Attachment(ResourceContext context)
+{
+    /// <summary>Takes a disk into use.</summary>
+    public void Attach(Volume volume, AttachedDisk disk)
+    {
+        Check.That(volume.Disk == DiskState.Diskless, "a disk is attached over another");
+        context.BootId = disk.BootId;
+        Superblock superblock = disk.Superblock;
+        bool wasClean = (superblock.Flags & SuperblockFlags.CleanShutdown) != 0;
+        bool crashedPrimary = (superblock.Flags & SuperblockFlags.PrimaryIndicator) != 0;
+        SuperblockFlags flags = superblock.Flags & ~(SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator);
+        if (crashedPrimary)
+            flags |= SuperblockFlags.CrashedPrimary;
+        if (!wasClean && superblock.BootId != Guid.Empty && superblock.BootId != disk.BootId)
+            flags |= SuperblockFlags.LostPower;
+
+        volume.Disk = DiskState.Attaching;
+        volume.ActivityLog = new ActivityLog(superblock.ActivityLogExtents) { Transaction = disk.Transaction };
+        volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
+        superblock = ClaimSlots(volume, superblock, disk);
+        var write = new MetadataWrite { Volume = volume.Nr };
+        if (disk.ActiveExtents.Length > 0)
+        {
+            context.Log($"{Name(volume)}: the activity log names {disk.ActiveExtents.Length} extents; they are marked out-of-sync");
+            MarkExtents(volume, disk, write);
+            write.ActivityLog = volume.ActivityLog.Snapshot();
+            write.ActivityLogTransaction = ++volume.ActivityLog.Transaction;
+        }
+
+        DiskState state = StateOf(flags);
+        superblock = superblock with
+        {
+            Flags = Generations.FlagsFor(state, flags),
+            BootId = disk.BootId,
+            DataBytes = disk.DataBytes,
+        };
+        volume.Superblock = superblock;
+        write.Superblock = superblock;
+        write.OnDurable = () =>
+        {
+            volume.Disk = state;
+            context.StateChanged = true;
+            context.Log($"{Name(volume)}: attached, {state}, generation {superblock.Current}{(crashedPrimary ? ", was Primary when it died" : "")}");
+        };
+        context.WriteMetadata(volume, write);
+        context.StateChanged = true;
+    }
+
+    /// <summary>Forgets a disk that the edge has closed.</summary>
+    public void Forget(Volume volume)
+    {
+        volume.Disk = DiskState.Diskless;
+        volume.Superblock = null;
+        volume.ActivityLog = null;
+        foreach (PeerVolume peer in volume.Peers)
+        {
+            peer.Bitmap = null;
+            peer.Slot = -1;
+        }
+
+        context.StateChanged = true;
+    }
+
+    // With fencing dont-care a node trusts what it last knew of itself; otherwise only the peer or a fence can tell (G6).
+    private DiskState StateOf(SuperblockFlags flags)
+    {
+        if ((flags & SuperblockFlags.Consistent) == 0)
+            return DiskState.Inconsistent;
+        if ((flags & SuperblockFlags.Outdated) != 0)
+            return DiskState.Outdated;
+        return context.Settings.Fencing == FencingPolicy.DontCare && (flags & SuperblockFlags.WasUpToDate) != 0
+            ? DiskState.UpToDate
+            : DiskState.Consistent;
+    }
+
+    private static Superblock ClaimSlots(Volume volume, Superblock superblock, AttachedDisk disk)
+    {
+        foreach (PeerVolume peer in volume.Peers)
+        {
+            int slot = superblock.FindPeer(peer.Peer.Name);
+            if (slot < 0)
+            {
+                slot = superblock.FindFreeSlot();
+                Check.That(slot >= 0, "the edge refuses metadata without a slot for each peer");
+                superblock = superblock.WithPeer(slot, new PeerSlot(peer.Peer.Name, GenerationId.None, PeerSlotFlags.FullSync));
+                disk.Bitmaps[slot].SetAll();
+            }
+
+            peer.Slot = slot;
+            peer.Bitmap = disk.Bitmaps[slot];
+        }
+
+        return superblock;
+    }
+
+    private static void MarkExtents(Volume volume, AttachedDisk disk, MetadataWrite write)
+    {
+        foreach (PeerVolume peer in volume.Peers)
+        {
+            foreach (uint extent in disk.ActiveExtents)
+            {
+                long offset = (long)extent << ActivityLog.ExtentShift;
+                long length = Math.Min(1L << ActivityLog.ExtentShift, disk.DataBytes - offset);
+                if (length <= 0)
+                    continue;
+                var range = new ByteRange(offset, length);
+                peer.Mark(range);
+                write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap!, range.FirstBlock, range.BlockCount));
+            }
+        }
+    }
+
+    private string Name(Volume volume) => $"{context.Settings.Name}/{volume.Name}";
+}

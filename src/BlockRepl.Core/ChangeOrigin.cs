@@ -1,0 +1,17 @@
+namespace BlockRepl.Core;
+
+/// <summary>Who asked for a change.</summary>
+public enum ChangeOrigin : byte
+{
+    /// <summary>An NBD client of this Primary.</summary>
+    Client,
+
+    /// <summary>The Primary's stream, on a Secondary.</summary>
+    Peer,
+
+    /// <summary>A resync's reader on the source: excludes overlapping writes while it reads and until its data is in the stream (I4).</summary>
+    ResyncRead,
+
+    /// <summary>A resync's data on the target.</summary>
+    ResyncWrite,
+}

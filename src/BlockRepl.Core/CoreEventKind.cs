@@ -1,0 +1,55 @@
+namespace BlockRepl.Core;
+
+/// <summary>What happened. Each kind says which fields of <see cref="CoreEvent"/> count.</summary>
+public enum CoreEventKind : byte
+{
+    /// <summary>Time passed; per peer <see cref="CoreEvent.Peer"/> and <see cref="CoreEvent.Number"/> = monotonic ms when it was last heard.</summary>
+    Tick,
+
+    /// <summary>A disk's metadata was read: <see cref="CoreEvent.Subject"/> is an <see cref="AttachedDisk"/>.</summary>
+    DiskAttached,
+
+    /// <summary>
+    /// A client of this Primary asks for a change: Volume, Header, Subject = <see cref="Primitives.BlockBuffer"/> or null, Offset = where the data begins in it, Second = the cookie for the reply.
+    /// </summary>
+    ClientChange,
+
+    /// <summary>A <see cref="EffectKind.LocalChange"/> is over: Subject = the request, Result.</summary>
+    LocalChangeCompleted,
+
+    /// <summary>A <see cref="EffectKind.LocalFlush"/> is over: Volume, Number = its ticket, Result.</summary>
+    LocalFlushCompleted,
+
+    /// <summary>A <see cref="EffectKind.WriteMetadata"/> is over: Subject = the write, Result.</summary>
+    MetadataWritten,
+
+    /// <summary>A <see cref="EffectKind.ResyncRead"/> is over: Subject = the request, whose chunk holds the data; Result.</summary>
+    ResyncReadCompleted,
+
+    /// <summary>A stream to Peer is established: Link.</summary>
+    LinkUp,
+
+    /// <summary>A stream ended: Peer, Link, State = why, Subject = detail in words.</summary>
+    LinkDown,
+
+    /// <summary>A message came: Peer, Link, Subject.</summary>
+    PeerMessage,
+
+    /// <summary>A change of the Primary's stream came: Peer, Link, Sequence, Header, Subject = buffer or null, Offset.</summary>
+    PeerChange,
+
+    /// <summary>The peer acknowledged: Peer, Link, Sequence = received, Applied.</summary>
+    PeerAck,
+
+    /// <summary>The peer has a volume on stable storage up to Sequence: Peer, Link, Volume in the peer's numbering.</summary>
+    PeerStable,
+
+    /// <summary>Resync data came: Peer, Link, Header (its kind tells data from zeroes; Volume in the peer's numbering), Subject = buffer or null, Offset.</summary>
+    ResyncData,
+
+    /// <summary>The local disk cannot be used any more: Volume, Subject = why.</summary>
+    DiskFailed,
+
+    /// <summary>An operator's command: Subject = <see cref="OperatorCommand"/>, Second = the cookie for <see cref="EffectKind.CompleteCommand"/>.</summary>
+    Command,
+}

@@ -1,0 +1,78 @@
+namespace BlockRepl.Core;
+
+/// <summary>
+/// What Core asks the edge to do. Effects of one <see cref="ResourceCore.Apply"/> are carried out in their order unless the kind
+/// says that it may overlap others.
+/// </summary>
+public enum EffectKind : byte
+{
+    /// <summary>Never emitted.</summary>
+    None,
+
+    /// <summary>
+    /// Do <see cref="Effect.Request"/> on the local disk and report <see cref="CoreEventKind.LocalChangeCompleted"/>. Core emits it only when
+    /// the activity log covers it durably (I1) and nothing overlapping runs; so these may run in any order and overlap everything else.
+    /// </summary>
+    LocalChange,
+
+    /// <summary>
+    /// Append the change described by <see cref="Effect.Header"/>, <see cref="Effect.Sequence"/> and <see cref="Effect.Buffer"/> (the effect owns one
+    /// reference) to the link's stream. The order of all Send effects of one link is the stream order: it must be kept.
+    /// </summary>
+    SendChange,
+
+    /// <summary>Append <see cref="Effect.Message"/> to the link's stream, in order with the other Send effects of that link.</summary>
+    SendMessage,
+
+    /// <summary>Append the resync data in <see cref="Effect.Chunk"/> to the link's stream, in order; the effect owns one buffer reference, if there is a buffer.</summary>
+    SendResyncData,
+
+    /// <summary>
+    /// Tell the peer what has arrived (<see cref="Effect.Sequence"/>) and what is applied (<see cref="Effect.Applied"/>). Later ones replace
+    /// earlier ones, so the edge may merge them. Must not overtake a <see cref="SendMessage"/> emitted before it (a failed write is reported before the
+    /// acknowledgement that passes it).
+    /// </summary>
+    SendAck,
+
+    /// <summary>Tell the peer that everything of <see cref="Effect.Volume"/> up to <see cref="Effect.Sequence"/> is stable here.</summary>
+    SendStable,
+
+    /// <summary>
+    /// Flush the local disk of <see cref="Effect.Volume"/> and report <see cref="CoreEventKind.LocalFlushCompleted"/> with the same ticket. May overlap writes;
+    /// covers those whose completion was applied before this effect was emitted.
+    /// </summary>
+    LocalFlush,
+
+    /// <summary>
+    /// First make the bitmap ranges in <see cref="Effect.Metadata"/> durable, then its superblock, then its activity log, each if present, then report
+    /// <see cref="CoreEventKind.MetadataWritten"/>. Metadata writes of one volume are carried out one after the other in the order emitted.
+    /// </summary>
+    WriteMetadata,
+
+    /// <summary>Answer the client: <see cref="Effect.Cookie"/> with <see cref="Effect.Result"/>. Everything that the answer promises holds already.</summary>
+    Reply,
+
+    /// <summary>Read <see cref="Effect.Request"/>'s range for a resync and report <see cref="CoreEventKind.ResyncReadCompleted"/>. May wait until the link has room.</summary>
+    ResyncRead,
+
+    /// <summary>Try to reach the peer, or wait for it to dial, until <see cref="StopConnecting"/>.</summary>
+    StartConnecting,
+
+    /// <summary>Stop trying to reach the peer.</summary>
+    StopConnecting,
+
+    /// <summary>Close <see cref="Effect.Link"/> after what was sent on it before. <see cref="CoreEventKind.LinkDown"/> for it is not needed any more.</summary>
+    CloseLink,
+
+    /// <summary>Stop using the local disk of <see cref="Effect.Volume"/>: it failed, or an operator detached it.</summary>
+    DetachDisk,
+
+    /// <summary>An operator's command <see cref="Effect.Cookie"/> is over: <see cref="Effect.Command"/>.</summary>
+    CompleteCommand,
+
+    /// <summary>Something that <c>status</c> and <c>events</c> show has changed.</summary>
+    StateChanged,
+
+    /// <summary>Something worth a line in the log: <see cref="Effect.Text"/>.</summary>
+    Log,
+}

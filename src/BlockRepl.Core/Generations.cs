@@ -1,0 +1,80 @@
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>Changes of generation ids and of what else the superblock holds, and who waits for them.</summary>
+internal sealed class Generations(ResourceContext context)
+{
+    /// <summary>Set by the write path: called for each change that waited for a generation.</summary>
+    public Action<ChangeRequest> OnChangeReleased { get; set; } = _ => { };
+
+    /// <summary>
+    /// Makes sure that the Primary has a generation of its own before anything is answered that some peer does not have: the lazy bump (research
+    /// section 1.3). The old generation becomes the base of the bitmap towards each peer that does not mirror.
+    /// </summary>
+    public void EnsureOwnGeneration(Volume volume)
+    {
+        if (volume.Superblock is not { } superblock || context.Role != Role.Primary)
+            return;
+        GenerationId old = superblock.Current;
+        bool needed = false;
+        foreach (PeerVolume peer in volume.Peers)
+        {
+            if (peer.IsReplicating || !superblock.Peers[peer.Slot].BitmapGeneration.IsNone)
+                continue;
+            superblock = superblock.WithPeer(peer.Slot, superblock.Peers[peer.Slot] with { BitmapGeneration = old });
+            needed = true;
+        }
+
+        if (!needed)
+            return;
+        superblock = superblock with { Current = context.NewGeneration() };
+        context.Log($"{context.Settings.Name}/{volume.Name}: new generation {superblock.Current}, was {old}");
+        volume.GenerationPending = true;
+        Persist(volume, superblock, () =>
+        {
+            volume.GenerationPending = false;
+            foreach (ChangeRequest request in volume.AwaitingGeneration)
+            {
+                request.Waits &= ~ChangeWaits.Generation;
+                OnChangeReleased(request);
+            }
+
+            volume.AwaitingGeneration.Clear();
+        });
+    }
+
+    /// <summary>Lets a change wait while a generation is on its way to disk.</summary>
+    public static void AwaitGeneration(Volume volume, ChangeRequest request)
+    {
+        if (!volume.GenerationPending || (request.Waits & ChangeWaits.Generation) != 0)
+            return;
+        request.Waits |= ChangeWaits.Generation;
+        volume.AwaitingGeneration.Add(request);
+    }
+
+    /// <summary>Writes a superblock; <paramref name="whenDurable"/> runs when it and everything written before it is durable.</summary>
+    public void Persist(Volume volume, Superblock superblock, Action? whenDurable, IEnumerable<BitmapRange>? bitmapsFirst = null)
+    {
+        volume.Superblock = superblock;
+        var write = new MetadataWrite { Volume = volume.Nr, Superblock = superblock, OnDurable = whenDurable };
+        if (bitmapsFirst is not null)
+            write.Bitmaps.AddRange(bitmapsFirst);
+        context.WriteMetadata(volume, write);
+    }
+
+    /// <summary>The flags that say what <see cref="Volume.Disk"/> is, as far as they outlive a restart.</summary>
+    public static SuperblockFlags FlagsFor(DiskState disk, SuperblockFlags others)
+    {
+        const SuperblockFlags Mine = SuperblockFlags.Consistent | SuperblockFlags.WasUpToDate | SuperblockFlags.Outdated;
+        SuperblockFlags flags = others & ~Mine;
+        return disk switch
+        {
+            DiskState.UpToDate => flags | SuperblockFlags.Consistent | SuperblockFlags.WasUpToDate,
+            DiskState.Consistent => flags | SuperblockFlags.Consistent,
+            DiskState.Outdated => flags | SuperblockFlags.Consistent | SuperblockFlags.Outdated,
+            _ => flags,
+        };
+    }
+}

@@ -1,0 +1,327 @@
+using System.Collections.Immutable;
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>
+/// From a fresh link to Connected: who are you, what do you have, what follows from it. Both nodes run the same steps and reach mirrored verdicts
+/// from the same facts (hard parts 18 and 19, I10).
+/// </summary>
+internal sealed class Handshake(ResourceContext context, WritePath writes, ResyncSource source, ResyncTarget target)
+{
+    /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>
+    public Action<Peer, GoodbyeReason, string> OnRefused { get; set; } = (_, _, _) => { };
+
+    /// <summary>A link is up: says who this node is.</summary>
+    public void Start(Peer peer, ulong incarnation)
+    {
+        peer.Step = HandshakeStep.Hello;
+        peer.PeerState = null;
+        peer.PeerVerdict = null;
+        context.Send(peer, new HelloMessage(
+            (uint)ProtocolVersion.Oldest, (uint)ProtocolVersion.Newest, ProtocolFeatures.None,
+            context.Settings.NodeName, peer.Name, context.Settings.Name, incarnation));
+    }
+
+    /// <summary>The peer said who it is.</summary>
+    public void Hello(Peer peer, HelloMessage hello)
+    {
+        if (peer.Step != HandshakeStep.Hello)
+        {
+            OnRefused(peer, GoodbyeReason.Protocol, "a second Hello");
+            return;
+        }
+
+        string? wrong = null;
+        if (hello.Node != peer.Name || hello.Peer != context.Settings.NodeName)
+            wrong = $"this is {context.Settings.NodeName} expecting {peer.Name}; the other side is {hello.Node} expecting {hello.Peer}";
+        else if (hello.Resource != context.Settings.Name)
+            wrong = $"the other side talks about resource {hello.Resource}, not {context.Settings.Name}";
+        else if (hello.VersionMin > (uint)ProtocolVersion.Newest || hello.VersionMax < (uint)ProtocolVersion.Oldest)
+            wrong = $"no common protocol version: here {(uint)ProtocolVersion.Oldest} to {(uint)ProtocolVersion.Newest}, there {hello.VersionMin} to {hello.VersionMax}";
+        if (wrong is not null)
+        {
+            OnRefused(peer, GoodbyeReason.Refused, wrong);
+            return;
+        }
+
+        peer.Version = Math.Min(hello.VersionMax, (uint)ProtocolVersion.Newest);
+        peer.Step = HandshakeStep.Draining;
+        writes.Freeze();
+        Advance(peer);
+    }
+
+    /// <summary>Sends this node's state once nothing is under way that could still change it. Called after every event.</summary>
+    public void Advance(Peer peer)
+    {
+        if (peer.Step != HandshakeStep.Draining)
+            return;
+        foreach (Volume volume in context.Volumes)
+        {
+            if (!volume.IsQuiet || volume.MetadataWrites > 0)
+                return;
+        }
+
+        peer.Step = HandshakeStep.State;
+        var volumes = ImmutableArray.CreateBuilder<VolumeStateInfo>();
+        foreach (Volume volume in context.Volumes)
+            volumes.Add(Describe(volume, peer));
+        context.Send(peer, new ResourceStateMessage(
+            context.Role, context.Settings.Protocol, volumes.ToImmutable(), context.LastSequence.Next, peer.DiscardMyData));
+        DecideIfComplete(peer);
+    }
+
+    /// <summary>The peer's state.</summary>
+    public void State(Peer peer, ResourceStateMessage state)
+    {
+        if (peer.Step is not (HandshakeStep.Draining or HandshakeStep.State) || peer.PeerState is not null)
+        {
+            OnRefused(peer, GoodbyeReason.Protocol, "a state came at the wrong time");
+            return;
+        }
+
+        peer.PeerState = state;
+        DecideIfComplete(peer);
+    }
+
+    /// <summary>The peer's verdict.</summary>
+    public void Verdict(Peer peer, VerdictMessage verdict)
+    {
+        peer.PeerVerdict = verdict;
+        ConfirmIfComplete(peer);
+    }
+
+    private static VolumeStateInfo Describe(Volume volume, Peer peer)
+    {
+        PeerVolume peerVolume = volume.Peers[peer.Id.Value];
+        if (volume.Superblock is not { } superblock || peerVolume.Slot < 0)
+        {
+            return new VolumeStateInfo(
+                volume.Nr, volume.Name, 0, DiskState.Diskless, GenerationId.None, GenerationId.None, [], VolumeFlags.None, 0);
+        }
+
+        PeerSlot slot = superblock.Peers[peerVolume.Slot];
+        VolumeFlags flags = VolumeFlags.None;
+        if ((superblock.Flags & SuperblockFlags.CrashedPrimary) != 0)
+            flags |= VolumeFlags.CrashedPrimary;
+        if ((superblock.Flags & SuperblockFlags.LostPower) != 0)
+            flags |= VolumeFlags.LostPower;
+        if ((slot.Flags & PeerSlotFlags.FullSync) != 0)
+            flags |= VolumeFlags.FullSyncNeeded;
+        return new VolumeStateInfo(
+            volume.Nr, volume.Name, volume.SizeBytes, volume.Disk, superblock.Current, slot.BitmapGeneration, superblock.History,
+            flags, peerVolume.Bitmap!.SetCount);
+    }
+
+    private static GenerationFacts Facts(string node, Role role, bool discard, VolumeStateInfo info) => new()
+    {
+        Node = node,
+        Role = role,
+        DiskState = info.DiskState,
+        Current = info.CurrentGeneration,
+        Bitmap = info.BitmapGeneration,
+        History = info.History,
+        DirtyBlocks = info.DirtyBlocks,
+        CrashedPrimary = (info.Flags & VolumeFlags.CrashedPrimary) != 0,
+        LostPower = (info.Flags & VolumeFlags.LostPower) != 0,
+        FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
+        DiscardMyData = discard,
+    };
+
+    private void DecideIfComplete(Peer peer)
+    {
+        if (peer.Step != HandshakeStep.State || peer.PeerState is not { } state)
+            return;
+        if (state.Protocol != context.Settings.Protocol)
+        {
+            OnRefused(peer, GoodbyeReason.Refused, $"protocol {context.Settings.Protocol} here, {state.Protocol} there: the configurations differ");
+            return;
+        }
+
+        if (context.Role == Role.Primary && state.Role == Role.Primary)
+        {
+            OnRefused(peer, GoodbyeReason.SplitBrain, "both nodes are Primary");
+            return;
+        }
+
+        peer.Role = state.Role;
+        peer.Received = state.NextSequence.Value == 0 ? default : new SequenceNumber(state.NextSequence.Value - 1);
+        peer.AppliedHere = peer.AckSent = peer.ReceivedAckSent = peer.Received;
+        peer.Applied = context.LastSequence;
+        var verdicts = ImmutableArray.CreateBuilder<VolumeVerdict>();
+        foreach (Volume volume in context.Volumes)
+        {
+            PeerVolume peerVolume = volume.Peers[peer.Id.Value];
+            peerVolume.IsMatched = false;
+            foreach (VolumeStateInfo theirs in state.Volumes)
+            {
+                if (theirs.Name != volume.Name)
+                    continue;
+                peerVolume.IsMatched = true;
+                peerVolume.PeerNr = theirs.Nr;
+                if (!Decide(peer, peerVolume, state, theirs))
+                    return;
+                verdicts.Add(new VolumeVerdict(volume.Nr, (int)peerVolume.Verdict.Result, (uint)peerVolume.Verdict.Rule));
+            }
+        }
+
+        peer.Step = HandshakeStep.Verdict;
+        context.Send(peer, new VerdictMessage(verdicts.ToImmutable()));
+        ConfirmIfComplete(peer);
+    }
+
+    private bool Decide(Peer peer, PeerVolume peerVolume, ResourceStateMessage state, VolumeStateInfo theirs)
+    {
+        Volume volume = peerVolume.Volume;
+        VolumeStateInfo ours = Describe(volume, peer);
+        peerVolume.PeerDisk = theirs.DiskState;
+        peerVolume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
+        if (ours.DiskState <= DiskState.Failed || theirs.DiskState <= DiskState.Failed)
+        {
+            peerVolume.Verdict = new SyncVerdict(SyncResult.None, 0, "one side has no disk");
+            return true;
+        }
+
+        if (!SizesAgree(volume, ours, theirs, state.Role, out string sizes))
+        {
+            OnRefused(peer, GoodbyeReason.Refused, sizes);
+            return false;
+        }
+
+        SyncVerdict verdict = SyncDecision.Decide(
+            Facts(context.Settings.NodeName, context.Role, peer.DiscardMyData, ours),
+            Facts(peer.Name, state.Role, state.DiscardMyData, theirs));
+        peerVolume.Verdict = verdict;
+        context.Log($"{context.Settings.Name}/{volume.Name}@{peer.Name}: handshake: {verdict.Result} by rule {verdict.Rule} ({verdict.Reason})");
+        switch (verdict.Result)
+        {
+            case SyncResult.SplitBrain:
+                OnRefused(peer, GoodbyeReason.SplitBrain, $"split brain on {volume.Name}: {verdict.Reason}; "
+                    + $"changed since: {ours.DirtyBlocks * Block.Size} bytes on {context.Settings.NodeName}, {theirs.DirtyBlocks * Block.Size} bytes on {peer.Name}");
+                return false;
+            case SyncResult.Unrelated:
+                OnRefused(peer, GoodbyeReason.Unrelated, $"unrelated data on {volume.Name}: {verdict.Reason}");
+                return false;
+            case SyncResult.Impossible:
+                OnRefused(peer, GoodbyeReason.Refused, $"{volume.Name} would have to be resynced, but {verdict.Reason}");
+                return false;
+            default:
+                return true;
+        }
+    }
+
+    // The pair serves the smaller disk; what was served once is never cut (hard part 16).
+    private bool SizesAgree(Volume volume, VolumeStateInfo ours, VolumeStateInfo theirs, Role peerRole, out string why)
+    {
+        why = "";
+        long smaller = Math.Min(ours.SizeBytes, theirs.SizeBytes);
+        bool oursIsFixed = ours.CurrentGeneration.IsReal && (context.Role == Role.Primary || volume.Superblock!.AgreedBytes > 0);
+        if (ours.SizeBytes > smaller && oursIsFixed)
+        {
+            why = $"{volume.Name} serves {ours.SizeBytes} bytes on {context.Settings.NodeName}, but the disk of the other node holds only {smaller}";
+            return false;
+        }
+
+        if (theirs.SizeBytes > smaller && theirs.CurrentGeneration.IsReal && peerRole == Role.Primary)
+        {
+            why = $"{volume.Name} serves {theirs.SizeBytes} bytes on the other node, but the disk of {context.Settings.NodeName} holds only {smaller}";
+            return false;
+        }
+
+        volume.SizeBytes = smaller;
+        return true;
+    }
+
+    private void ConfirmIfComplete(Peer peer)
+    {
+        if (peer.Step != HandshakeStep.Verdict || peer.PeerVerdict is not { } theirs)
+            return;
+        foreach (Volume volume in context.Volumes)
+        {
+            PeerVolume peerVolume = volume.Peers[peer.Id.Value];
+            if (!peerVolume.IsMatched)
+                continue;
+            bool found = false;
+            foreach (VolumeVerdict verdict in theirs.Volumes)
+                found |= verdict.Nr == peerVolume.PeerNr && verdict.Result == (int)peerVolume.Verdict.Mirrored;
+            if (!found)
+            {
+                OnRefused(peer, GoodbyeReason.Protocol, $"the two nodes disagree about {volume.Name}: {peerVolume.Verdict.Result} here");
+                return;
+            }
+        }
+
+        peer.Step = HandshakeStep.Done;
+        peer.DiscardMyData = false;
+        peer.Detail = "";
+        peer.ProgressMs = context.NowMs;
+        ConnectionStates.Enter(context, peer, ConnectionState.Connected);
+        foreach (Volume volume in context.Volumes)
+            EnterConnected(volume.Peers[peer.Id.Value]);
+        writes.Thaw();
+    }
+
+    private void EnterConnected(PeerVolume peerVolume)
+    {
+        Volume volume = peerVolume.Volume;
+        bool bothDisks = peerVolume.IsMatched && volume.HasDisk && peerVolume.PeerDisk > DiskState.Failed;
+        if (!bothDisks)
+        {
+            peerVolume.State = peerVolume.IsMatched ? ReplicationState.Established : ReplicationState.Off;
+            return;
+        }
+
+        RememberAgreedSize(volume);
+        if (peerVolume.Verdict.IsSource)
+        {
+            ResyncSource.Prepare(peerVolume, peerVolume.Verdict.IsFull);
+            if (peerVolume.Verdict.IsFull)
+                source.Begin(peerVolume);
+        }
+        else if (peerVolume.Verdict.IsTarget)
+        {
+            peerVolume.State = ReplicationState.WFBitMapT;
+            if (peerVolume.Verdict.IsFull)
+                peerVolume.PeerReportedDirtyBlocks = Block.CountFor(volume.SizeBytes);
+            else
+                target.SendBitmap(peerVolume);
+        }
+        else
+        {
+            EnterEstablished(peerVolume);
+        }
+    }
+
+    // Equal data on both sides: what one of them is sure of, the other is, too.
+    private void EnterEstablished(PeerVolume peerVolume)
+    {
+        Volume volume = peerVolume.Volume;
+        peerVolume.State = ReplicationState.Established;
+        peerVolume.IsReplicating = true;
+        bool good = volume.Disk is DiskState.Consistent or DiskState.UpToDate or DiskState.Outdated;
+        bool peerGood = peerVolume.PeerDisk is DiskState.Consistent or DiskState.UpToDate or DiskState.Outdated;
+        if (!good || !peerGood)
+            return;
+        bool wasUpToDate = volume.Disk == DiskState.UpToDate;
+        volume.Disk = DiskState.UpToDate;
+        peerVolume.PeerDisk = DiskState.UpToDate;
+        Superblock superblock = volume.Superblock!;
+        SuperblockFlags flags = Generations.FlagsFor(DiskState.UpToDate, superblock.Flags)
+            & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
+        if (!wasUpToDate || flags != superblock.Flags)
+        {
+            volume.Superblock = superblock with { Flags = flags };
+            context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock });
+        }
+    }
+
+    private void RememberAgreedSize(Volume volume)
+    {
+        if (volume.Superblock!.AgreedBytes == volume.SizeBytes)
+            return;
+        volume.Superblock = volume.Superblock with { AgreedBytes = volume.SizeBytes };
+        context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock });
+    }
+}

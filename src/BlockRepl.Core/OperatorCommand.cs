@@ -1,0 +1,15 @@
+namespace BlockRepl.Core;
+
+/// <summary>An operator's command.</summary>
+/// <param name="Verb">What to do.</param>
+public sealed record OperatorCommand(OperatorVerb Verb)
+{
+    /// <summary>The peer, for connect and disconnect; null for all.</summary>
+    public PeerId? Peer { get; init; }
+
+    /// <summary>For a promotion: also on data that is not UpToDate.</summary>
+    public bool Force { get; init; }
+
+    /// <summary>For connect: this node is the victim of a split brain.</summary>
+    public bool DiscardMyData { get; init; }
+}

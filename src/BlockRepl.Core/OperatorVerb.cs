@@ -1,0 +1,23 @@
+namespace BlockRepl.Core;
+
+/// <summary>What an operator can ask of a resource.</summary>
+public enum OperatorVerb : byte
+{
+    /// <summary>Become Primary.</summary>
+    Primary,
+
+    /// <summary>Become Secondary.</summary>
+    Secondary,
+
+    /// <summary>Connect to the peer.</summary>
+    Connect,
+
+    /// <summary>Disconnect from the peer.</summary>
+    Disconnect,
+
+    /// <summary>Stop everything in good order; the disks are released.</summary>
+    Down,
+
+    /// <summary>Declare the connected, fresh disks equal (<c>new-current-uuid --clear-bitmap</c>).</summary>
+    SkipInitialSync,
+}

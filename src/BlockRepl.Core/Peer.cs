@@ -1,0 +1,82 @@
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>One peer node and the connection to it. Owned by <see cref="ResourceCore"/>; touched only under the gate.</summary>
+internal sealed class Peer(PeerId id, string name)
+{
+    public PeerId Id { get; } = id;
+
+    public string Name { get; } = name;
+
+    /// <summary>An operator wants this connection.</summary>
+    public bool IsWanted { get; set; }
+
+    public ConnectionState State { get; set; } = ConnectionState.StandAlone;
+
+    /// <summary>Why the last connection ended or was refused, in words; empty while all is well.</summary>
+    public string Detail { get; set; } = "";
+
+    /// <summary>When <see cref="State"/> was entered (monotonic ms).</summary>
+    public long StateSinceMs { get; set; }
+
+    /// <summary>The operator named this node the victim of a split brain for the next handshake.</summary>
+    public bool DiscardMyData { get; set; }
+
+    /// <summary>The established stream, or none.</summary>
+    public LinkId Link { get; set; }
+
+    public HandshakeStep Step { get; set; }
+
+    public Role Role { get; set; }
+
+    /// <summary>The peer's half of the handshake, once complete (I10).</summary>
+    public ResourceStateMessage? PeerState { get; set; }
+
+    /// <summary>The peer's verdict, if it came before this node's.</summary>
+    public VerdictMessage? PeerVerdict { get; set; }
+
+    public uint Version { get; set; }
+
+    // Primary's side of the stream.
+
+    /// <summary>Changes that wait for the peer's acknowledgement, in stream order.</summary>
+    public Queue<ChangeRequest> AwaitingAck { get; } = new();
+
+    /// <summary>Stream position up to which the peer has applied everything.</summary>
+    public SequenceNumber Applied { get; set; }
+
+    /// <summary>When the peer last made progress, or last had nothing to do (monotonic ms).</summary>
+    public long ProgressMs { get; set; }
+
+    /// <summary>When anything last came in (monotonic ms); given by the edge with each tick.</summary>
+    public long LastReceivedMs { get; set; }
+
+    /// <summary>When anything was last sent (monotonic ms).</summary>
+    public long LastSentMs { get; set; }
+
+    // Secondary's side of the stream.
+
+    /// <summary>The newest stream position that has arrived.</summary>
+    public SequenceNumber Received { get; set; }
+
+    /// <summary>Changes that have arrived, in stream order, until everything before them is applied.</summary>
+    public Queue<ChangeRequest> Arrived { get; } = new();
+
+    /// <summary>Everything up to here is on this node's disk.</summary>
+    public SequenceNumber AppliedHere { get; set; }
+
+    /// <summary>What the last acknowledgement said.</summary>
+    public SequenceNumber AckSent { get; set; }
+
+    public SequenceNumber ReceivedAckSent { get; set; }
+
+    /// <summary>Barriers that wait until everything before them is applied.</summary>
+    public Queue<(SequenceNumber Sequence, Volume Volume, bool IsBackground)> Barriers { get; } = new();
+
+    public bool IsConnected => State == ConnectionState.Connected;
+
+    /// <summary>The peer has work of this node's to finish.</summary>
+    public bool OwesProgress { get; set; }
+}

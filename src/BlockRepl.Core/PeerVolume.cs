@@ -1,0 +1,71 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>One volume towards one peer (DRBD: peer device): what happens on it and what may differ.</summary>
+internal sealed class PeerVolume(Peer peer, Volume volume)
+{
+    public Peer Peer { get; } = peer;
+
+    public Volume Volume { get; } = volume;
+
+    /// <summary>The peer's slot in this node's metadata; -1 while Diskless.</summary>
+    public int Slot { get; set; } = -1;
+
+    /// <summary>Blocks that may differ from the peer's (G8). Null while Diskless.</summary>
+    public DirtyBitmap? Bitmap { get; set; }
+
+    public ReplicationState State { get; set; } = ReplicationState.Off;
+
+    public DiskState PeerDisk { get; set; } = DiskState.DUnknown;
+
+    /// <summary>
+    /// Every change is put into the peer's stream. When false every change is marked. Switched together with the state that it follows from, so
+    /// that each change is mirrored or marked, never neither (I2).
+    /// </summary>
+    public bool IsReplicating { get; set; }
+
+    /// <summary>Number of the volume in the peer's frames.</summary>
+    public VolumeNr PeerNr { get; set; }
+
+    /// <summary>The peer has this volume.</summary>
+    public bool IsMatched { get; set; }
+
+    /// <summary>Sent and not yet confirmed stable.</summary>
+    public UnstableLog Unstable { get; } = new();
+
+    /// <summary>Stream position up to which the peer confirmed this volume as stable.</summary>
+    public SequenceNumber PeerStable { get; set; }
+
+    /// <summary>Flushes sent and not yet confirmed, in stream order.</summary>
+    public Queue<ChangeRequest> AwaitingStable { get; } = new();
+
+    /// <summary>When the oldest change not known to be stable was sent (monotonic ms).</summary>
+    public long UnstableSinceMs { get; set; }
+
+    /// <summary>Outcome of this connection's handshake.</summary>
+    public SyncVerdict Verdict { get; set; }
+
+    /// <summary>The resync in which this node is the source.</summary>
+    public SourceJob? Source { get; set; }
+
+    /// <summary>The resync in which this node is the target.</summary>
+    public TargetJob? Target { get; set; }
+
+    /// <summary>Out-of-sync blocks that the peer last reported; used for display while this node is the target.</summary>
+    public long PeerReportedDirtyBlocks { get; set; }
+
+    /// <summary>Marks the blocks that a range touches. Returns how many were not marked before.</summary>
+    public long Mark(ByteRange range)
+    {
+        if (Bitmap is null || range.Length == 0)
+            return 0;
+        long first = range.FirstBlock;
+        long count = Math.Min(range.BlockCount, Bitmap.BlockCount - first);
+        if (count <= 0)
+            return 0;
+        long added = Bitmap.Set(first, count);
+        Source?.NoteMark(first, count);
+        return added;
+    }
+}

@@ -1,0 +1,109 @@
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>What the parts of <see cref="ResourceCore"/> share: the objects, the clock of the current event, and the effects it has caused so far.</summary>
+internal sealed class ResourceContext
+{
+    private readonly Stack<ChangeRequest> _pool = new();
+    private ulong _tickets;
+
+    public ResourceContext(ResourceSettings settings, IChance chance)
+    {
+        Settings = settings;
+        Chance = chance;
+        Peers = new Peer[settings.Peers.Length];
+        for (int i = 0; i < Peers.Length; i++)
+            Peers[i] = new Peer(new PeerId(i), settings.Peers[i]);
+        Volumes = new Volume[settings.Volumes.Length];
+        for (int i = 0; i < Volumes.Length; i++)
+        {
+            Volumes[i] = new Volume(new VolumeNr((ushort)i), settings.Volumes[i], Peers.Length);
+            for (int p = 0; p < Peers.Length; p++)
+                Volumes[i].Peers[p] = new PeerVolume(Peers[p], Volumes[i]);
+        }
+    }
+
+    public ResourceSettings Settings { get; }
+
+    public IChance Chance { get; }
+
+    public Volume[] Volumes { get; }
+
+    public Peer[] Peers { get; }
+
+    public Role Role { get; set; } = Role.Secondary;
+
+    /// <summary>Stream position of the newest change.</summary>
+    public SequenceNumber LastSequence { get; set; }
+
+    /// <summary>Monotonic milliseconds of the event being applied.</summary>
+    public long NowMs { get; set; }
+
+    /// <summary>Effects of the event being applied.</summary>
+    public EffectQueue Effects { get; set; } = null!;
+
+    /// <summary>Something that status shows changed in this event.</summary>
+    public bool StateChanged { get; set; }
+
+    /// <summary>This node's boot id, from the edge.</summary>
+    public Guid BootId { get; set; }
+
+    public SequenceNumber NextSequence() => LastSequence = LastSequence.Next;
+
+    public ulong NextTicket() => ++_tickets;
+
+    public GenerationId NewGeneration() => GenerationId.FromRandom(Chance.NextUInt64());
+
+    public ChangeRequest RentRequest() => _pool.TryPop(out ChangeRequest? request) ? request : new ChangeRequest();
+
+    public void ReturnRequest(ChangeRequest request)
+    {
+        request.Buffer?.Release();
+        request.Reset();
+        _pool.Push(request);
+    }
+
+    public void Send(Peer peer, PeerMessage message)
+    {
+        ref Effect effect = ref Effects.Add(EffectKind.SendMessage);
+        effect.Peer = peer.Id;
+        effect.Link = peer.Link;
+        effect.Subject = message;
+        peer.LastSentMs = NowMs;
+    }
+
+    public void SendChange(PeerVolume to, ChangeRequest request)
+    {
+        ref Effect effect = ref Effects.Add(EffectKind.SendChange);
+        effect.Peer = to.Peer.Id;
+        effect.Link = to.Peer.Link;
+        effect.Sequence = request.Sequence;
+        effect.Header = new ChangeHeader(
+            request.Kind, to.Volume.Nr, request.Range.Offset, request.Range.Length, request.Flags);
+        effect.Subject = request.Buffer?.AddReference();
+        effect.BufferOffset = request.BufferOffset;
+        to.Peer.LastSentMs = NowMs;
+    }
+
+    public void Log(string text) => Effects.Add(EffectKind.Log).Subject = text;
+
+    public void CompleteCommand(object? cookie, CommandResult result)
+    {
+        if (cookie is null)
+            return;
+        ref Effect effect = ref Effects.Add(EffectKind.CompleteCommand);
+        effect.Subject = cookie;
+        effect.Second = result;
+    }
+
+    public void WriteMetadata(Volume volume, MetadataWrite write)
+    {
+        Check.That(!write.IsEmpty, "a metadata write without content");
+        volume.MetadataWrites++;
+        ref Effect effect = ref Effects.Add(EffectKind.WriteMetadata);
+        effect.Volume = volume.Nr;
+        effect.Subject = write;
+    }
+}

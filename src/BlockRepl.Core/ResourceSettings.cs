@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>What Core needs to know of a resource's configuration. Times are in milliseconds; defaults are DRBD's.</summary>
+public sealed record ResourceSettings
+{
+    /// <summary>The resource's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>This node's name.</summary>
+    public required string NodeName { get; init; }
+
+    /// <summary>Volume names; a volume's <see cref="VolumeNr"/> is its index here.</summary>
+    public required ImmutableArray<string> Volumes { get; init; }
+
+    /// <summary>Names of the peer nodes; a <see cref="PeerId"/> is an index here.</summary>
+    public required ImmutableArray<string> Peers { get; init; }
+
+    /// <summary>When a write counts as done.</summary>
+    public WriteProtocol Protocol { get; init; } = WriteProtocol.C;
+
+    /// <summary>What a lost peer means.</summary>
+    public FencingPolicy Fencing { get; init; } = FencingPolicy.DontCare;
+
+    /// <summary>Silence of the peer that ends the connection while something waits for it (DRBD: <c>timeout</c>, 6 s).</summary>
+    public long TimeoutMs { get; init; } = 6_000;
+
+    /// <summary>A peer that lives but finishes nothing for this many time-outs is cut off (DRBD: <c>ko-count</c>, 7; 0 never).</summary>
+    public int KoCount { get; init; } = 7;
+
+    /// <summary>How long an idle connection may be silent before the peer is doubted (DRBD: <c>ping-int</c>, 10 s).</summary>
+    public long PingIntervalMs { get; init; } = 10_000;
+
+    /// <summary>Grace after <see cref="PingIntervalMs"/> (DRBD: <c>ping-timeout</c>, 0.5 s).</summary>
+    public long PingTimeoutMs { get; init; } = 500;
+
+    /// <summary>How long a handshake may take (DRBD: <c>connect-int</c>, 10 s).</summary>
+    public long ConnectIntervalMs { get; init; } = 10_000;
+
+    /// <summary>Writes after which the Primary sends a barrier of its own (DRBD: <c>max-epoch-size</c>, 2048).</summary>
+    public int EpochWritesMax { get; init; } = 2048;
+
+    /// <summary>Age of the oldest write not known to be stable that makes the Primary send a barrier of its own.</summary>
+    public long EpochAgeMaxMs { get; init; } = 5_000;
+
+    /// <summary>Bytes of resync data that may be on the way and not yet on the target's stable storage.</summary>
+    public long ResyncWindowBytes { get; init; } = 64L << 20;
+}

@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>Reads what an operator, or the peer, may see. Every call is made under the resource's gate.</summary>
+public sealed class ResourceStatusReader
+{
+    private readonly ResourceContext _context;
+    private readonly WritePath _writes;
+
+    internal ResourceStatusReader(ResourceContext context, WritePath writes)
+    {
+        _context = context;
+        _writes = writes;
+    }
+
+    /// <summary>This node's role.</summary>
+    public Role Role => _context.Role;
+
+    /// <summary>Why changes are held back, in words; empty if they are not.</summary>
+    public string Suspended => _writes.IsFrozen ? "handshake or role change" : "";
+
+    /// <summary>State of a volume's local disk.</summary>
+    public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;
+
+    /// <summary>Bytes that a volume's export has; zero while Diskless.</summary>
+    public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk ? _context.Volumes[volume.Value].SizeBytes : 0;
+
+    /// <summary>A volume's superblock as last handed out for writing; null while Diskless.</summary>
+    public Superblock? Superblock(VolumeNr volume) => _context.Volumes[volume.Value].Superblock;
+
+    /// <summary>State of the connection to a peer.</summary>
+    public ConnectionState ConnectionState(PeerId peer) => _context.Peers[peer.Value].State;
+
+    /// <summary>The peer's role; Unknown while not connected.</summary>
+    public Role PeerRole(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Role : Role.Unknown;
+
+    /// <summary>Why a peer is not connected, in words.</summary>
+    public string Detail(PeerId peer) => _context.Peers[peer.Value].Detail;
+
+    /// <summary>When the connection entered its state, in monotonic milliseconds.</summary>
+    public long StateSinceMs(PeerId peer) => _context.Peers[peer.Value].StateSinceMs;
+
+    /// <summary>The link to a peer, or none.</summary>
+    public LinkId Link(PeerId peer) => _context.Peers[peer.Value].Link;
+
+    /// <summary>What happens on a volume towards a peer.</summary>
+    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer) => At(volume, peer).State;
+
+    /// <summary>The state of the peer's disk.</summary>
+    public DiskState PeerDiskState(VolumeNr volume, PeerId peer) => At(volume, peer).PeerDisk;
+
+    /// <summary>Blocks that may differ between the two nodes, as far as this node knows.</summary>
+    public long OutOfSyncBlocks(VolumeNr volume, PeerId peer)
+    {
+        PeerVolume at = At(volume, peer);
+        bool isTarget = at.Target is not null || at.State == Primitives.ReplicationState.WFBitMapT;
+        return isTarget ? Math.Max(at.PeerReportedDirtyBlocks, 0) : at.Bitmap?.SetCount ?? 0;
+    }
+
+    /// <summary>Blocks that the running resync had to copy when it began, and when that was; zero if none runs.</summary>
+    public (long TotalBlocks, long StartedMs) Resync(VolumeNr volume, PeerId peer)
+    {
+        PeerVolume at = At(volume, peer);
+        if (at.Source is { IsBegun: true } source)
+            return (source.TotalBlocks, source.StartedMs);
+        return at.Target is { } target ? (target.TotalBlocks, target.StartedMs) : (0, 0);
+    }
+
+    /// <summary>What requests wait for at this moment, in words with a count; empty when nothing waits (hard part 28).</summary>
+    public string WaitingFor(PeerId peer)
+    {
+        Peer at = _context.Peers[peer.Value];
+        return at.AwaitingAck.Count > 0
+            ? $"{at.AwaitingAck.Count} writes wait for {at.Name} for {Math.Max(0, _context.NowMs - at.ProgressMs)} ms"
+            : "";
+    }
+
+    /// <summary>Nothing is under way: no client change, flush or metadata write.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            foreach (Volume volume in _context.Volumes)
+            {
+                if (!volume.IsQuiet || volume.MetadataWrites > 0 || !volume.Flushes.IsIdle)
+                    return false;
+            }
+
+            return _writes.FrozenCount == 0;
+        }
+    }
+
+    internal PeerStatusMessage ForPeer(Peer peer)
+    {
+        var volumes = ImmutableArray.CreateBuilder<PeerVolumeStatus>(_context.Volumes.Length);
+        foreach (Volume volume in _context.Volumes)
+            volumes.Add(new PeerVolumeStatus(volume.Nr, volume.Disk, volume.Peers[peer.Id.Value].Bitmap?.SetCount ?? 0));
+        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable());
+    }
+
+    private PeerVolume At(VolumeNr volume, PeerId peer) => _context.Volumes[volume.Value].Peers[peer.Value];
+}

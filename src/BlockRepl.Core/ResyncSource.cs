@@ -1,0 +1,232 @@
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>
+/// The source's half of a resync. Data is pushed in stream order: a piece is read while nothing that overlaps it is under way, and is in the
+/// stream before anything newer that overlaps it (I4), so the target needs no comparison of ages. A mark is cleared only when a flush
+/// on both sides covers the block (hard part 4).
+/// </summary>
+/// <remarks>Flow: docs/peer-protocol.md, "Resync".</remarks>
+internal sealed class ResyncSource(ResourceContext context, Generations generations, LocalDisk disk)
+{
+    /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as source has ended well.</summary>
+    public Action<PeerVolume> OnFinished { get; set; } = _ => { };
+
+    /// <summary>The verdict made this node the source: remembers durably that the peer is being resynced, and from which state of marks.</summary>
+    public static void Prepare(PeerVolume peerVolume, bool full)
+    {
+        peerVolume.State = ReplicationState.WFBitMapS;
+        if (full)
+            peerVolume.Bitmap!.SetAll();
+    }
+
+    /// <summary>The target's marks, joined with this node's own.</summary>
+    public static void MergeBitmap(PeerVolume peerVolume, BitmapPartMessage part)
+    {
+        long block = checked((long)part.FirstBlock);
+        bool set = false;
+        foreach (ulong run in part.Runs)
+        {
+            long count = Math.Min(checked((long)run), peerVolume.Bitmap!.BlockCount - block);
+            if (set && count > 0)
+                peerVolume.Bitmap.Set(block, count);
+            block += count;
+            set = !set;
+        }
+    }
+
+    /// <summary>All marks are known: names the resync, durably on this side before the target hears of it.</summary>
+    public void Begin(PeerVolume peerVolume)
+    {
+        Volume volume = peerVolume.Volume;
+        GenerationId generation = context.NewGeneration();
+        Superblock superblock = volume.Superblock!;
+        PeerSlot slot = superblock.Peers[peerVolume.Slot];
+        superblock = superblock.WithHistory(slot.BitmapGeneration).WithPeer(
+            peerVolume.Slot, slot with { BitmapGeneration = generation, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
+        peerVolume.Source = new SourceJob(peerVolume.Bitmap!, generation, peerVolume.Verdict.IsFull, context.NowMs);
+        LinkId link = peerVolume.Peer.Link;
+        BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap!, 0, peerVolume.Bitmap!.BlockCount)];
+        generations.Persist(volume, superblock, () =>
+        {
+            if (peerVolume.Peer.Link == link)
+                context.Send(peerVolume.Peer, new SyncBeginMessage(volume.Nr, generation, peerVolume.Verdict.IsFull));
+        }, marks);
+    }
+
+    /// <summary>The target is durably Inconsistent: from now on every change is mirrored, and data flows.</summary>
+    public void Begun(PeerVolume peerVolume)
+    {
+        peerVolume.State = ReplicationState.SyncSource;
+        peerVolume.IsReplicating = true;
+        peerVolume.Source!.IsBegun = true;
+        peerVolume.PeerDisk = DiskState.Inconsistent;
+        context.StateChanged = true;
+        context.Log($"{Name(peerVolume)}: resync begins as source, {peerVolume.Source.TotalBlocks * Block.Size} bytes");
+    }
+
+    /// <summary>Keeps the pipeline full, takes checkpoints, and ends the resync when nothing is left. Called after every event.</summary>
+    public void Pump(PeerVolume peerVolume)
+    {
+        SourceJob job = peerVolume.Source!;
+        Volume volume = peerVolume.Volume;
+        if (!job.IsBegun || job.IsEnding || !volume.HasDisk)
+            return;
+        while (job.ReadsInFlight < SourceJob.ReadsMax && job.ToSend.SetCount > 0
+               && job.UnconfirmedBytes + (long)job.ReadsInFlight * SourceJob.ChunkBytes < context.Settings.ResyncWindowBytes)
+        {
+            ReadNext(peerVolume, job);
+        }
+
+        while (job.TakeCheckpointIfDue() is { } checkpoint)
+        {
+            context.Send(peerVolume.Peer, new SyncCheckpointMessage(volume.Nr, checkpoint.Id));
+            disk.Flush(volume, FlushWaiter.ForCheckpoint(peerVolume, checkpoint.Id, isSource: true));
+        }
+
+        if (job.IsDone && peerVolume.Bitmap!.SetCount == 0)
+        {
+            job.IsEnding = true;
+            context.Send(peerVolume.Peer, new SyncEndMessage(volume.Nr, volume.Superblock!.Current, volume.Superblock.History));
+        }
+    }
+
+    /// <summary>A read for the resync may start: nothing that overlaps it is under way.</summary>
+    public void StartRead(ChangeRequest request)
+    {
+        ref Effect effect = ref context.Effects.Add(EffectKind.ResyncRead);
+        effect.Volume = request.Volume;
+        effect.Peer = request.Chunk!.Peer;
+        effect.Link = request.Chunk.Link;
+        effect.Subject = request;
+    }
+
+    /// <summary>The data is there: it goes into the stream before anything that overlaps it may start.</summary>
+    public void ReadCompleted(ChangeRequest request, DiskResult result)
+    {
+        ResyncChunk chunk = request.Chunk!;
+        Volume volume = context.Volumes[chunk.Volume.Value];
+        PeerVolume peerVolume = volume.Peers[chunk.Peer.Value];
+        volume.Active.Remove(request);
+        if (peerVolume.Source is { } job && peerVolume.Peer.Link == chunk.Link)
+        {
+            job.ReadsInFlight--;
+            if (result.IsOk)
+            {
+                job.NoteSent(chunk.Range);
+                ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
+                effect.Peer = chunk.Peer;
+                effect.Link = chunk.Link;
+                effect.Volume = chunk.Volume;
+                effect.Subject = chunk;
+                peerVolume.Peer.LastSentMs = context.NowMs;
+                context.ReturnRequest(request);
+                return;
+            }
+
+            disk.Fail(volume, $"read at {chunk.Range.Offset} for a resync failed: {result}");
+        }
+
+        chunk.Buffer?.Release();
+        context.ReturnRequest(request);
+    }
+
+    /// <summary>One side has flushed what a checkpoint covers.</summary>
+    public void CheckpointStable(PeerVolume peerVolume, ulong id, bool here)
+    {
+        if (peerVolume.Source is not { } job || job.Find(id) is not { } reached)
+            return;
+        if (here)
+            reached.IsStableHere = true;
+        else
+            reached.IsStableThere = true;
+        while (job.TakeCompleted() is { } checkpoint)
+            Clear(peerVolume, job, checkpoint);
+    }
+
+    /// <summary>The target is durably UpToDate with this node's generation: the two are equal.</summary>
+    public void Ended(PeerVolume peerVolume)
+    {
+        Volume volume = peerVolume.Volume;
+        SourceJob job = peerVolume.Source!;
+        Superblock superblock = volume.Superblock!;
+        PeerSlot slot = superblock.Peers[peerVolume.Slot];
+        superblock = superblock.WithHistory(slot.BitmapGeneration)
+            .WithPeer(peerVolume.Slot, slot with { BitmapGeneration = GenerationId.None, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
+        superblock = superblock with { Flags = superblock.Flags & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower) };
+        peerVolume.Source = null;
+        peerVolume.State = ReplicationState.Established;
+        peerVolume.PeerDisk = DiskState.UpToDate;
+        context.StateChanged = true;
+        context.Log($"{Name(peerVolume)}: resync done as source, {job.TotalBlocks * Block.Size} bytes in {context.NowMs - job.StartedMs} ms");
+        generations.Persist(volume, superblock, null);
+        OnFinished(peerVolume);
+    }
+
+    private void ReadNext(PeerVolume peerVolume, SourceJob job)
+    {
+        long block = job.ToSend.FindNextSet(job.Position);
+        if (block < 0)
+            block = job.ToSend.FindNextSet(0);
+        long end = block + 1;
+        while (end - block < SourceJob.ChunkBytes >> Block.Shift && end < job.ToSend.BlockCount && job.ToSend.IsSet(end))
+            end++;
+        job.ToSend.Clear(block, end - block);
+        job.Position = end;
+
+        long offset = block << Block.Shift;
+        long length = Math.Min(end << Block.Shift, peerVolume.Volume.SizeBytes) - offset;
+        if (length <= 0)
+        {
+            // Beyond what the pair serves: there is nothing to copy.
+            peerVolume.Bitmap!.Clear(block, end - block);
+            return;
+        }
+
+        ChangeRequest request = context.RentRequest();
+        request.Kind = ChangeKind.Write;
+        request.Origin = ChangeOrigin.ResyncRead;
+        request.Volume = peerVolume.Volume.Nr;
+        request.Range = new ByteRange(offset, length);
+        request.Link = peerVolume.Peer.Link;
+        request.Chunk = new ResyncChunk
+        {
+            Volume = peerVolume.Volume.Nr,
+            Range = request.Range,
+            Peer = peerVolume.Peer.Id,
+            Link = peerVolume.Peer.Link,
+        };
+        job.ReadsInFlight++;
+        if (peerVolume.Volume.Active.TryStart(request))
+            StartRead(request);
+    }
+
+    private void Clear(PeerVolume peerVolume, SourceJob job, SourceJob.Checkpoint checkpoint)
+    {
+        long first = long.MaxValue;
+        long last = -1;
+        foreach (ByteRange range in checkpoint.Ranges)
+        {
+            for (long block = range.FirstBlock, end = block + range.BlockCount; block < end; block++)
+            {
+                // A block marked again since it was read stays marked (I5).
+                if (!job.ToSend.IsSet(block))
+                    peerVolume.Bitmap!.Clear(block, 1);
+            }
+
+            first = Math.Min(first, range.FirstBlock);
+            last = Math.Max(last, range.FirstBlock + range.BlockCount - 1);
+        }
+
+        var write = new MetadataWrite { Volume = peerVolume.Volume.Nr };
+        write.Bitmaps.Add(new BitmapRange(peerVolume.Slot, peerVolume.Bitmap!, first, last - first + 1));
+        context.WriteMetadata(peerVolume.Volume, write);
+        context.Send(peerVolume.Peer, new SyncClearedMessage(peerVolume.Volume.Nr, checkpoint.Id));
+        context.StateChanged = true;
+    }
+
+    private string Name(PeerVolume peerVolume) => $"{context.Settings.Name}/{peerVolume.Volume.Name}@{peerVolume.Peer.Name}";
+}

@@ -1,0 +1,192 @@
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>
+/// The target's half of a resync. It is Inconsistent, durably, before the first byte is applied, and stays so until the source says that nothing differs (G9).
+/// </summary>
+internal sealed class ResyncTarget(ResourceContext context, Generations generations, LocalDisk disk)
+{
+    // Runs in one message; bounded by what a frame may hold.
+    private const int RunsPerPart = 4096;
+
+    /// <summary>Sends this node's marks towards the source, run-length coded.</summary>
+    public void SendBitmap(PeerVolume peerVolume)
+    {
+        peerVolume.State = ReplicationState.WFBitMapT;
+        DirtyBitmap bitmap = peerVolume.Bitmap!;
+        List<ulong> runs = [];
+        long partStart = 0;
+        long block = 0;
+        bool set = false;
+        while (block < bitmap.BlockCount)
+        {
+            long next = set ? bitmap.FindNextClear(block) : bitmap.FindNextSet(block);
+            if (next < 0)
+                next = bitmap.BlockCount;
+            runs.Add((ulong)(next - block));
+            block = next;
+            set = !set;
+            if (runs.Count >= RunsPerPart && !set)
+            {
+                context.Send(peerVolume.Peer, new BitmapPartMessage(peerVolume.Volume.Nr, (ulong)partStart, runs.ToArray(), false));
+                runs.Clear();
+                partStart = block;
+            }
+        }
+
+        context.Send(peerVolume.Peer, new BitmapPartMessage(peerVolume.Volume.Nr, (ulong)partStart, runs.ToArray(), true));
+    }
+
+    /// <summary>The source named the resync: this node becomes Inconsistent, and says so only when that is durable.</summary>
+    public void Begin(PeerVolume peerVolume, SyncBeginMessage message)
+    {
+        Volume volume = peerVolume.Volume;
+        volume.Disk = DiskState.Inconsistent;
+        peerVolume.Target = new TargetJob(message.Full, context.NowMs) { TotalBlocks = peerVolume.PeerReportedDirtyBlocks };
+        Superblock superblock = volume.Superblock!;
+        superblock = (superblock.Current.IsReal ? superblock.WithHistory(superblock.Current) : superblock) with
+        {
+            Current = message.SyncGeneration,
+            Flags = Generations.FlagsFor(DiskState.Inconsistent, superblock.Flags),
+        };
+        context.StateChanged = true;
+        LinkId link = peerVolume.Peer.Link;
+        generations.Persist(volume, superblock, () =>
+        {
+            if (peerVolume.Peer.Link != link)
+                return;
+            peerVolume.State = ReplicationState.SyncTarget;
+            context.StateChanged = true;
+            context.Send(peerVolume.Peer, new SyncBegunMessage(volume.Nr));
+        });
+    }
+
+    /// <summary>A piece of resync data. Takes a reference on the buffer.</summary>
+    public string? Data(PeerVolume peerVolume, ByteRange range, BlockBuffer? buffer, int bufferOffset, bool zeroes)
+    {
+        Volume volume = peerVolume.Volume;
+        if (peerVolume.State != ReplicationState.SyncTarget || peerVolume.Target is not { } job)
+            return "resync data came without a resync";
+        if (range.Offset < 0 || range.Length <= 0 || range.Offset > volume.SizeBytes - range.Length)
+            return $"resync data beyond the end of {volume.Name}";
+        ChangeRequest request = context.RentRequest();
+        request.Kind = zeroes ? ChangeKind.Zeroes : ChangeKind.Write;
+        request.Origin = ChangeOrigin.ResyncWrite;
+        request.Volume = volume.Nr;
+        request.Range = range;
+        request.Link = peerVolume.Peer.Link;
+        request.Buffer = buffer?.AddReference();
+        request.BufferOffset = bufferOffset;
+        request.Chunk = new ResyncChunk { Volume = volume.Nr, Range = range, Peer = peerVolume.Peer.Id, Link = peerVolume.Peer.Link };
+        job.WritesInFlight++;
+        job.NoteWritten(range);
+        if (volume.Active.TryStart(request))
+            StartWrite(request);
+        return null;
+    }
+
+    /// <summary>Puts a piece of resync data on its way to the disk.</summary>
+    public void StartWrite(ChangeRequest request)
+    {
+        ref Effect effect = ref context.Effects.Add(EffectKind.LocalChange);
+        effect.Volume = request.Volume;
+        effect.Subject = request;
+    }
+
+    /// <summary>A piece of resync data is on the disk.</summary>
+    public void WriteCompleted(ChangeRequest request, DiskResult result)
+    {
+        Volume volume = context.Volumes[request.Volume.Value];
+        PeerVolume peerVolume = volume.Peers[request.Chunk!.Peer.Value];
+        bool isCurrent = peerVolume.Peer.Link == request.Link && peerVolume.Target is not null;
+        context.ReturnRequest(request);
+        if (!result.IsOk)
+            disk.Fail(volume, $"resync write failed: {result}");
+        if (!isCurrent || peerVolume.Target is not { } job)
+            return;
+        job.WritesInFlight--;
+        FlushIfReached(peerVolume, job);
+    }
+
+    /// <summary>The source asks for what it has sent so far to become stable.</summary>
+    public void Checkpoint(PeerVolume peerVolume, ulong id)
+    {
+        if (peerVolume.Target is not { } job)
+            return;
+        job.NoteCheckpoint(id);
+        job.AwaitingWrites.Enqueue(id);
+        FlushIfReached(peerVolume, job);
+    }
+
+    /// <summary>The flush for a checkpoint is over.</summary>
+    public void CheckpointFlushed(PeerVolume peerVolume, LinkId link, ulong id, DiskResult result)
+    {
+        if (result.IsOk && peerVolume.Peer.Link == link && peerVolume.Target is not null)
+            context.Send(peerVolume.Peer, new SyncCheckpointDoneMessage(peerVolume.Volume.Nr, id));
+    }
+
+    /// <summary>The source has cleared its marks for a checkpoint: both sides hold the same stable content, so this side's marks go, too.</summary>
+    public void Cleared(PeerVolume peerVolume, ulong id)
+    {
+        if (peerVolume.Target?.TakeCleared(id) is not { Count: > 0 } ranges)
+            return;
+        long first = long.MaxValue;
+        long last = -1;
+        bool changed = false;
+        foreach (ByteRange range in ranges)
+        {
+            changed |= peerVolume.Bitmap!.Clear(range.FirstBlock, range.BlockCount) > 0;
+            first = Math.Min(first, range.FirstBlock);
+            last = Math.Max(last, range.FirstBlock + range.BlockCount - 1);
+            peerVolume.PeerReportedDirtyBlocks = Math.Max(0, peerVolume.PeerReportedDirtyBlocks - range.BlockCount);
+        }
+
+        context.StateChanged = true;
+        if (!changed)
+            return;
+        var write = new MetadataWrite { Volume = peerVolume.Volume.Nr };
+        write.Bitmaps.Add(new BitmapRange(peerVolume.Slot, peerVolume.Bitmap!, first, last - first + 1));
+        context.WriteMetadata(peerVolume.Volume, write);
+    }
+
+    /// <summary>Nothing differs any more: this node takes over the source's generations and becomes UpToDate, durably before it says so.</summary>
+    public void End(PeerVolume peerVolume, SyncEndMessage message)
+    {
+        Volume volume = peerVolume.Volume;
+        long startedMs = peerVolume.Target?.StartedMs ?? context.NowMs;
+        peerVolume.Target = null;
+        peerVolume.PeerReportedDirtyBlocks = 0;
+        peerVolume.Bitmap!.ClearAll();
+        Superblock superblock = volume.Superblock! with
+        {
+            Current = message.CurrentGeneration,
+            History = message.History,
+            Flags = Generations.FlagsFor(DiskState.UpToDate, volume.Superblock!.Flags & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower)),
+        };
+        superblock = superblock.WithPeer(
+            peerVolume.Slot,
+            superblock.Peers[peerVolume.Slot] with { BitmapGeneration = GenerationId.None, Flags = PeerSlotFlags.None });
+        LinkId link = peerVolume.Peer.Link;
+        BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap, 0, peerVolume.Bitmap.BlockCount)];
+        generations.Persist(volume, superblock, () =>
+        {
+            if (volume.Disk == DiskState.Inconsistent)
+                volume.Disk = DiskState.UpToDate;
+            context.StateChanged = true;
+            context.Log($"{context.Settings.Name}/{volume.Name}@{peerVolume.Peer.Name}: resync done as target in {context.NowMs - startedMs} ms");
+            if (peerVolume.Peer.Link != link)
+                return;
+            peerVolume.State = ReplicationState.Established;
+            context.Send(peerVolume.Peer, new SyncEndedMessage(volume.Nr));
+        }, marks);
+    }
+
+    private void FlushIfReached(PeerVolume peerVolume, TargetJob job)
+    {
+        while (job.WritesInFlight == 0 && job.AwaitingWrites.TryDequeue(out ulong id))
+            disk.Flush(peerVolume.Volume, FlushWaiter.ForCheckpoint(peerVolume, id, isSource: false));
+    }
+}

@@ -1,0 +1,370 @@
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>Promotion and demotion, one at a time, each in steps that are taken up after every event until the last is done.</summary>
+/// <remarks>
+/// <code>
+/// promote: refuse? ─► ask the connected peer ─► everything received is on disk ─► flush ─► PrimaryIndicator durable ─► Primary
+/// demote:  hold new changes ─► those under way done ─► stable on both nodes ─► log empty, indicator gone, durable ─► Secondary
+/// </code>
+/// </remarks>
+internal sealed class RoleChanges(ResourceContext context, WritePath writes, LocalDisk disk, Connections connections)
+{
+    private Step _step;
+    private object? _cookie;
+    private bool _force;
+    private ulong _askId;
+    private int _pending;
+    private bool _failed;
+
+    private enum Step
+    {
+        Idle,
+        AwaitHandshake,
+        AwaitPeer,
+        Settle,
+        Flush,
+        Persist,
+        DemoteDrain,
+        DemoteFlush,
+        DemotePersist,
+    }
+
+    public bool IsBusy => _step != Step.Idle;
+
+    /// <summary>This node is about to be Primary: it must not let the peer be, too (hard part 20).</summary>
+    private bool IsPromoting => _step is Step.AwaitHandshake or Step.AwaitPeer or Step.Settle or Step.Flush or Step.Persist;
+
+    public void Promote(object? cookie, bool force)
+    {
+        if (context.Role == Role.Primary)
+        {
+            context.CompleteCommand(cookie, CommandResult.Ok);
+            return;
+        }
+
+        if (Busy(cookie))
+            return;
+        _cookie = cookie;
+        _force = force;
+        _step = Step.AwaitHandshake;
+        Advance();
+    }
+
+    public void Demote(object? cookie)
+    {
+        if (context.Role != Role.Primary)
+        {
+            context.CompleteCommand(cookie, CommandResult.Ok);
+            return;
+        }
+
+        if (Busy(cookie))
+            return;
+        _cookie = cookie;
+        _step = Step.DemoteDrain;
+        writes.Freeze();
+        Advance();
+    }
+
+    /// <summary>The peer wants a role: granted unless it would make two Primaries.</summary>
+    public void PeerAsks(Peer peer, RoleRequestMessage request)
+    {
+        string refusal = "";
+        if (request.Role == Role.Primary)
+        {
+            if (context.Role == Role.Primary || _step is Step.DemoteDrain or Step.DemoteFlush or Step.DemotePersist)
+                refusal = $"{context.Settings.NodeName} is Primary";
+            else if (IsPromoting && string.CompareOrdinal(context.Settings.NodeName, peer.Name) < 0)
+                refusal = $"{context.Settings.NodeName} is being promoted";
+        }
+
+        if (refusal.Length == 0)
+        {
+            peer.Role = request.Role;
+            context.StateChanged = true;
+        }
+
+        context.Send(peer, new RoleReplyMessage(request.Id, refusal.Length == 0, refusal));
+    }
+
+    public void PeerAnswers(Peer peer, RoleReplyMessage reply)
+    {
+        if (_step != Step.AwaitPeer || reply.Id != _askId)
+            return;
+        if (!reply.Granted)
+            Finish(CommandResult.Refused($"{peer.Name} refuses: {reply.Reason}", $"demote {peer.Name} first: blockrepl secondary {context.Settings.Name}"));
+        else if (--_pending == 0)
+            Enter(Step.Settle);
+    }
+
+    /// <summary>A connection ended: its answer will not come, and is not needed any more; the promotion is judged anew.</summary>
+    public void PeerLost()
+    {
+        if (_step == Step.AwaitPeer)
+            Enter(Step.AwaitHandshake);
+    }
+
+    /// <summary>Takes the next step if it is due. Called after every event.</summary>
+    public void Advance()
+    {
+        switch (_step)
+        {
+            case Step.AwaitHandshake:
+                AskPeers();
+                break;
+            case Step.Settle when IsSettled():
+                Enter(Step.Flush);
+                FlushAll();
+                break;
+            case Step.Flush when _pending == 0:
+                if (_failed)
+                    Finish(CommandResult.Failed("the local disk could not be flushed", "see the log"));
+                else
+                    PersistPrimary();
+                break;
+            case Step.Persist when _pending == 0:
+                BecomePrimary();
+                break;
+            case Step.DemoteDrain when IsQuiet():
+                Enter(Step.DemoteFlush);
+                FlushAll();
+                foreach (Volume volume in context.Volumes)
+                    writes.SendOwnBarrier(volume);
+                break;
+            case Step.DemoteFlush when _pending == 0 && IsStableOnPeers():
+                PersistSecondary();
+                break;
+            case Step.DemotePersist when _pending == 0:
+                BecomeSecondary();
+                break;
+            default:
+                break;
+        }
+    }
+
+    private bool Busy(object? cookie)
+    {
+        if (_step == Step.Idle)
+            return false;
+        context.CompleteCommand(cookie, CommandResult.Refused("another role change is under way", "try again when it is over"));
+        return true;
+    }
+
+    private void Enter(Step step)
+    {
+        _step = step;
+        if (step is Step.AwaitHandshake or Step.Settle)
+            Advance();
+    }
+
+    private void AskPeers()
+    {
+        foreach (Peer peer in context.Peers)
+        {
+            if (peer.Link != LinkId.None && peer.Step is not (HandshakeStep.Done or HandshakeStep.Hello))
+                return;
+        }
+
+        if (RefusePromotion() is { } refusal)
+        {
+            Finish(refusal);
+            return;
+        }
+
+        _pending = 0;
+        _step = Step.AwaitPeer;
+        _askId = context.NextTicket();
+        foreach (Peer peer in context.Peers)
+        {
+            if (!peer.IsConnected)
+                continue;
+            _pending++;
+            context.Send(peer, new RoleRequestMessage(_askId, Role.Primary));
+        }
+
+        if (_pending == 0)
+            Enter(Step.Settle);
+    }
+
+    private CommandResult? RefusePromotion()
+    {
+        string name = context.Settings.Name;
+        foreach (Peer peer in context.Peers)
+        {
+            if (peer.IsConnected && peer.Role == Role.Primary)
+                return CommandResult.Refused($"{name}: {peer.Name} is Primary", $"demote it there first: blockrepl secondary {name}");
+        }
+
+        foreach (Volume volume in context.Volumes)
+        {
+            if (!volume.HasDisk)
+                return CommandResult.NoDisk($"{name}/{volume.Name} has no local disk here ({volume.Disk})", $"attach it first: blockrepl attach {name}/{volume.Name}");
+            bool isTarget = Array.Exists(volume.Peers, peer => peer.Target is not null || peer.State == ReplicationState.WFBitMapT);
+            if (isTarget)
+                return CommandResult.NoUpToDateData($"{name}/{volume.Name} is being resynced from the peer", $"wait for it: blockrepl wait-sync {name}");
+            if (volume.Disk == DiskState.UpToDate || _force)
+                continue;
+            string hint = volume.Disk == DiskState.Consistent
+                ? $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}"
+                : $"connect to a node with UpToDate data; --force makes this data count although it is {volume.Disk}";
+            return CommandResult.NoUpToDateData($"{name}/{volume.Name} is {volume.Disk} here, not UpToDate", hint);
+        }
+
+        return null;
+    }
+
+    // Everything that came over a connection that is gone must be on the disk, in order, before anything newer (hard part 11).
+    private bool IsSettled()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.Active.Count > 0 || volume.MetadataWrites > 0)
+                return false;
+        }
+
+        return true;
+    }
+
+    private bool IsQuiet()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.HasDisk && (!volume.IsQuiet || volume.MetadataWrites > 0 || volume.OwnBarrierInFlight))
+                return false;
+        }
+
+        return true;
+    }
+
+    private bool IsStableOnPeers()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.OwnBarrierInFlight || volume.MetadataWrites > 0)
+                return false;
+        }
+
+        return true;
+    }
+
+    private void FlushAll()
+    {
+        _pending = context.Volumes.Length;
+        _failed = false;
+        foreach (Volume volume in context.Volumes)
+        {
+            disk.Flush(volume, FlushWaiter.ForAction(result =>
+            {
+                _failed |= !result.IsOk;
+                _pending--;
+            }));
+        }
+    }
+
+    private void PersistPrimary()
+    {
+        _step = Step.Persist;
+        _pending = context.Volumes.Length;
+        foreach (Volume volume in context.Volumes)
+        {
+            Superblock superblock = volume.Superblock!;
+            SuperblockFlags flags = superblock.Flags & ~SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator;
+            if (volume.Disk != DiskState.UpToDate)
+            {
+                // Forced: this data counts from now on, under a generation of its own, so that whoever has newer data will see a split brain (G7).
+                if (superblock.Current.IsReal)
+                {
+                    foreach (PeerVolume peer in volume.Peers)
+                    {
+                        PeerSlot slot = superblock.Peers[peer.Slot];
+                        if (slot.BitmapGeneration.IsNone)
+                            superblock = superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current });
+                    }
+                }
+
+                superblock = superblock with { Current = context.NewGeneration() };
+                flags = Generations.FlagsFor(DiskState.UpToDate, flags) & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
+            }
+
+            volume.Superblock = superblock with { Flags = flags, BootId = context.BootId };
+            context.WriteMetadata(volume, new MetadataWrite
+            {
+                Volume = volume.Nr,
+                Superblock = volume.Superblock,
+                OnDurable = () => _pending--,
+            });
+        }
+    }
+
+    private void BecomePrimary()
+    {
+        bool forced = false;
+        foreach (Volume volume in context.Volumes)
+        {
+            forced |= volume.Disk != DiskState.UpToDate;
+            volume.Disk = DiskState.UpToDate;
+            volume.LocalStable = context.LastSequence;
+        }
+
+        context.Role = Role.Primary;
+        context.StateChanged = true;
+        context.Log($"{context.Settings.Name}: Primary");
+        foreach (Peer peer in context.Peers)
+        {
+            if (forced)
+                connections.Renegotiate(peer, "promoted by force");
+        }
+
+        Finish(CommandResult.Ok);
+    }
+
+    private void PersistSecondary()
+    {
+        _step = Step.DemotePersist;
+        _pending = 0;
+        foreach (Volume volume in context.Volumes)
+        {
+            if (!volume.HasDisk)
+                continue;
+            _pending++;
+            volume.ActivityLog!.Clear();
+            volume.Superblock = volume.Superblock! with { Flags = volume.Superblock.Flags & ~SuperblockFlags.PrimaryIndicator };
+            var write = new MetadataWrite
+            {
+                Volume = volume.Nr,
+                Superblock = volume.Superblock,
+                ActivityLog = volume.ActivityLog.Snapshot(),
+                ActivityLogTransaction = ++volume.ActivityLog.Transaction,
+                OnDurable = () => _pending--,
+            };
+            foreach (PeerVolume peer in volume.Peers)
+            {
+                if (peer.Bitmap!.SetCount > 0)
+                    write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap, 0, peer.Bitmap.BlockCount));
+            }
+
+            context.WriteMetadata(volume, write);
+        }
+    }
+
+    private void BecomeSecondary()
+    {
+        context.Role = Role.Secondary;
+        context.StateChanged = true;
+        context.Log($"{context.Settings.Name}: Secondary");
+        writes.Thaw();
+        Finish(CommandResult.Ok);
+    }
+
+    private void Finish(CommandResult result)
+    {
+        _step = Step.Idle;
+        object? cookie = _cookie;
+        _cookie = null;
+        context.CompleteCommand(cookie, result);
+    }
+}

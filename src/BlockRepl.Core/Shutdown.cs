@@ -1,0 +1,194 @@
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>
+/// Orderly ends (hard part 6): what is unstable is made stable on both nodes before the farewell, so that nothing needs a resync; marks go to disk, and a flag says that
+/// the activity log was empty. A peer that does not answer is not waited for longer than <see cref="PatienceMs"/>: its part becomes marks.
+/// </summary>
+internal sealed class Shutdown(
+    ResourceContext context, WritePath writes, LocalDisk disk, Connections connections, Attachment attachment)
+{
+    private const long PatienceMs = 3_000;
+
+    private Step _step;
+    private object? _cookie;
+    private bool _down;
+    private int _pending;
+    private long _deadlineMs;
+
+    private enum Step
+    {
+        Idle,
+        Flush,
+        Farewell,
+        Persist,
+    }
+
+    public bool IsBusy => _step != Step.Idle;
+
+    public void Disconnect(object? cookie) => Start(cookie, down: false);
+
+    /// <summary>Only on a Secondary: the edge demotes first.</summary>
+    public void Down(object? cookie)
+    {
+        if (context.Role == Role.Primary)
+        {
+            context.CompleteCommand(cookie, CommandResult.Refused(
+                $"{context.Settings.Name} is Primary", $"demote it first: blockrepl secondary {context.Settings.Name}"));
+            return;
+        }
+
+        Start(cookie, down: true);
+    }
+
+    public void Advance()
+    {
+        switch (_step)
+        {
+            case Step.Flush when _pending == 0 && (NothingUnstable() || context.NowMs >= _deadlineMs):
+                SayFarewell();
+                break;
+            case Step.Farewell when NothingWritten():
+                PersistClean();
+                break;
+            case Step.Persist when NothingWritten():
+                foreach (Volume volume in context.Volumes)
+                {
+                    if (volume.Disk == DiskState.Diskless)
+                        continue;
+                    context.Effects.Add(EffectKind.DetachDisk).Volume = volume.Nr;
+                    attachment.Forget(volume);
+                }
+
+                Finish();
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Start(object? cookie, bool down)
+    {
+        if (IsBusy)
+        {
+            context.CompleteCommand(cookie, CommandResult.Refused("another disconnect or down is under way", "try again when it is over"));
+            return;
+        }
+
+        _cookie = cookie;
+        _down = down;
+        _deadlineMs = context.NowMs + PatienceMs;
+        _step = Step.Flush;
+        _pending = 0;
+        foreach (Volume volume in context.Volumes)
+        {
+            if (!volume.HasDisk)
+                continue;
+            if (context.Role == Role.Primary)
+            {
+                writes.SendOwnBarrier(volume);
+                continue;
+            }
+
+            _pending++;
+            disk.Flush(volume, FlushWaiter.ForAction(result =>
+            {
+                _pending--;
+                if (result.IsOk)
+                    TellStable(volume);
+            }));
+        }
+
+        Advance();
+    }
+
+    private void TellStable(Volume volume)
+    {
+        foreach (PeerVolume peer in volume.Peers)
+        {
+            if (!peer.Peer.IsConnected || peer.State == ReplicationState.Off || volume.Active.Count > 0)
+                continue;
+            ref Effect effect = ref context.Effects.Add(EffectKind.SendStable);
+            effect.Peer = peer.Peer.Id;
+            effect.Link = peer.Peer.Link;
+            effect.Volume = volume.Nr;
+            effect.Sequence = peer.Peer.AppliedHere;
+        }
+    }
+
+    private bool NothingUnstable()
+    {
+        if (context.Role != Role.Primary)
+            return true;
+        foreach (Volume volume in context.Volumes)
+        {
+            foreach (PeerVolume peer in volume.Peers)
+            {
+                if (peer.IsReplicating && (peer.Unstable.Count > 0 || peer.AwaitingStable.Count > 0))
+                    return false;
+            }
+        }
+
+        return true;
+    }
+
+    private bool NothingWritten()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.MetadataWrites > 0 || volume.Active.Count > 0 || !volume.Flushes.IsIdle)
+                return false;
+        }
+
+        return true;
+    }
+
+    private void SayFarewell()
+    {
+        foreach (Peer peer in context.Peers)
+        {
+            connections.Disconnect(
+                peer,
+                _down ? GoodbyeReason.Shutdown : GoodbyeReason.Disconnect,
+                _down ? "taken down by an operator" : "disconnected by an operator");
+        }
+
+        if (!_down)
+        {
+            Finish();
+            return;
+        }
+
+        _step = Step.Farewell;
+        Advance();
+    }
+
+    private void PersistClean()
+    {
+        _step = Step.Persist;
+        foreach (Volume volume in context.Volumes)
+        {
+            if (!volume.HasDisk)
+                continue;
+            volume.Superblock = volume.Superblock! with { Flags = volume.Superblock.Flags | SuperblockFlags.CleanShutdown };
+            var write = new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock };
+            foreach (PeerVolume peer in volume.Peers)
+                write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap!, 0, peer.Bitmap!.BlockCount));
+            context.WriteMetadata(volume, write);
+        }
+
+        Advance();
+    }
+
+    private void Finish()
+    {
+        _step = Step.Idle;
+        object? cookie = _cookie;
+        _cookie = null;
+        context.StateChanged = true;
+        context.CompleteCommand(cookie, CommandResult.Ok);
+    }
+}

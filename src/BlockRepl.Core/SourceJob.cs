@@ -1,0 +1,118 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>Bookkeeping of one resync on its source: what is still to send, what is on the way, what may be cleared when.</summary>
+internal sealed class SourceJob
+{
+    /// <summary>Bytes of one piece of resync data.</summary>
+    public const int ChunkBytes = 256 << 10;
+
+    /// <summary>Pieces being read or waiting for room on the link.</summary>
+    public const int ReadsMax = 8;
+
+    /// <summary>Bytes after which a checkpoint is taken: both disks are flushed once for so much data.</summary>
+    public const long CheckpointBytes = 32L << 20;
+
+    private readonly Queue<Checkpoint> _checkpoints = new();
+    private List<ByteRange> _sentSinceCheckpoint = [];
+    private long _bytesSinceCheckpoint;
+    private ulong _lastCheckpoint;
+
+    public SourceJob(DirtyBitmap dirty, GenerationId generation, bool isFull, long nowMs)
+    {
+        Generation = generation;
+        IsFull = isFull;
+        StartedMs = nowMs;
+        TotalBlocks = dirty.SetCount;
+        ToSend = new DirtyBitmap(dirty.BlockCount);
+        ToSend.Or(dirty);
+    }
+
+    /// <summary>A stretch of the resync that becomes clean as a whole: when both sides have flushed.</summary>
+    public sealed class Checkpoint(ulong id, List<ByteRange> ranges, long bytes)
+    {
+        public ulong Id { get; } = id;
+
+        public List<ByteRange> Ranges { get; } = ranges;
+
+        public long Bytes { get; } = bytes;
+
+        public bool IsStableHere { get; set; }
+
+        public bool IsStableThere { get; set; }
+    }
+
+    /// <summary>The generation that the target carries while it is being resynced.</summary>
+    public GenerationId Generation { get; }
+
+    public bool IsFull { get; }
+
+    public long StartedMs { get; }
+
+    /// <summary>Marked blocks when the resync began.</summary>
+    public long TotalBlocks { get; }
+
+    /// <summary>Marked blocks whose current content has not been read for this resync. A mark that lands while the resync runs is added (I5).</summary>
+    public DirtyBitmap ToSend { get; }
+
+    /// <summary>Where the search for the next block goes on.</summary>
+    public long Position { get; set; }
+
+    /// <summary>The target has durably become Inconsistent: data may flow.</summary>
+    public bool IsBegun { get; set; }
+
+    public int ReadsInFlight { get; set; }
+
+    /// <summary>Bytes sent whose checkpoint is not complete.</summary>
+    public long UnconfirmedBytes { get; private set; }
+
+    /// <summary>The end has been announced to the target.</summary>
+    public bool IsEnding { get; set; }
+
+    /// <summary>Nothing is left to send, on the way, or unconfirmed.</summary>
+    public bool IsDone => ToSend.SetCount == 0 && ReadsInFlight == 0 && _checkpoints.Count == 0 && _sentSinceCheckpoint.Count == 0;
+
+    public void NoteMark(long firstBlock, long count) => ToSend.Set(firstBlock, count);
+
+    public void NoteSent(ByteRange range)
+    {
+        _sentSinceCheckpoint.Add(range);
+        _bytesSinceCheckpoint += range.Length;
+        UnconfirmedBytes += range.Length;
+    }
+
+    /// <summary>Starts a checkpoint if one is due; null otherwise.</summary>
+    public Checkpoint? TakeCheckpointIfDue()
+    {
+        bool nothingMore = ToSend.SetCount == 0 && ReadsInFlight == 0;
+        if (_sentSinceCheckpoint.Count == 0 || _bytesSinceCheckpoint < CheckpointBytes && !nothingMore)
+            return null;
+        var checkpoint = new Checkpoint(++_lastCheckpoint, _sentSinceCheckpoint, _bytesSinceCheckpoint);
+        _checkpoints.Enqueue(checkpoint);
+        _sentSinceCheckpoint = [];
+        _bytesSinceCheckpoint = 0;
+        return checkpoint;
+    }
+
+    public Checkpoint? Find(ulong id)
+    {
+        foreach (Checkpoint checkpoint in _checkpoints)
+        {
+            if (checkpoint.Id == id)
+                return checkpoint;
+        }
+
+        return null;
+    }
+
+    /// <summary>The oldest checkpoint if both sides are stable up to it; it is then forgotten here.</summary>
+    public Checkpoint? TakeCompleted()
+    {
+        if (!_checkpoints.TryPeek(out Checkpoint? checkpoint) || !checkpoint.IsStableHere || !checkpoint.IsStableThere)
+            return null;
+        _checkpoints.Dequeue();
+        UnconfirmedBytes -= checkpoint.Bytes;
+        return checkpoint;
+    }
+}

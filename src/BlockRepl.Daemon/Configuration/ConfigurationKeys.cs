@@ -1,0 +1,31 @@
+namespace BlockRepl.Daemon.Configuration;
+
+/// <summary>The keys of each mapping of the file. The reader accepts these and no others, and a test holds
+/// <c>docs/blockrepl.schema.json</c> to them.</summary>
+public static class ConfigurationKeys
+{
+    /// <summary>Keys of the file's top level.</summary>
+    public static IReadOnlyList<string> Root { get; } = ["nodes", "tls", "nbd", "resources"];
+
+    /// <summary>Keys of a node.</summary>
+    public static IReadOnlyList<string> Node { get; } = ["address"];
+
+    /// <summary>Keys of <c>tls</c>, where it is not <c>off</c>.</summary>
+    public static IReadOnlyList<string> Tls { get; } = ["ca", "cert", "key"];
+
+    /// <summary>Keys of <c>nbd</c>.</summary>
+    public static IReadOnlyList<string> Nbd { get; } = ["listen", "tls"];
+
+    /// <summary>Keys of a resource.</summary>
+    public static IReadOnlyList<string> Resource { get; } =
+    [
+        "protocol", "compression", "fencing", "handlers", "timeout", "ping-int", "ping-timeout", "connect-int", "ko-count",
+        "max-epoch-size", "al-extents", "volumes",
+    ];
+
+    /// <summary>Keys of <c>handlers</c>.</summary>
+    public static IReadOnlyList<string> Handlers { get; } = ["fence-peer", "unfence-peer", "split-brain", "out-of-sync"];
+
+    /// <summary>Keys of a volume.</summary>
+    public static IReadOnlyList<string> Volume { get; } = ["disk", "size", "meta-disk"];
+}

@@ -1,0 +1,31 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Configuration;
+
+/// <summary>One resource: volumes that share a role, an order and a connection to each peer.</summary>
+public sealed record ResourceConfiguration
+{
+    /// <summary>Name, unique in the cluster.</summary>
+    public required string Name { get; init; }
+
+    /// <summary><c>protocol</c>: when a write counts as done. Default C.</summary>
+    public WriteProtocol Protocol { get; init; } = WriteProtocol.C;
+
+    /// <summary><c>compression</c>. Default auto.</summary>
+    public CompressionPolicy Compression { get; init; } = CompressionPolicy.Auto;
+
+    /// <summary><c>fencing</c>. Default dont-care.</summary>
+    public FencingPolicy Fencing { get; init; } = FencingPolicy.DontCare;
+
+    /// <summary><c>handlers</c>. Default none.</summary>
+    public HandlerConfiguration Handlers { get; init; } = HandlerConfiguration.None;
+
+    /// <summary>Time-outs and limits of the connection.</summary>
+    public NetworkOptions Network { get; init; } = NetworkOptions.Default;
+
+    /// <summary><c>al-extents</c>: 4 MiB extents that the activity log holds hot. 7 to 65534, default 1237.</summary>
+    public int ActivityLogExtents { get; init; } = 1237;
+
+    /// <summary>The volumes in the order of the file; never empty.</summary>
+    public required IReadOnlyList<VolumeConfiguration> Volumes { get; init; }
+}

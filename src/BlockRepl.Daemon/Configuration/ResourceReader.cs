@@ -1,0 +1,149 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Configuration;
+
+/// <summary>Reads one resource and its volumes.</summary>
+internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, string directory, ErrorSink errors)
+{
+    private static readonly NetworkOptions Defaults = NetworkOptions.Default;
+
+    /// <summary>Reads a resource; null when something in it is wrong, which the sink then knows.</summary>
+    public ResourceConfiguration? Read(YamlText name, YamlTree value)
+    {
+        CheckName(name, "resource");
+        if (name.Value == NameRules.All)
+            errors.Add(name.At, "a resource cannot be called \"all\": on the command line that names every resource");
+        if (value is not YamlMap map)
+        {
+            errors.Add(value.At, $"resource \"{name.Value}\" is not a mapping");
+            return null;
+        }
+        var reader = new MappingReader(map, $"resource \"{name.Value}\"", ConfigurationKeys.Resource, errors);
+        var protocol = reader.Word("protocol", WriteProtocol.C,
+            ("A", WriteProtocol.A), ("B", WriteProtocol.B), ("C", WriteProtocol.C));
+        var fencing = reader.Word("fencing", FencingPolicy.DontCare, ("dont-care", FencingPolicy.DontCare),
+            ("resource-only", FencingPolicy.ResourceOnly), ("resource-and-stonith", FencingPolicy.ResourceAndStonith));
+        if (protocol == WriteProtocol.A && fencing == FencingPolicy.ResourceAndStonith)
+        {
+            errors.Add(reader.Take("fencing")!.At,
+                "fencing: resource-and-stonith freezes until the peer is fenced, but with protocol A the peer may lack "
+                + "acknowledged writes all the same; use protocol C");
+        }
+        var volumes = ReadVolumes(name.Value, reader);
+        return volumes is null ? null : new ResourceConfiguration
+        {
+            Name = name.Value,
+            Protocol = protocol,
+            Fencing = fencing,
+            Compression = reader.Word("compression", CompressionPolicy.Auto,
+                ("off", CompressionPolicy.Off), ("lz4", CompressionPolicy.Lz4), ("auto", CompressionPolicy.Auto)),
+            Handlers = ReadHandlers(reader),
+            Network = ReadNetwork(reader),
+            ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
+            Volumes = volumes,
+        };
+    }
+
+    private HandlerConfiguration ReadHandlers(MappingReader reader)
+    {
+        if (reader.AsMap(reader.Take("handlers"), "handlers") is not { } map)
+            return HandlerConfiguration.None;
+        var handlers = new MappingReader(map, "handlers", ConfigurationKeys.Handlers, errors);
+        return new HandlerConfiguration(
+            handlers.Text("fence-peer"), handlers.Text("unfence-peer"), handlers.Text("split-brain"), handlers.Text("out-of-sync"));
+    }
+
+    /// <summary>drbd.conf's ranges: timeout 1..600 and ping-timeout 1..300 tenths of a second, the intervals 1..120 seconds.</summary>
+    private static NetworkOptions ReadNetwork(MappingReader reader) => new()
+    {
+        Timeout = reader.Time("timeout", Defaults.Timeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(60)),
+        PingInterval = reader.Time("ping-int", Defaults.PingInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
+        PingTimeout = reader.Time("ping-timeout", Defaults.PingTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(30)),
+        ConnectInterval = reader.Time("connect-int", Defaults.ConnectInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
+        KoCount = reader.Number("ko-count", Defaults.KoCount, 0, 200),
+        MaxEpochSize = reader.Number("max-epoch-size", Defaults.MaxEpochSize, 1, 20000),
+    };
+
+    private List<VolumeConfiguration>? ReadVolumes(string resource, MappingReader reader)
+    {
+        if (reader.AsMap(reader.Require("volumes"), "volumes") is not { } map)
+            return null;
+        if (map.Entries.Count == 0)
+            errors.Add(map.At, $"resource \"{resource}\" has no volume");
+        List<VolumeConfiguration> volumes = [];
+        HashSet<string> names = [];
+        foreach (var (name, value) in map.Entries)
+        {
+            CheckName(name, "volume");
+            if (!names.Add(name.Value))
+                errors.Add(name.At, $"volume \"{name.Value}\" stands twice in resource \"{resource}\"");
+            if (ReadVolume(resource, name, value, volumes.Count) is { } volume)
+                volumes.Add(volume);
+        }
+        return volumes;
+    }
+
+    private VolumeConfiguration? ReadVolume(string resource, YamlText name, YamlTree value, int number)
+    {
+        var full = $"{resource}/{name.Value}";
+        if (value is not YamlMap map)
+        {
+            errors.Add(value.At, $"volume \"{full}\" is not a mapping; write at least {{ disk: PATH }}");
+            return null;
+        }
+        var reader = new MappingReader(map, $"volume \"{full}\"", ConfigurationKeys.Volume, errors);
+        reader.Require("disk");
+        var disk = perNode.Read<string>(reader, "disk", Path, (node, path, at) => disks.Claim(node, path, full, at));
+        var meta = perNode.Read<string?>(reader, "meta-disk", MetaDisk, (node, path, at) =>
+        {
+            if (path is not null)
+                disks.Claim(node, path, $"{full} (meta-disk)", at);
+        });
+        var size = perNode.Read<long>(reader, "size", Size);
+        return disk is null ? null : new VolumeConfiguration
+        {
+            Name = name.Value,
+            Nr = new VolumeNr((ushort)number),
+            Disk = disk,
+            MetaDisk = meta ?? new PerNode<string?>((string?)null),
+            Size = size,
+            Source = name.At,
+        };
+    }
+
+    private bool Path(string text, SourcePosition at, out string path)
+    {
+        path = "";
+        if (text.Contains('\0'))
+        {
+            errors.Add(at, "a path cannot contain a zero byte");
+            return false;
+        }
+        path = System.IO.Path.GetFullPath(text, directory);
+        return true;
+    }
+
+    private bool MetaDisk(string text, SourcePosition at, out string? path)
+    {
+        path = null;
+        if (text == "internal")
+            return true;
+        var ok = Path(text, at, out var full);
+        path = full;
+        return ok;
+    }
+
+    private bool Size(string text, SourcePosition at, out long bytes)
+    {
+        if (Units.TryParseSize(text, out bytes) && bytes > 0)
+            return true;
+        errors.Add(at, $"size: \"{text}\" is not a size; write bytes, or KiB, MiB, GiB or TiB, like 64MiB");
+        return false;
+    }
+
+    private void CheckName(YamlText name, string what)
+    {
+        if (NameRules.Refusal(name.Value) is { } refusal)
+            errors.Add(name.At, $"{what} name \"{name.Value}\" {refusal}");
+    }
+}

@@ -1,0 +1,25 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Control;
+
+/// <summary>The connection to one peer. Immutable.</summary>
+public sealed record ConnectionStatus
+{
+    /// <summary>The peer's name.</summary>
+    public required string Peer { get; init; }
+
+    /// <summary>State of the connection.</summary>
+    public required ConnectionState ConnectionState { get; init; }
+
+    /// <summary>The peer's role; Unknown while it is not connected.</summary>
+    public Role PeerRole { get; init; }
+
+    /// <summary>Every configured volume, in the order of the configuration.</summary>
+    public required IReadOnlyList<PeerVolumeStatus> Volumes { get; init; }
+
+    /// <summary>Whole seconds since the connection state last changed.</summary>
+    public long SinceSeconds { get; init; }
+
+    /// <summary>Why the peer is not connected, or "split brain" with both sides' changes, in words; null when all is well.</summary>
+    public string? Detail { get; init; }
+}

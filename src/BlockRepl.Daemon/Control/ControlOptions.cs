@@ -1,0 +1,23 @@
+namespace BlockRepl.Daemon.Control;
+
+/// <summary>Options of a command. A verb ignores none: the command line offers each verb only its own.</summary>
+public sealed record ControlOptions
+{
+    /// <summary>No option.</summary>
+    public static ControlOptions None { get; } = new();
+
+    /// <summary><c>--force</c>.</summary>
+    public bool Force { get; init; }
+
+    /// <summary><c>connect --discard-my-data</c>: this node is the victim of a split brain.</summary>
+    public bool DiscardMyData { get; init; }
+
+    /// <summary><c>new-current-uuid --clear-bitmap</c>: the disks are known to be equal.</summary>
+    public bool ClearBitmap { get; init; }
+
+    /// <summary><c>verify --repair</c>.</summary>
+    public bool Repair { get; init; }
+
+    /// <summary><c>adjust --dry-run</c>: say what would be done.</summary>
+    public bool DryRun { get; init; }
+}

@@ -1,0 +1,19 @@
+using BlockRepl.Daemon.Configuration;
+using Microsoft.Extensions.Logging;
+
+namespace BlockRepl.Daemon.Control;
+
+/// <summary>What the resources are given to work with. Owned by the host; valid until the target has stopped.</summary>
+/// <param name="Configuration">The configuration, checked.</param>
+/// <param name="Node">This node's name; one of the configuration's.</param>
+/// <param name="RunDirectory">The run directory, locked.</param>
+/// <param name="BringUp">False for <c>--no-up</c>: leave every resource down.</param>
+/// <param name="Events">Where state changes are published.</param>
+/// <param name="Loggers">Loggers.</param>
+public sealed record DaemonContext(
+    ClusterConfiguration Configuration,
+    string Node,
+    RunDirectory RunDirectory,
+    bool BringUp,
+    EventHub Events,
+    ILoggerFactory Loggers);

@@ -1,0 +1,29 @@
+namespace BlockRepl.Daemon.Control;
+
+/// <summary>
+/// What the control service controls: the resources of this node. Members are called from any thread and at the same
+/// time. A state change must be published to the <see cref="EventHub"/>: events and the wait verbs see nothing else.
+/// </summary>
+public interface IControlTarget
+{
+    /// <summary>
+    /// Opens the NBD and peer listeners and, unless told otherwise, brings up every resource that has metadata. Throws
+    /// <see cref="DaemonStartException"/> for what ends the daemon; a resource that cannot come up does not.
+    /// </summary>
+    ValueTask StartAsync(CancellationToken cancellationToken);
+
+    /// <summary>Every configured resource as it is now. Must not block on I/O: the watchdog calls it too.</summary>
+    IReadOnlyList<ResourceStatus> GetStatus();
+
+    /// <summary>
+    /// Carries a command out and answers when it has taken effect. Refusals are results, not exceptions. The token ends
+    /// when the caller hangs up; a change that has begun is finished all the same.
+    /// </summary>
+    ValueTask<ControlResult> ExecuteAsync(ControlCommand command, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Stops accepting, drains, flushes, closes; after it nothing of this node runs. <paramref name="deadline"/> says when to
+    /// stop being patient: then it gives up on what is left and logs what that was.
+    /// </summary>
+    ValueTask StopAsync(CancellationToken deadline);
+}

@@ -1,0 +1,25 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Control;
+
+/// <summary>A volume as this node sees it on one peer. Immutable.</summary>
+public sealed record PeerVolumeStatus
+{
+    /// <summary>Name within the resource.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>What happens on the volume over this connection.</summary>
+    public required ReplicationState ReplicationState { get; init; }
+
+    /// <summary>State of the peer's disk; DUnknown while it is not connected.</summary>
+    public DiskState PeerDiskState { get; init; } = DiskState.DUnknown;
+
+    /// <summary>Bytes that are marked as possibly different.</summary>
+    public long OutOfSyncBytes { get; init; }
+
+    /// <summary>Per cent of the running resync that is done, 0 to 100; of the whole volume in sync when none runs.</summary>
+    public double ResyncPercent { get; init; }
+
+    /// <summary>Seconds until the running resync ends at its present rate; null when none runs or the rate is not known.</summary>
+    public long? ResyncEtaSeconds { get; init; }
+}

@@ -1,0 +1,37 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Control;
+
+/// <summary>A resource at one instant, as <c>status --json</c> prints it. Immutable.</summary>
+public sealed record ResourceStatus
+{
+    /// <summary>Name of the resource.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>This node's role.</summary>
+    public required Role Role { get; init; }
+
+    /// <summary>Why client I/O is held, a word each; empty when it is not.</summary>
+    public IReadOnlyList<string> Suspended { get; init; } = [];
+
+    /// <summary>Every configured volume, in the order of the configuration.</summary>
+    public required IReadOnlyList<VolumeStatus> Volumes { get; init; }
+
+    /// <summary>Every configured peer, connected or not.</summary>
+    public required IReadOnlyList<ConnectionStatus> Connections { get; init; }
+
+    /// <summary>This node's name.</summary>
+    public required string Node { get; init; }
+
+    /// <summary>When a write counts as done.</summary>
+    public WriteProtocol Protocol { get; init; } = WriteProtocol.C;
+
+    /// <summary>True when <c>primary</c> without <c>--force</c> would succeed, or the node is Primary.</summary>
+    public bool MayPromote { get; init; }
+
+    /// <summary>Why <see cref="MayPromote"/> is false, in words; null when it is true.</summary>
+    public string? WhyNotPromotable { get; init; }
+
+    /// <summary>What would help the state that the resource is in; null when it needs no help.</summary>
+    public string? Hint { get; init; }
+}

@@ -1,0 +1,31 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Control;
+
+/// <summary>A volume on this node. Immutable.</summary>
+public sealed record VolumeStatus
+{
+    /// <summary>Name within the resource.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>State of the local disk.</summary>
+    public required DiskState DiskState { get; init; }
+
+    /// <summary>Bytes that the export offers; 0 while no disk has told.</summary>
+    public long SizeBytes { get; init; }
+
+    /// <summary>Bytes that clients have read since the daemon started.</summary>
+    public long ReadBytes { get; init; }
+
+    /// <summary>Bytes that clients have written since the daemon started.</summary>
+    public long WrittenBytes { get; init; }
+
+    /// <summary>Where NBD clients find the volume; null when it is not exported.</summary>
+    public string? NbdUri { get; init; }
+
+    /// <summary>NBD connections that are open.</summary>
+    public int Clients { get; init; }
+
+    /// <summary>What requests wait for and since when, in words (G12, hard part 28); empty when nothing waits.</summary>
+    public IReadOnlyList<string> WaitingFor { get; init; } = [];
+}

@@ -1,0 +1,85 @@
+using BlockRepl.Nbd;
+
+namespace BlockRepl.Daemon.Nbd;
+
+/// <summary>Carries a negotiation over a socket, with one deadline for all of it: slow drips do not prolong it.</summary>
+internal static unsafe class NbdHandshake
+{
+    /// <summary>Null with a reason when the client is to be hung up.</summary>
+    public static NbdSession? Run(int fd, NbdReceiver receiver, NbdNegotiation negotiation, TimeSpan timeout, out string reason)
+    {
+        long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        while (true)
+        {
+            if (!SendAll(fd, negotiation.Output, deadline))
+            {
+                reason = "the client went away or did not read during the handshake";
+                return Abandon(negotiation);
+            }
+
+            negotiation.ClearOutput();
+            reason = negotiation.CloseReason;
+            if (negotiation.State == NbdNegotiationState.Transmission)
+                return negotiation.Session;
+            if (negotiation.State == NbdNegotiationState.Closed)
+                return null;
+            int used = negotiation.Consume(receiver.Unread);
+            receiver.Consume(used);
+            if (used > 0 || negotiation.State == NbdNegotiationState.Closed)
+                continue;
+            if (!WaitFor(fd, NbdNative.PollIn, deadline))
+            {
+                reason = "the handshake took too long";
+                return null;
+            }
+
+            if (receiver.Fill(NbdNative.MsgDontWait) == NbdReceived.End)
+            {
+                reason = "the client closed the connection during the handshake";
+                return null;
+            }
+        }
+    }
+
+    // The reply to GO could not be sent: the export is open, and the caller must close it.
+    private static NbdSession? Abandon(NbdNegotiation negotiation) => negotiation.Session;
+
+    private static bool SendAll(int fd, ReadOnlySpan<byte> bytes, long deadline)
+    {
+        fixed (byte* start = bytes)
+        {
+            int done = 0;
+            while (done < bytes.Length)
+            {
+                nint sent = NbdNative.Send(fd, start + done, bytes.Length - done, NbdNative.MsgDontWait | NbdNative.MsgNoSignal);
+                if (sent > 0)
+                {
+                    done += (int)sent;
+                    continue;
+                }
+
+                int errno = NbdNative.Errno;
+                if (errno == NbdNative.Eintr)
+                    continue;
+                if (errno != NbdNative.Eagain || !WaitFor(fd, NbdNative.PollOut, deadline))
+                    return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static bool WaitFor(int fd, short events, long deadline)
+    {
+        while (true)
+        {
+            long left = deadline - Environment.TickCount64;
+            if (left <= 0)
+                return false;
+            var entry = new NbdNative.PollEntry { Fd = fd, Events = events };
+            int ready = NbdNative.Poll(&entry, 1, (int)Math.Min(left, int.MaxValue));
+            if (ready > 0)
+                return true;
+        }
+    }
+}

@@ -1,0 +1,34 @@
+using BlockRepl.Core;
+using BlockRepl.Nbd;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>
+/// What one thread needs while it brings an event and carries the effects out: reused, one per thread and resource runtime in use at a time.
+/// </summary>
+internal sealed class Carrier
+{
+    /// <summary>Effects of the events just applied.</summary>
+    public EffectQueue Effects { get; } = new();
+
+    /// <summary>Completions of disk operations done inline, to be applied in one visit to the gate.</summary>
+    public List<CoreEvent> Completions { get; } = new(64);
+
+    /// <summary>Links that got something to send.</summary>
+    public List<PeerLink> Links { get; } = new(4);
+
+    /// <summary>Links to close once what was queued on them is sent.</summary>
+    public List<PeerLink> Closing { get; } = new(2);
+
+    /// <summary>A link that a new one has just replaced; Core's last effects for it may still come.</summary>
+    public PeerLink? Replaced { get; set; }
+
+    /// <summary>Connections that got replies, not yet flushed.</summary>
+    public List<INbdReplySink> Sinks { get; } = new(16);
+
+    /// <summary>Something that status shows has changed.</summary>
+    public bool StateChanged { get; set; }
+
+    /// <summary>Flushes are carried out by this thread, not handed to the flusher: nothing else waits for it.</summary>
+    public bool FlushesInline { get; set; }
+}

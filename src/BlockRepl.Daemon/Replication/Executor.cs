@@ -1,0 +1,166 @@
+using BlockRepl.Core;
+using BlockRepl.Device;
+using BlockRepl.Nbd;
+using BlockRepl.Primitives;
+using Microsoft.Extensions.Logging;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>
+/// Carries out Core's effects other than sends. Writes run inline on the carrier's thread; flushes inline where the carrier has nothing else to do, else on the
+/// flusher; metadata and resync reads have a thread each, so that a timer or a receiver never waits for them.
+/// </summary>
+internal sealed partial class Executor : IDisposable
+{
+    private readonly ResourceRuntime _runtime;
+    private readonly ILogger _log;
+    private readonly WorkerThread<MetadataWrite> _metadata;
+    private readonly WorkerThread<(VolumeNr Volume, ulong Ticket)> _flusher;
+    private readonly WorkerThread<ChangeRequest> _resync;
+
+    public Executor(ResourceRuntime runtime, ILogger log)
+    {
+        _runtime = runtime;
+        _log = log;
+        string name = runtime.Settings.Name;
+        _metadata = new WorkerThread<MetadataWrite>($"metadata-{name}", WriteMetadata);
+        _flusher = new WorkerThread<(VolumeNr, ulong)>($"flusher-{name}", work => runtime.Post(Flush(work.Volume, work.Ticket)));
+        _resync = new WorkerThread<ChangeRequest>($"resync-{name}", ReadForResync);
+    }
+
+    /// <summary>Carries the effects out; completions of what was done inline go to the carrier.</summary>
+    public void Execute(Carrier carrier)
+    {
+        foreach (ref Effect effect in carrier.Effects.Items)
+        {
+            switch (effect.Kind)
+            {
+                case EffectKind.None:
+                    break;
+                case EffectKind.LocalChange:
+                    carrier.Completions.Add(Change(effect.Request));
+                    break;
+                case EffectKind.LocalFlush:
+                    if (carrier.FlushesInline && !effect.IsBackground)
+                        carrier.Completions.Add(Flush(effect.Volume, effect.Ticket));
+                    else
+                        _flusher.Add((effect.Volume, effect.Ticket));
+                    break;
+                case EffectKind.Reply:
+                    Reply(effect.Cookie!, effect.Result, carrier);
+                    break;
+                case EffectKind.WriteMetadata:
+                    _metadata.Add(effect.Metadata);
+                    break;
+                case EffectKind.ResyncRead:
+                    _resync.Add(effect.Request);
+                    break;
+                case EffectKind.StartConnecting:
+                    _runtime.Connectors[effect.Peer.Value].Start();
+                    break;
+                case EffectKind.StopConnecting:
+                    _runtime.Connectors[effect.Peer.Value].Stop();
+                    break;
+                case EffectKind.DetachDisk:
+                    _runtime.Volumes[effect.Volume.Value].DetachDisk();
+                    break;
+                case EffectKind.CompleteCommand:
+                    ((TaskCompletionSource<CommandResult>)effect.Cookie!).SetResult(effect.Command);
+                    break;
+                case EffectKind.Log:
+                    LogCore(_log, effect.Text);
+                    break;
+                default:
+                    throw Check.Unreachable($"effect {effect.Kind}");
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _resync.Dispose();
+        _flusher.Dispose();
+        _metadata.Dispose();
+    }
+
+    private CoreEvent Change(ChangeRequest request) => new()
+    {
+        Kind = CoreEventKind.LocalChangeCompleted,
+        NowMs = ResourceRuntime.NowMs,
+        Subject = request,
+        Result = _runtime.Volumes[request.Volume.Value].Disk?.Apply(request) ?? DiskResult.Io,
+    };
+
+    private CoreEvent Flush(VolumeNr volume, ulong ticket) => new()
+    {
+        Kind = CoreEventKind.LocalFlushCompleted,
+        Volume = volume,
+        Number = ticket,
+        Result = _runtime.Volumes[volume.Value].Disk?.Flush() ?? DiskResult.Io,
+        NowMs = ResourceRuntime.NowMs,
+    };
+
+    private void WriteMetadata(MetadataWrite write)
+    {
+        DiskResult result = _runtime.Volumes[write.Volume.Value].Disk?.Write(write) ?? DiskResult.Io;
+        _runtime.Post(new CoreEvent
+        {
+            Kind = CoreEventKind.MetadataWritten,
+            NowMs = ResourceRuntime.NowMs,
+            Volume = write.Volume,
+            Subject = write,
+            Result = result,
+        });
+    }
+
+    private void ReadForResync(ChangeRequest request)
+    {
+        _runtime.AwaitResyncRoom(request);
+        DiskResult result = ReadChunk(request.Chunk!, _runtime.Volumes[request.Volume.Value]);
+        _runtime.Post(new CoreEvent
+        {
+            Kind = CoreEventKind.ResyncReadCompleted,
+            NowMs = ResourceRuntime.NowMs,
+            Volume = request.Volume,
+            Subject = request,
+            Result = result,
+        });
+    }
+
+    private static DiskResult ReadChunk(ResyncChunk chunk, RuntimeVolume volume)
+    {
+        if (volume.Disk is not { } disk)
+            return DiskResult.Io;
+        ByteRange range = chunk.Range;
+        DiskResult result = disk.GetExtent(range.Offset, range.Length, out DeviceExtent extent);
+        if (result.IsOk && extent.IsHole && extent.Length >= range.Length)
+        {
+            chunk.IsZeroes = true;
+            return DiskResult.Ok;
+        }
+
+        BlockBuffer buffer = BlockBufferPool.Shared.Rent(checked((int)range.Length), BufferPurpose.Resync);
+        chunk.Buffer = buffer;
+        result = disk.Read(range.Offset, buffer.Span);
+        chunk.IsZeroes = result.IsOk && !buffer.Span.ContainsAnyExcept((byte)0);
+        return result;
+    }
+
+    private void Reply(object cookie, DiskResult result, Carrier carrier)
+    {
+        NbdRequest? request = cookie as NbdRequest;
+        if (request is null)
+        {
+            var split = (SplitChange)cookie;
+            if (!split.PartDone(result, out result))
+                return;
+            request = split.Request;
+        }
+
+        RuntimeVolume.Complete(request, result, carrier);
+    }
+
+    [LoggerMessage(EventId = 200, Level = LogLevel.Information, Message = "{Text}")]
+    private static partial void LogCore(ILogger logger, string text);
+}

@@ -1,0 +1,288 @@
+using BlockRepl.Core;
+using BlockRepl.Daemon.Configuration;
+using BlockRepl.Daemon.Control;
+using BlockRepl.Primitives;
+using BlockRepl.Rpc;
+using Microsoft.Extensions.Logging;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>
+/// One resource at work: the gate around its <see cref="ResourceCore"/>, and everything that carries Core's effects out. Whoever brings an event applies it under the
+/// gate and carries the effects out itself, outside the gate: an idle system answers a write without a single hand-off.
+/// </summary>
+/// <remarks>
+/// Locks, in the order in which they may be taken: publish lock, gate, a link's queue lock. Nothing blocks on disk, network or client under any of them.
+/// </remarks>
+internal sealed class ResourceRuntime : IDisposable
+{
+    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
+
+    [ThreadStatic]
+    private static Stack<Carrier>? _carriers;
+
+    private readonly Lock _gate = new();
+    private readonly ResourceCore _core;
+    private readonly Executor _executor;
+    private readonly StatusPublisher _publisher;
+    private readonly PeerLink?[] _links;
+    private readonly Thread _timer;
+    private readonly ManualResetEventSlim _stop = new();
+    private readonly ILogger _log;
+    private ulong _lastLink;
+
+    public ResourceRuntime(ResourceConfiguration configuration, ResourceSettings settings, DaemonContext context, Func<PeerId, PeerConnector> connectorFor)
+    {
+        Configuration = configuration;
+        Settings = settings;
+        _log = context.Loggers.CreateLogger("BlockRepl.Resource");
+        _core = new ResourceCore(settings, new SystemChance());
+        _links = new PeerLink?[settings.Peers.Length];
+        Connectors = [.. Enumerable.Range(0, settings.Peers.Length).Select(i => connectorFor(new PeerId(i)))];
+        Volumes = [.. configuration.Volumes.Select(volume => new RuntimeVolume(this, volume))];
+        _executor = new Executor(this, _log);
+        _publisher = new StatusPublisher(this, context, _gate, _core.Status);
+        _timer = new Thread(RunTimer) { Name = $"timer-{settings.Name}", IsBackground = true };
+        _timer.Start();
+    }
+
+    public ResourceConfiguration Configuration { get; }
+
+    public ResourceSettings Settings { get; }
+
+    /// <summary>The volumes, by <see cref="VolumeNr"/>.</summary>
+    public RuntimeVolume[] Volumes { get; }
+
+    /// <summary>Who reaches each peer, by <see cref="PeerId"/>.</summary>
+    public PeerConnector[] Connectors { get; }
+
+    /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
+    public static long NowMs => Environment.TickCount64;
+
+    /// <summary>What may be shown; each read is made under the gate by <see cref="StatusPublisher"/>.</summary>
+    public ResourceStatus GetStatus() => _publisher.Read();
+
+    /// <summary>Tells whoever watches that something changed.</summary>
+    public void PublishStatus() => _publisher.Publish();
+
+    /// <summary>Applies one event and carries out what follows from it.</summary>
+    public void Post(in CoreEvent e)
+    {
+        Carrier carrier = RentCarrier();
+        lock (_gate)
+            Apply(in e, carrier);
+        Carry(carrier);
+        ReturnCarrier(carrier);
+    }
+
+    /// <summary>Begins a batch of events: takes the gate. Must be followed by <see cref="EndBatch"/> on the same thread.</summary>
+    public Carrier BeginBatch()
+    {
+        Carrier carrier = RentCarrier();
+        _gate.Enter();
+        return carrier;
+    }
+
+    /// <summary>Applies one event of a batch.</summary>
+    public void ApplyInBatch(in CoreEvent e, Carrier carrier) => Apply(in e, carrier);
+
+    /// <summary>Leaves the gate and carries out what the batch caused.</summary>
+    public void EndBatch(Carrier carrier)
+    {
+        _gate.Exit();
+        Carry(carrier);
+        ReturnCarrier(carrier);
+    }
+
+    /// <summary>Runs an operator's command and completes with its answer.</summary>
+    public Task<CommandResult> CommandAsync(OperatorCommand command)
+    {
+        var answer = new TaskCompletionSource<CommandResult>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Post(new CoreEvent { Kind = CoreEventKind.Command, NowMs = NowMs, Subject = command, Second = answer });
+        return answer.Task;
+    }
+
+    /// <summary>A channel to a peer is up: draws its link id and tells Core. Returns the link.</summary>
+    public PeerLink LinkUp(PeerId peer, IPeerChannel channel)
+    {
+        Carrier carrier = RentCarrier();
+        PeerLink link;
+        lock (_gate)
+        {
+            link = new PeerLink(new LinkId(++_lastLink), peer, channel, new BatchCompressor(Configuration.Compression));
+
+            // In place before Core can send on it; the one that it replaces is closed by Core's own effect, which names it by its id.
+            PeerLink? before = _links[peer.Value];
+            _links[peer.Value] = link;
+            carrier.Replaced = before;
+            Apply(new CoreEvent { Kind = CoreEventKind.LinkUp, NowMs = NowMs, Peer = peer, Link = link.Id }, carrier);
+        }
+
+        Carry(carrier);
+        ReturnCarrier(carrier);
+        return link;
+    }
+
+    /// <summary>The link that Core talks to a peer on, if it is still the one named.</summary>
+    public PeerLink? FindLink(PeerId peer, LinkId id)
+    {
+        PeerLink? link = Volatile.Read(ref _links[peer.Value]);
+        return link is not null && link.Id == id ? link : null;
+    }
+
+    /// <summary>Holds a writer up while a peer's queue is over its limit (G12): with protocols A and B nothing else does.</summary>
+    public void AwaitRoom()
+    {
+        const long QueuedBytesMax = 16 << 20;
+        foreach (PeerLink? link in _links)
+        {
+            while (link is not null && link.Channel.QueuedBytes > QueuedBytesMax && FindLink(link.Peer, link.Id) is not null)
+            {
+                link.Drained.Reset();
+                if (link.Channel.QueuedBytes > QueuedBytesMax)
+                    link.Drained.Wait(100);
+            }
+        }
+    }
+
+    /// <summary>Holds the resync's reader up while the link has enough to send: application data goes first.</summary>
+    public void AwaitResyncRoom(ChangeRequest request)
+    {
+        const long QueuedBytesMax = 2 << 20;
+        ResyncChunk chunk = request.Chunk!;
+        while (FindLink(chunk.Peer, chunk.Link) is { } link && link.Channel.QueuedBytes > QueuedBytesMax)
+        {
+            link.Drained.Reset();
+            if (link.Channel.QueuedBytes > QueuedBytesMax)
+                link.Drained.Wait(100);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _stop.Set();
+        _timer.Join();
+        foreach (PeerConnector connector in Connectors)
+            connector.Stop();
+        foreach (PeerLink? link in _links)
+            link?.Channel.Close(ChannelCloseReason.Local, "the daemon is stopping");
+        _executor.Dispose();
+        _stop.Dispose();
+    }
+
+    // Send effects are queued on their links before the gate is left: that fixes the stream order whoever carries the rest out.
+    private void Apply(in CoreEvent e, Carrier carrier)
+    {
+        int before = carrier.Effects.Count;
+        _core.Apply(in e, carrier.Effects);
+        Span<Effect> effects = carrier.Effects.Items;
+        for (int i = before; i < effects.Length; i++)
+        {
+            ref Effect effect = ref effects[i];
+            switch (effect.Kind)
+            {
+                case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable:
+                    Enqueue(in effect, carrier);
+                    effect.Kind = EffectKind.None;
+                    break;
+                case EffectKind.CloseLink:
+                    if (FindLink(effect.Peer, effect.Link) is { } closing)
+                    {
+                        carrier.Closing.Add(closing);
+                        _links[effect.Peer.Value] = null;
+                    }
+                    else if (carrier.Replaced is { } replaced && replaced.Id == effect.Link)
+                    {
+                        carrier.Closing.Add(replaced);
+                    }
+
+                    effect.Kind = EffectKind.None;
+                    break;
+                case EffectKind.StateChanged:
+                    carrier.StateChanged = true;
+                    effect.Kind = EffectKind.None;
+                    break;
+                default:
+                    break;
+            }
+        }
+    }
+
+    private void Enqueue(in Effect effect, Carrier carrier)
+    {
+        PeerLink? link = FindLink(effect.Peer, effect.Link);
+        if (link is null && carrier.Replaced is { } replaced && replaced.Id == effect.Link)
+            link = replaced;
+        if (link is null)
+        {
+            FrameBatcher.ReleaseBuffer(in effect);
+            return;
+        }
+
+        link.Enqueue(in effect);
+        if (!carrier.Links.Contains(link))
+            carrier.Links.Add(link);
+    }
+
+    private void Carry(Carrier carrier)
+    {
+        while (true)
+        {
+            // First the wire, then the disk: the peer works while this node writes.
+            foreach (PeerLink link in carrier.Links)
+                link.Drain();
+            carrier.Links.Clear();
+            CloseLinks(carrier);
+            _executor.Execute(carrier);
+            carrier.Effects.Clear();
+            if (carrier.Completions.Count == 0)
+                break;
+            lock (_gate)
+            {
+                foreach (CoreEvent completion in carrier.Completions)
+                    Apply(in completion, carrier);
+            }
+
+            carrier.Completions.Clear();
+        }
+
+        foreach (BlockRepl.Nbd.INbdReplySink sink in carrier.Sinks)
+            sink.Flush();
+        carrier.Sinks.Clear();
+        if (carrier.StateChanged)
+        {
+            carrier.StateChanged = false;
+            _publisher.Publish();
+        }
+    }
+
+    private static void CloseLinks(Carrier carrier)
+    {
+        foreach (PeerLink link in carrier.Closing)
+        {
+            link.Channel.Close(ChannelCloseReason.Local, "closed by this node");
+            link.Discard();
+        }
+
+        carrier.Closing.Clear();
+        carrier.Replaced = null;
+    }
+
+    private void RunTimer()
+    {
+        while (!_stop.Wait(TickInterval))
+        {
+            for (int i = 0; i < _links.Length; i++)
+            {
+                PeerLink? link = Volatile.Read(ref _links[i]);
+                long heard = link?.Channel.LastReceivedMs ?? 0;
+                Post(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, Peer = new PeerId(i), Number = (ulong)heard });
+            }
+        }
+    }
+
+    private static Carrier RentCarrier() => (_carriers ??= new Stack<Carrier>()).TryPop(out Carrier? carrier) ? carrier : new Carrier();
+
+    private static void ReturnCarrier(Carrier carrier) => _carriers!.Push(carrier);
+}

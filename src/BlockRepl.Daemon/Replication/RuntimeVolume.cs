@@ -1,0 +1,280 @@
+using BlockRepl.Core;
+using BlockRepl.Daemon.Configuration;
+using BlockRepl.Device;
+using BlockRepl.Nbd;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>
+/// One volume of a resource at work: its disk, its clients, and the export that carries their requests into Core. Reads of a local disk never enter the gate: a write is
+/// on the disk before it is answered, so the disk holds whatever a client was told of (hard part 10).
+/// </summary>
+internal sealed class RuntimeVolume : INbdExport
+{
+    // Most bytes that one change may have: sixteen extents, which even the smallest activity log holds several times.
+    private const long ChangeBytesMax = 64L << 20;
+
+    private readonly ResourceRuntime _runtime;
+    private readonly Lock _clientsLock = new();
+    private readonly List<INbdClient> _clients = [];
+    private NbdExportInfo _info;
+    private VolumeDisk? _disk;
+    private long _readBytes;
+    private long _writtenBytes;
+    private bool _isClosed;
+
+    public RuntimeVolume(ResourceRuntime runtime, VolumeConfiguration configuration)
+    {
+        _runtime = runtime;
+        Configuration = configuration;
+        _info = new NbdExportInfo { Name = Name, SizeBytes = 0 };
+    }
+
+    public VolumeConfiguration Configuration { get; }
+
+    /// <summary>RESOURCE/VOLUME: the export's name and the volume's spelling everywhere.</summary>
+    public string Name => $"{_runtime.Configuration.Name}/{Configuration.Name}";
+
+    /// <summary>The attached disk; null while Diskless.</summary>
+    public VolumeDisk? Disk => Volatile.Read(ref _disk);
+
+    public long ReadBytes => Interlocked.Read(ref _readBytes);
+
+    public long WrittenBytes => Interlocked.Read(ref _writtenBytes);
+
+    public int ClientCount
+    {
+        get
+        {
+            lock (_clientsLock)
+                return _clients.Count;
+        }
+    }
+
+    /// <inheritdoc/>
+    public NbdExportInfo Info => _info;
+
+    /// <summary>A disk was opened; Core hears of it next.</summary>
+    public void AttachDisk(VolumeDisk disk) => Volatile.Write(ref _disk, disk);
+
+    /// <summary>The disk is not used any more; it is closed when the last call has left it.</summary>
+    public void DetachDisk()
+    {
+        VolumeDisk? disk = Interlocked.Exchange(ref _disk, null);
+        disk?.Detach();
+    }
+
+    /// <summary>Lets clients in again after <see cref="CloseToClients"/>.</summary>
+    public void OpenToClients(long sizeBytes)
+    {
+        lock (_clientsLock)
+        {
+            _isClosed = false;
+            _info = Describe(sizeBytes);
+        }
+    }
+
+    /// <summary>Lets no client in. Returns false, having changed nothing, if there are some and <paramref name="abort"/> is not given.</summary>
+    public bool CloseToClients(bool abort, string reason)
+    {
+        INbdClient[] clients;
+        lock (_clientsLock)
+        {
+            if (_clients.Count > 0 && !abort)
+                return false;
+            _isClosed = true;
+            clients = [.. _clients];
+        }
+
+        foreach (INbdClient client in clients)
+            client.Abort(reason);
+        return true;
+    }
+
+    /// <summary>Admits a client unless the volume is closed.</summary>
+    public bool TryAddClient(INbdClient client, long sizeBytes)
+    {
+        lock (_clientsLock)
+        {
+            if (_isClosed)
+                return false;
+            if (_clients.Count == 0)
+                _info = Describe(sizeBytes);
+            _clients.Add(client);
+        }
+
+        _runtime.PublishStatus();
+        return true;
+    }
+
+    public void RemoveClient(INbdClient client)
+    {
+        lock (_clientsLock)
+            _clients.Remove(client);
+        _runtime.PublishStatus();
+    }
+
+    /// <inheritdoc/>
+    public void Submit(ReadOnlySpan<NbdRequest> batch)
+    {
+        if (HasChanges(batch))
+            SubmitChanges(batch);
+        foreach (NbdRequest request in batch)
+        {
+            switch (request.Command)
+            {
+                case NbdCommand.Read:
+                    Read(request);
+                    break;
+                case NbdCommand.BlockStatus:
+                    ReadExtents(request);
+                    break;
+                case NbdCommand.Cache:
+                    request.Sink.Complete(request, NbdError.Ok);
+                    break;
+                default:
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Answers a client and notes its connection for flushing.</summary>
+    public static void Complete(NbdRequest request, DiskResult result, Carrier carrier)
+    {
+        INbdReplySink sink = request.Sink;
+        sink.Complete(request, NbdErrors.FromDisk(result, request.Command, request.Flags));
+        if (!carrier.Sinks.Contains(sink))
+            carrier.Sinks.Add(sink);
+    }
+
+    private static bool HasChanges(ReadOnlySpan<NbdRequest> batch)
+    {
+        foreach (NbdRequest request in batch)
+        {
+            if (IsChange(request.Command))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static bool IsChange(NbdCommand command) =>
+        command is NbdCommand.Write or NbdCommand.Trim or NbdCommand.WriteZeroes or NbdCommand.Flush;
+
+    private void SubmitChanges(ReadOnlySpan<NbdRequest> batch)
+    {
+        _runtime.AwaitRoom();
+        DeviceCapabilities? capabilities = Disk?.Capabilities;
+        Carrier carrier = _runtime.BeginBatch();
+        carrier.FlushesInline = batch.Length == 1;
+        foreach (NbdRequest request in batch)
+        {
+            if (!IsChange(request.Command))
+                continue;
+            bool refused = request.Command == NbdCommand.WriteZeroes && (request.Flags & NbdCommandFlags.FastZero) != 0
+                && capabilities is not { CanZeroFast: true };
+            if (refused)
+                Complete(request, DiskResult.NotSupported, carrier);
+            else
+                ApplyChange(request, carrier);
+        }
+
+        _runtime.EndBatch(carrier);
+    }
+
+    private void ApplyChange(NbdRequest request, Carrier carrier)
+    {
+        ChangeKind kind = request.Command switch
+        {
+            NbdCommand.Write => ChangeKind.Write,
+            NbdCommand.Trim => ChangeKind.Trim,
+            NbdCommand.WriteZeroes => ChangeKind.Zeroes,
+            _ => ChangeKind.Flush,
+        };
+        ChangeFlags flags = ChangeFlags.None;
+        if (request.IsForceUnitAccess)
+            flags |= ChangeFlags.Fua;
+        if (kind == ChangeKind.Zeroes && (request.Flags & NbdCommandFlags.NoHole) != 0)
+            flags |= ChangeFlags.KeepAllocated;
+        long length = kind == ChangeKind.Flush ? 0 : request.Length;
+        if (kind == ChangeKind.Flush)
+            flags = ChangeFlags.None;
+        Interlocked.Add(ref _writtenBytes, length);
+        if (length <= ChangeBytesMax)
+        {
+            Apply(new ChangeHeader(kind, Configuration.Nr, kind == ChangeKind.Flush ? 0 : request.Offset, length, flags), request.Buffer, request, carrier);
+            return;
+        }
+
+        int parts = checked((int)((length + ChangeBytesMax - 1) / ChangeBytesMax));
+        var split = new SplitChange(request, parts);
+        long offset = request.Offset;
+        for (int part = 0; part < parts; part++)
+        {
+            long bytes = Math.Min(ChangeBytesMax, length - part * ChangeBytesMax);
+            Apply(new ChangeHeader(kind, Configuration.Nr, offset, bytes, flags), null, split, carrier);
+            offset += bytes;
+        }
+    }
+
+    private void Apply(ChangeHeader header, BlockBuffer? buffer, object cookie, Carrier carrier) => _runtime.ApplyInBatch(
+        new CoreEvent
+        {
+            Kind = CoreEventKind.ClientChange,
+            NowMs = ResourceRuntime.NowMs,
+            Volume = header.Volume,
+            Header = header,
+            Subject = header.Kind == ChangeKind.Write ? buffer : null,
+            Second = cookie,
+        },
+        carrier);
+
+    private void Read(NbdRequest request)
+    {
+        Interlocked.Add(ref _readBytes, request.Length);
+        DiskResult result = Disk?.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]) ?? DiskResult.Io;
+        request.Sink.Complete(request, NbdErrors.FromDisk(result, request.Command, request.Flags));
+    }
+
+    private void ReadExtents(NbdRequest request)
+    {
+        long offset = request.Offset;
+        long end = request.Offset + request.Length;
+        DiskResult result = DiskResult.Ok;
+        bool more = true;
+        while (offset < end && more)
+        {
+            if (Disk is not { } disk)
+            {
+                result = DiskResult.Io;
+                break;
+            }
+
+            result = disk.GetExtent(offset, end - offset, out DeviceExtent extent);
+            if (!result.IsOk)
+                break;
+            more = request.AddExtent((uint)extent.Length, extent.IsHole, extent.IsHole);
+            offset += extent.Length;
+        }
+
+        request.Sink.Complete(request, NbdErrors.FromDisk(result, request.Command, request.Flags));
+    }
+
+    private NbdExportInfo Describe(long sizeBytes)
+    {
+        DeviceCapabilities capabilities = Disk?.Capabilities ?? default;
+        NbdTransmissionFlags flags = NbdTransmissionFlags.Volume;
+        if (capabilities.IsRotational)
+            flags |= NbdTransmissionFlags.Rotational;
+        return new NbdExportInfo
+        {
+            Name = Name,
+            SizeBytes = sizeBytes,
+            Flags = flags,
+            MinimumBlockBytes = (uint)Math.Max(1, capabilities.MinimumIoBytes),
+            Description = $"BlockRepl volume {Name}",
+        };
+    }
+}

@@ -1,0 +1,166 @@
+using BlockRepl.Core;
+using BlockRepl.Daemon.Metadata;
+using BlockRepl.Device;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>
+/// One attached disk of a volume: its data area, its metadata, and how many calls are inside. Data calls are thread-safe; metadata is written by the
+/// metadata thread alone. After <see cref="Detach"/> every call fails with EIO; the devices are closed when the last one has left, so that a
+/// call that hangs never touches a reused descriptor (hard part 17).
+/// </summary>
+internal sealed class VolumeDisk
+{
+    private const int Closing = 1 << 30;
+
+    private readonly IBlockDevice _disk;
+    private readonly IBlockDevice? _metadataDevice;
+    private readonly IBlockDevice _data;
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _users;
+
+    public VolumeDisk(IBlockDevice disk, IBlockDevice? metadataDevice, VolumeMetadataStore metadata)
+    {
+        _disk = disk;
+        _metadataDevice = metadataDevice;
+        Metadata = metadata;
+        _data = metadataDevice is null ? new SubrangeDevice(disk, 0, metadata.Layout.DataBytes) : disk;
+    }
+
+    /// <summary>The metadata; one thread at a time.</summary>
+    public VolumeMetadataStore Metadata { get; }
+
+    public DeviceCapabilities Capabilities => _data.Capabilities;
+
+    /// <summary>Completes when the devices are closed.</summary>
+    public Task Closed => _closed.Task;
+
+    /// <summary>Carries out one change. The data of a write is read from the request's buffer.</summary>
+    public DiskResult Apply(ChangeRequest request)
+    {
+        if (!TryEnter())
+            return DiskResult.Io;
+        try
+        {
+            return request.Kind switch
+            {
+                ChangeKind.Write => _data.Write(request.Range.Offset, request.Data, request.IsForceUnitAccess),
+                // A trim is zeroed, not just given back: both nodes must read the same afterwards, whatever their disks do with a discarded block (G5).
+                ChangeKind.Trim => Zero(request, mayPunchHole: true),
+                ChangeKind.Zeroes => Zero(request, (request.Flags & ChangeFlags.KeepAllocated) == 0),
+                _ => throw Check.Unreachable("a flush is no change of the disk's content"),
+            };
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    public DiskResult Read(long offset, Span<byte> destination)
+    {
+        if (!TryEnter())
+            return DiskResult.Io;
+        try
+        {
+            return _data.Read(offset, destination);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    public DiskResult Flush()
+    {
+        if (!TryEnter())
+            return DiskResult.Io;
+        try
+        {
+            return _data.Flush();
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    public DiskResult GetExtent(long offset, long length, out DeviceExtent extent)
+    {
+        extent = new DeviceExtent(length, false);
+        if (!TryEnter())
+            return DiskResult.Io;
+        try
+        {
+            return _data.GetExtent(offset, length, out extent);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Writes metadata in the order that keeps marks ahead of what relies on them (see <see cref="MetadataWrite"/>).</summary>
+    public DiskResult Write(MetadataWrite write)
+    {
+        if (!TryEnter())
+            return DiskResult.Io;
+        try
+        {
+            foreach (BitmapRange range in write.Bitmaps)
+            {
+                DiskResult bitmap = Metadata.WriteBitmap(range.PeerSlot, range.Bitmap, range.FirstBlock, range.BlockCount);
+                if (!bitmap.IsOk)
+                    return bitmap;
+            }
+
+            DiskResult result = write.Superblock is null ? DiskResult.Ok : Metadata.WriteSuperblock(write.Superblock);
+            return result.IsOk && write.ActivityLog is not null
+                ? Metadata.WriteActivityLog(write.ActivityLogTransaction, write.ActivityLog)
+                : result;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>No call gets in any more. Does not wait.</summary>
+    public void Detach()
+    {
+        int before = Interlocked.Or(ref _users, Closing);
+        if (before == 0)
+            Close();
+    }
+
+    private DiskResult Zero(ChangeRequest request, bool mayPunchHole)
+    {
+        DiskResult result = _data.WriteZeroes(request.Range.Offset, request.Range.Length, mayPunchHole, fastOnly: false);
+        return result.IsOk && request.IsForceUnitAccess ? _data.Flush() : result;
+    }
+
+    private bool TryEnter()
+    {
+        if ((Interlocked.Increment(ref _users) & Closing) == 0)
+            return true;
+        Leave();
+        return false;
+    }
+
+    private void Leave()
+    {
+        if (Interlocked.Decrement(ref _users) == Closing)
+            Close();
+    }
+
+    private void Close()
+    {
+        // Several may see the last one leave: a call that was refused counts for a moment, too.
+        if (!_closed.TrySetResult())
+            return;
+        _disk.Dispose();
+        _metadataDevice?.Dispose();
+    }
+}

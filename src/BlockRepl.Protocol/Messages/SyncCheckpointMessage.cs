@@ -1,0 +1,12 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Protocol;
+
+/// <summary>The source asks that everything sent so far be made stable.</summary>
+/// <param name="Nr">The sender's number of the volume.</param>
+/// <param name="Id">Number of the checkpoint, counted by the source.</param>
+public sealed record SyncCheckpointMessage(VolumeNr Nr, ulong Id) : PeerMessage
+{
+    /// <inheritdoc/>
+    public override FrameKind Kind => FrameKind.SyncCheckpoint;
+}

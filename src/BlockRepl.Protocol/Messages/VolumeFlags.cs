@@ -1,0 +1,18 @@
+namespace BlockRepl.Protocol;
+
+/// <summary>Facts about a volume at the handshake. Values go over the wire; unknown bits are kept and ignored.</summary>
+[Flags]
+public enum VolumeFlags : uint
+{
+    /// <summary>None.</summary>
+    None = 0,
+
+    /// <summary>The sender's daemon ended while Primary, without an orderly demotion.</summary>
+    CrashedPrimary = 1,
+
+    /// <summary>The sender's host lost power or was restarted since.</summary>
+    LostPower = 2,
+
+    /// <summary>The bitmap is not to be trusted; every block may differ.</summary>
+    FullSyncNeeded = 4,
+}

@@ -1,0 +1,447 @@
+using System.Collections.Immutable;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Protocol.Wire;
+
+/// <summary>The bodies of the control path's frames, incoming. Errors stay in the reader.</summary>
+internal static class PeerMessageReader
+{
+    public static PeerMessage? ReadBody(ref ProtoReader reader, FrameKind kind) => kind switch
+    {
+        FrameKind.Hello => Hello(ref reader),
+        FrameKind.Alive => new AliveMessage(new SequenceNumber(OnlyNumber(ref reader, "applied_sequence"))),
+        FrameKind.ResourceState => ResourceStateReader.Read(ref reader),
+        FrameKind.Verdict => Verdict(ref reader),
+        FrameKind.BitmapPart => Bitmap(ref reader),
+        FrameKind.SyncBegin => SyncBegin(ref reader),
+        FrameKind.SyncBegun => new SyncBegunMessage(Volume(ref reader).Nr),
+        FrameKind.SyncCheckpoint or FrameKind.SyncCheckpointDone or FrameKind.SyncCleared => Checkpoint(ref reader, kind),
+        FrameKind.SyncEnd => SyncEnd(ref reader),
+        FrameKind.SyncEnded => new SyncEndedMessage(Volume(ref reader).Nr),
+        FrameKind.PeerStatus => Status(ref reader),
+        FrameKind.RoleRequest => RoleRequest(ref reader),
+        FrameKind.RoleReply => RoleReply(ref reader),
+        FrameKind.WriteFailed => WriteFailed(ref reader),
+        FrameKind.Goodbye => Goodbye(ref reader),
+        _ => null,
+    };
+
+    public static bool TryReadAck(ReadOnlySpan<byte> frame, out PeerMessage message, out FrameError error)
+    {
+        message = null!;
+        if (!AckFrameReader.TryRead(frame, out AckFrameReader ack, out error))
+            return false;
+        var stable = ImmutableArray.CreateBuilder<StableMark>(ack.StableCount);
+        foreach (StableMark mark in ack)
+            stable.Add(mark);
+        message = new AckMessage(ack.ReceivedSequence, ack.AppliedSequence, stable.MoveToImmutable());
+        return true;
+    }
+
+    public static VolumeNr Nr(ref ProtoReader reader) => new((ushort)reader.UInt64("nr", ushort.MaxValue));
+
+    public static Role ReadRole(ref ProtoReader reader) => (Role)reader.UInt64("role", (ulong)Role.Secondary);
+
+    public static DiskState ReadDiskState(ref ProtoReader reader) =>
+        (DiskState)reader.UInt64("disk_state", (ulong)DiskState.UpToDate);
+
+    public static long ReadBlocks(ref ProtoReader reader) => (long)reader.UInt64("dirty_blocks", ProtocolLimits.BlocksMax);
+
+    /// <summary>One field of packed or single generations.</summary>
+    public static void ReadHistory(ref ProtoReader reader, ImmutableArray<GenerationId>.Builder history)
+    {
+        if (reader.Type == WireType.Fixed64)
+        {
+            Add(ref reader, reader.Fixed64("history"));
+            return;
+        }
+
+        ReadOnlySpan<byte> packed = reader.Bytes("history");
+        var inner = new ProtoReader(packed, reader.Position - packed.Length);
+        while (!inner.Failed && inner.Position < packed.Length)
+            Add(ref inner, inner.RawFixed64("history"));
+        reader.Adopt(inner);
+
+        void Add(ref ProtoReader from, ulong value)
+        {
+            if (history.Count == ProtocolLimits.HistoryMax)
+                from.Fail(FrameErrorCode.LimitExceeded, "history");
+            else
+                history.Add(new GenerationId(value));
+        }
+    }
+
+    private static HelloMessage Hello(ref ProtoReader reader)
+    {
+        uint magic = 0, versionMin = 0, versionMax = 0;
+        ulong features = 0, incarnation = 0;
+        string node = "", peer = "", resource = "";
+        while (reader.Next(out uint field))
+        {
+            switch (field)
+            {
+                case 1:
+                    magic = reader.Fixed32("magic");
+                    break;
+                case 2:
+                    versionMin = reader.UInt32("version_min");
+                    break;
+                case 3:
+                    versionMax = reader.UInt32("version_max");
+                    break;
+                case 4:
+                    features = reader.Fixed64("features");
+                    break;
+                case 5:
+                    node = reader.Name("node");
+                    break;
+                case 6:
+                    peer = reader.Name("peer");
+                    break;
+                case 7:
+                    resource = reader.Name("resource");
+                    break;
+                case 8:
+                    incarnation = reader.Fixed64("incarnation");
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        if (magic != PeerMessageCodec.HelloMagic)
+            reader.Fail(FrameErrorCode.BadValue, "magic (not a BlockRepl peer)");
+        if (versionMin == 0 || versionMin > versionMax)
+            reader.Fail(FrameErrorCode.BadValue, "range of versions");
+        if (node.Length == 0 || peer.Length == 0 || resource.Length == 0)
+            reader.Fail(FrameErrorCode.BadValue, "name (node, peer and resource must be there)");
+        return new HelloMessage(versionMin, versionMax, (ProtocolFeatures)features, node, peer, resource, incarnation);
+    }
+
+    private static VerdictMessage Verdict(ref ProtoReader reader)
+    {
+        var volumes = ImmutableArray.CreateBuilder<VolumeVerdict>();
+        while (reader.Next(out uint field))
+        {
+            if (field != 1)
+            {
+                reader.Skip();
+                continue;
+            }
+
+            ProtoReader inner = reader.Message("volume");
+            VolumeNr nr = default;
+            int result = 0;
+            uint rule = 0;
+            while (inner.Next(out uint innerField))
+            {
+                if (innerField == 1)
+                    nr = Nr(ref inner);
+                else if (innerField == 2)
+                    result = inner.SInt32("result");
+                else if (innerField == 3)
+                    rule = inner.UInt32("rule");
+                else
+                    inner.Skip();
+            }
+
+            reader.Adopt(inner);
+            if (volumes.Count == ProtocolLimits.VolumesMax)
+                reader.Fail(FrameErrorCode.LimitExceeded, "volumes");
+            volumes.Add(new VolumeVerdict(nr, result, rule));
+        }
+
+        return new VerdictMessage(volumes.ToImmutable());
+    }
+
+    private static BitmapPartMessage Bitmap(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong firstBlock = 0;
+        var runs = new List<ulong>();
+        bool last = false;
+        while (reader.Next(out uint field))
+        {
+            switch (field)
+            {
+                case 1:
+                    nr = Nr(ref reader);
+                    break;
+                case 2:
+                    firstBlock = reader.UInt64("first_block", ProtocolLimits.BlocksMax);
+                    break;
+                case 3:
+                    ReadRuns(ref reader, runs);
+                    break;
+                case 4:
+                    last = reader.Bool("last");
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        ulong end = firstBlock;
+        foreach (ulong run in runs)
+        {
+            // Both are at most BlocksMax, so the sum cannot wrap before it is refused.
+            end += run;
+            if (end > ProtocolLimits.BlocksMax)
+            {
+                reader.Fail(FrameErrorCode.LimitExceeded, "blocks of a volume");
+                break;
+            }
+        }
+
+        return new BitmapPartMessage(nr, firstBlock, runs.ToArray(), last);
+    }
+
+    private static void ReadRuns(ref ProtoReader reader, List<ulong> runs)
+    {
+        if (reader.Type == WireType.Varint)
+        {
+            Add(ref reader, reader.UInt64("runs", ProtocolLimits.BlocksMax));
+            return;
+        }
+
+        ReadOnlySpan<byte> packed = reader.Bytes("runs");
+        var inner = new ProtoReader(packed, reader.Position - packed.Length);
+        while (!inner.Failed && inner.Position < packed.Length)
+        {
+            ulong run = inner.Varint("runs");
+            if (run > ProtocolLimits.BlocksMax)
+                inner.Fail(FrameErrorCode.BadValue, "runs");
+            Add(ref inner, run);
+        }
+
+        reader.Adopt(inner);
+
+        void Add(ref ProtoReader from, ulong run)
+        {
+            if (runs.Count == ProtocolLimits.RunsMax)
+                from.Fail(FrameErrorCode.LimitExceeded, "runs");
+            else
+                runs.Add(run);
+        }
+    }
+
+    private static SyncBeginMessage SyncBegin(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong generation = 0;
+        bool full = false;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                nr = Nr(ref reader);
+            else if (field == 2)
+                generation = reader.Fixed64("sync_generation");
+            else if (field == 3)
+                full = reader.Bool("full");
+            else
+                reader.Skip();
+        }
+
+        return new SyncBeginMessage(nr, new GenerationId(generation), full);
+    }
+
+    private static SyncEndMessage SyncEnd(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong generation = 0;
+        var history = ImmutableArray.CreateBuilder<GenerationId>();
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                nr = Nr(ref reader);
+            else if (field == 2)
+                generation = reader.Fixed64("current_generation");
+            else if (field == 3)
+                ReadHistory(ref reader, history);
+            else
+                reader.Skip();
+        }
+
+        return new SyncEndMessage(nr, new GenerationId(generation), history.ToImmutable());
+    }
+
+    private static PeerStatusMessage Status(ref ProtoReader reader)
+    {
+        Role role = Role.Unknown;
+        var volumes = ImmutableArray.CreateBuilder<PeerVolumeStatus>();
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+            {
+                role = ReadRole(ref reader);
+                continue;
+            }
+
+            if (field != 2)
+            {
+                reader.Skip();
+                continue;
+            }
+
+            ProtoReader inner = reader.Message("volume");
+            VolumeNr nr = default;
+            DiskState state = DiskState.Diskless;
+            long dirty = 0;
+            while (inner.Next(out uint innerField))
+            {
+                if (innerField == 1)
+                    nr = Nr(ref inner);
+                else if (innerField == 2)
+                    state = ReadDiskState(ref inner);
+                else if (innerField == 3)
+                    dirty = ReadBlocks(ref inner);
+                else
+                    inner.Skip();
+            }
+
+            reader.Adopt(inner);
+            if (volumes.Count == ProtocolLimits.VolumesMax)
+                reader.Fail(FrameErrorCode.LimitExceeded, "volumes");
+            volumes.Add(new PeerVolumeStatus(nr, state, dirty));
+        }
+
+        return new PeerStatusMessage(role, volumes.ToImmutable());
+    }
+
+    private static RoleRequestMessage RoleRequest(ref ProtoReader reader)
+    {
+        ulong id = 0;
+        Role role = Role.Unknown;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                id = reader.UInt64("id");
+            else if (field == 2)
+                role = ReadRole(ref reader);
+            else
+                reader.Skip();
+        }
+
+        return new RoleRequestMessage(id, role);
+    }
+
+    private static RoleReplyMessage RoleReply(ref ProtoReader reader)
+    {
+        ulong id = 0;
+        bool granted = false;
+        string reason = "";
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                id = reader.UInt64("id");
+            else if (field == 2)
+                granted = reader.Bool("granted");
+            else if (field == 3)
+                reason = reader.Text("reason");
+            else
+                reader.Skip();
+        }
+
+        return new RoleReplyMessage(id, granted, reason);
+    }
+
+    private static WriteFailedMessage WriteFailed(ref ProtoReader reader)
+    {
+        ulong sequence = 0, offset = 0, length = 0, errno = 0;
+        VolumeNr nr = default;
+        while (reader.Next(out uint field))
+        {
+            switch (field)
+            {
+                case 1:
+                    sequence = reader.UInt64("sequence");
+                    break;
+                case 2:
+                    nr = Nr(ref reader);
+                    break;
+                case 3:
+                    offset = reader.UInt64("offset", long.MaxValue);
+                    break;
+                case 4:
+                    length = reader.UInt64("length", long.MaxValue);
+                    break;
+                case 5:
+                    errno = reader.UInt64("errno", 4095);
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        if (offset > long.MaxValue - length)
+            reader.Fail(FrameErrorCode.BadValue, "range");
+        if (errno == 0)
+            reader.Fail(FrameErrorCode.BadValue, "errno");
+        return new WriteFailedMessage(
+            new SequenceNumber(sequence), nr, new ByteRange((long)offset, (long)length), (int)errno);
+    }
+
+    private static GoodbyeMessage Goodbye(ref ProtoReader reader)
+    {
+        uint reason = 0;
+        string detail = "";
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                reason = reader.UInt32("reason");
+            else if (field == 2)
+                detail = reader.Text("detail");
+            else
+                reader.Skip();
+        }
+
+        // A later version's reason is still a goodbye.
+        var known = reason <= (uint)GoodbyeReason.Protocol ? (GoodbyeReason)reason : GoodbyeReason.Unspecified;
+        return new GoodbyeMessage(known, detail);
+    }
+
+    private static PeerMessage Checkpoint(ref ProtoReader reader, FrameKind kind)
+    {
+        (VolumeNr nr, ulong id) = Volume(ref reader);
+        return kind switch
+        {
+            FrameKind.SyncCheckpoint => new SyncCheckpointMessage(nr, id),
+            FrameKind.SyncCheckpointDone => new SyncCheckpointDoneMessage(nr, id),
+            _ => new SyncClearedMessage(nr, id),
+        };
+    }
+
+    private static (VolumeNr Nr, ulong Id) Volume(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong id = 0;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                nr = Nr(ref reader);
+            else if (field == 2)
+                id = reader.UInt64("id");
+            else
+                reader.Skip();
+        }
+
+        return (nr, id);
+    }
+
+    private static ulong OnlyNumber(ref ProtoReader reader, string what)
+    {
+        ulong value = 0;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                value = reader.UInt64(what);
+            else
+                reader.Skip();
+        }
+
+        return value;
+    }
+}

@@ -1,0 +1,23 @@
+using BlockRepl.Daemon.Control;
+
+namespace BlockRepl.Cli.Tests;
+
+/// <summary>Records what is asked and answers what the test says.</summary>
+internal sealed class FakeMetadataTool : IVolumeMetadataTool
+{
+    public List<string> Calls { get; } = [];
+
+    public Func<VolumePlace, ControlResult> Answer { get; set; } = _ => ControlResult.Done;
+
+    public ControlResult Create(VolumePlace place, bool force)
+    {
+        Calls.Add($"create {place} {Path.GetFileName(place.Disk)} {Path.GetFileName(place.MetaDisk) ?? "internal"} for {string.Join(',', place.Peers)}{(force ? " force" : "")}");
+        return Answer(place);
+    }
+
+    public ControlResult Wipe(VolumePlace place)
+    {
+        Calls.Add($"wipe {place}");
+        return Answer(place);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Collections.Concurrent;
+using BlockRepl.Daemon.Control;
+
+namespace BlockRepl.Daemon.Tests.Control;
+
+/// <summary>Resources without disks or peers: states are set by the test, commands are recorded and answered by it.</summary>
+internal sealed class FakeTarget : IControlTarget
+{
+    private readonly Lock _gate = new();
+    private readonly List<ResourceStatus> _resources;
+
+    public FakeTarget(params ResourceStatus[] resources)
+    {
+        _resources = [.. resources];
+        foreach (var resource in resources)
+            Events.Publish(resource);
+    }
+
+    public EventHub Events { get; } = new();
+
+    public ConcurrentQueue<ControlCommand> Commands { get; } = new();
+
+    public Func<ControlCommand, ControlResult> Answer { get; set; } = _ => ControlResult.Done;
+
+    public bool Started { get; private set; }
+
+    public bool Stopped { get; private set; }
+
+    public void Set(ResourceStatus resource)
+    {
+        lock (_gate)
+            _resources[_resources.FindIndex(r => r.Name == resource.Name)] = resource;
+        Events.Publish(resource);
+    }
+
+    public ValueTask StartAsync(CancellationToken cancellationToken)
+    {
+        Started = true;
+        return ValueTask.CompletedTask;
+    }
+
+    public IReadOnlyList<ResourceStatus> GetStatus()
+    {
+        lock (_gate)
+            return [.. _resources];
+    }
+
+    public ValueTask<ControlResult> ExecuteAsync(ControlCommand command, CancellationToken cancellationToken)
+    {
+        Commands.Enqueue(command);
+        return ValueTask.FromResult(Answer(command));
+    }
+
+    public ValueTask StopAsync(CancellationToken deadline)
+    {
+        Stopped = true;
+        return ValueTask.CompletedTask;
+    }
+}

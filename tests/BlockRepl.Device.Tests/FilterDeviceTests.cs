@@ -112,15 +112,19 @@ public sealed class FilterDeviceTests
     {
         using var device = new DelayDevice(new MemoryDevice(4096));
         device.Hold(DeviceOperation.Write);
-        Thread[] writers = [.. Enumerable.Range(0, 3).Select(i => new Thread(() => device.Write(i, [(byte)(i + 1)], forceUnitAccess: false)))];
+        using var written = new SemaphoreSlim(0);
+        Thread[] writers = [.. Enumerable.Range(0, 3).Select(i => new Thread(() =>
+        {
+            device.Write(i, [(byte)(i + 1)], forceUnitAccess: false);
+            written.Release();
+        }))];
         foreach (Thread writer in writers)
             writer.Start();
         Assert.True(device.AwaitWaiting(3, Limit));
         Assert.True(device.Flush().IsOk); // another kind passes
         Assert.Equal(0, ByteAt(device, 0) + ByteAt(device, 1) + ByteAt(device, 2));
         device.LetPass(1);
-        while (writers.Count(writer => writer.IsAlive) == 3)
-            Thread.Yield();
+        Assert.True(written.Wait(Limit));
         Assert.Equal(2, device.Waiting);
         device.Release();
         foreach (Thread writer in writers)

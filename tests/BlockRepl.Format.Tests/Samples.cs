@@ -45,7 +45,7 @@ internal static class Samples
             Current = new GenerationId((ulong)random.NextInt64()),
             History = Enumerable.Range(0, random.Next(Superblock.HistoryMax + 1))
                 .Select(_ => new GenerationId((ulong)random.NextInt64(1, long.MaxValue))).ToImmutableArray(),
-            Flags = (SuperblockFlags)random.Next(64),
+            Flags = (SuperblockFlags)random.Next(128),
             BootId = new Guid(Enumerable.Range(0, 16).Select(_ => (byte)random.Next(256)).ToArray()),
             Peers = Enumerable.Range(0, random.Next(1, Superblock.PeerSlotsMax + 1)).Select(_ => new PeerSlot(
                 random.Next(3) == 0 ? "" : Name(random, Superblock.NodeNameBytesMax),

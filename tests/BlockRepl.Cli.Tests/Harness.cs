@@ -71,7 +71,8 @@ internal sealed class Harness : IAsyncDisposable
             CreateMetadataTool = () => Metadata,
             CreateCertificateIssuer = () => Certificates,
         };
-        var code = await CliApplication.RunAsync(arguments, console, services, cancellationToken);
+        // A verb blocks its thread while it waits for the daemon.
+        var code = await Task.Run(() => CliApplication.RunAsync(arguments, console, services, cancellationToken), CancellationToken.None);
         return (code, output.ToString()!, error.ToString());
     }
 

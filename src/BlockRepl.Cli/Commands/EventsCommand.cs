@@ -14,16 +14,15 @@ internal static class EventsCommand
         var now = NameArgument.Flag("--now", "Print what exists and stop");
         var json = NameArgument.Flag("--json", "Print an object a line");
         var command = new Command("events", "Print what exists, then each change as it happens") { name, now, json };
-        command.SetAction(async (parse, cancellationToken) =>
+        command.SetAction((parse, cancellationToken) =>
         {
-            using var client = global.Connect(parse);
             var asJson = parse.GetValue(json);
-            await foreach (var line in client.EventsAsync(parse.GetValue(name)!, parse.GetValue(now), cancellationToken))
+            foreach (var line in global.Connect(parse).Events(parse.GetValue(name)!, parse.GetValue(now), cancellationToken))
             {
                 console.Out.WriteLine(asJson ? line : EventText.Format(line));
-                await console.Out.FlushAsync(cancellationToken);
+                console.Out.Flush();
             }
-            return ExitCodes.Done;
+            return Task.FromResult(ExitCodes.Done);
         });
         return command;
     }

@@ -26,17 +26,16 @@ internal static class LookCommands
     {
         var name = NameArgument.Create(required: false, takesVolume);
         var command = new Command(verb, description) { name };
-        command.SetAction(async (parse, cancellationToken) =>
+        command.SetAction((parse, cancellationToken) =>
         {
-            using var client = global.Connect(parse);
             var target = parse.GetValue(name)!;
             var volume = ControlName.TryParse(target, out var wanted) ? wanted.Volume : null;
-            foreach (var resource in await client.StatusAsync(target, cancellationToken))
+            foreach (var resource in global.Connect(parse).Status(target, cancellationToken))
             {
                 foreach (var line in lines(resource, volume))
                     console.Out.WriteLine(line);
             }
-            return ExitCodes.Done;
+            return Task.FromResult(ExitCodes.Done);
         });
         return command;
     }

@@ -48,7 +48,7 @@ internal static class ResourceCommands
         var command = new Command(ControlVerbs.NameOf(verb), description) { name };
         foreach (var flag in flags)
             command.Options.Add(flag);
-        command.SetAction(async (parse, cancellationToken) =>
+        command.SetAction((parse, cancellationToken) =>
         {
             bool IsSet(string flag) => flags.FirstOrDefault(f => f.Name == flag) is { } option && parse.GetValue(option);
             var options = new ControlOptions
@@ -59,9 +59,8 @@ internal static class ResourceCommands
                 Repair = IsSet("--repair"),
                 DryRun = IsSet("--dry-run"),
             };
-            using var client = global.Connect(parse);
-            var response = await client.ExecuteAsync(new ControlRequest(verb, parse.GetValue(name)!, options), cancellationToken);
-            return Print(console, response.Results);
+            var response = global.Connect(parse).Execute(new ControlRequest(verb, parse.GetValue(name)!, options), cancellationToken);
+            return Task.FromResult(Print(console, response.Results));
         });
         return command;
     }

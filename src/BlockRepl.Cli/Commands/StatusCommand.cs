@@ -19,12 +19,11 @@ internal static class StatusCommand
         var command = new Command("status", "Print the state of resources, volumes and connections") { name, json, watch };
         command.SetAction(async (parse, cancellationToken) =>
         {
-            using var client = global.Connect(parse);
-            var view = new View(client, console, parse.GetValue(name)!, parse.GetValue(json));
+            var view = new View(global.Connect(parse), console, parse.GetValue(name)!, parse.GetValue(json));
             if (parse.GetValue(watch))
                 await view.WatchAsync(cancellationToken);
             else
-                await view.PrintAsync(indent: true, cancellationToken);
+                view.Print(indent: true, cancellationToken);
             return ExitCodes.Done;
         });
         return command;
@@ -35,14 +34,14 @@ internal static class StatusCommand
         // A terminal's "go home, erase the rest": the picture is replaced without a flicker.
         private const string Redraw = "\e[H\e[J";
 
-        public async Task PrintAsync(bool indent, CancellationToken cancellationToken)
+        public void Print(bool indent, CancellationToken cancellationToken)
         {
-            var body = await client.StatusJsonAsync(target, cancellationToken);
+            var body = client.StatusJson(target, cancellationToken);
             if (!json)
                 StatusText.Write(console, JsonSerializer.Deserialize(body, ControlJson.Default.IReadOnlyListResourceStatus)!);
             else
                 WriteJson(body, indent);
-            await console.Out.FlushAsync(cancellationToken);
+            console.Out.Flush();
         }
 
         /// <summary>Prints once for each burst of events; a line a state with <c>--json</c>.</summary>
@@ -50,14 +49,14 @@ internal static class StatusCommand
         {
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var due = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-            var listening = ListenAsync(due.Writer, stop.Token);
+            var listening = Task.Run(() => Listen(due.Writer, stop.Token), CancellationToken.None);
             try
             {
                 await foreach (var _ in due.Reader.ReadAllAsync(stop.Token))
                 {
                     if (console.IsTerminal && !json)
                         console.Out.Write(Redraw);
-                    await PrintAsync(indent: false, stop.Token);
+                    Print(indent: false, stop.Token);
                     if (!console.IsTerminal && !json)
                         console.Out.WriteLine();
                 }
@@ -69,12 +68,12 @@ internal static class StatusCommand
             await listening;
         }
 
-        private async Task ListenAsync(ChannelWriter<bool> due, CancellationToken cancellationToken)
+        private void Listen(ChannelWriter<bool> due, CancellationToken cancellationToken)
         {
             try
             {
                 var dumped = false;
-                await foreach (var line in client.EventsAsync(target, now: false, cancellationToken))
+                foreach (var line in client.Events(target, now: false, cancellationToken))
                 {
                     dumped |= line.Contains("\"object\":\"-\"", StringComparison.Ordinal);
                     if (dumped)

@@ -27,14 +27,13 @@ internal static class WaitCommands
                 result.AddError($"--timeout: \"{result.Tokens[0].Value}\" is not a time; write it like 500ms, 30s or 2m");
         });
         var command = new Command(verb, description) { name, timeout };
-        command.SetAction(async (parse, cancellationToken) =>
+        command.SetAction((parse, cancellationToken) =>
         {
             TimeSpan? limit = parse.GetValue(timeout) is { } text && TryParse(text, out var time) ? time : null;
-            using var client = global.Connect(parse);
-            var response = await client.WaitAsync(goal, parse.GetValue(name)!, limit, cancellationToken);
+            var response = global.Connect(parse).Wait(goal, parse.GetValue(name)!, limit, cancellationToken);
             return response.Results.FirstOrDefault(r => r.ExitCode != ExitCodes.Done) is { } refusal
                 ? throw new CliRefusalException(refusal)
-                : ExitCodes.Done;
+                : Task.FromResult(ExitCodes.Done);
         });
         return command;
     }

@@ -1,18 +1,16 @@
 using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Metadata;
+using BlockRepl.Daemon.Replication;
 
 namespace BlockRepl.Cli;
 
-/// <summary>Connects the verbs with the parts of the product that carry them out.</summary>
+/// <summary>What the verbs of the real executable work with.</summary>
 internal static class ProcessServices
 {
-    /// <summary>The services of the executable.</summary>
     public static CliServices Create() => new()
     {
-        CreateTarget = _ => throw Missing("the daemon's resources"),
-        CreateMetadataTool = () => throw Missing("metadata"),
-        CreateCertificateIssuer = () => throw Missing("certificates"),
+        CreateTarget = context => new NodeRuntime(context),
+        CreateMetadataTool = () => new VolumeMetadataTool(() => new SystemChance().NextUInt64()),
+        CreateCertificateIssuer = () => new CertificateIssuer(),
     };
-
-    private static DaemonStartException Missing(string part) =>
-        new(ExitCodes.Failed, $"{part}: this build of blockrepl was made without them", "use a complete build");
 }

@@ -54,7 +54,7 @@ public sealed class ChangeRequest
     internal LinkId Link;
 
     /// <summary>The resync chunk that this request moves, for the two resync origins.</summary>
-    internal ResyncChunk? Chunk;
+    public ResyncChunk? Chunk { get; internal set; }
 
     /// <summary>The bytes of a write.</summary>
     public ReadOnlySpan<byte> Data => Buffer is null ? default : Buffer.Span.Slice(BufferOffset, checked((int)Range.Length));

@@ -55,6 +55,13 @@ public sealed unsafe class BlockBuffer
         Purpose = purpose;
     }
 
+    /// <summary>Makes <see cref="Length"/> smaller: fewer bytes were needed than rented. Only while one reference is held.</summary>
+    public void Shorten(int length)
+    {
+        Check.That((uint)length <= (uint)Length, "a buffer is only made shorter");
+        Length = length;
+    }
+
     /// <summary>Takes one more reference.</summary>
     public BlockBuffer AddReference()
     {

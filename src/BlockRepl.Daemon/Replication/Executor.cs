@@ -24,7 +24,7 @@ internal sealed partial class Executor : IDisposable
         _log = log;
         string name = runtime.Settings.Name;
         _metadata = new WorkerThread<MetadataWrite>($"metadata-{name}", WriteMetadata);
-        _flusher = new WorkerThread<(VolumeNr, ulong)>($"flusher-{name}", work => runtime.Post(Flush(work.Volume, work.Ticket)));
+        _flusher = new WorkerThread<(VolumeNr Volume, ulong Ticket)>($"flusher-{name}", work => runtime.Post(Flush(work.Volume, work.Ticket)));
         _resync = new WorkerThread<ChangeRequest>($"resync-{name}", ReadForResync);
     }
 
@@ -147,7 +147,7 @@ internal sealed partial class Executor : IDisposable
         return result;
     }
 
-    private void Reply(object cookie, DiskResult result, Carrier carrier)
+    private static void Reply(object cookie, DiskResult result, Carrier carrier)
     {
         NbdRequest? request = cookie as NbdRequest;
         if (request is null)

@@ -1,6 +1,4 @@
 using BlockRepl.Core;
-using BlockRepl.Primitives;
-using BlockRepl.Protocol;
 using BlockRepl.Rpc;
 
 namespace BlockRepl.Daemon.Replication;

@@ -5,7 +5,7 @@ using BlockRepl.Core;
 namespace BlockRepl.Daemon.Replication;
 
 /// <summary>Random numbers of the operating system. Thread-safe.</summary>
-internal sealed class SystemChance : IChance
+public sealed class SystemChance : IChance
 {
     /// <inheritdoc/>
     public ulong NextUInt64()

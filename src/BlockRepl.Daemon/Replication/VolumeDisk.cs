@@ -11,13 +11,13 @@ namespace BlockRepl.Daemon.Replication;
 /// metadata thread alone. After <see cref="Detach"/> every call fails with EIO; the devices are closed when the last one has left, so that a
 /// call that hangs never touches a reused descriptor (hard part 17).
 /// </summary>
-internal sealed class VolumeDisk
+internal sealed class VolumeDisk : IDisposable
 {
     private const int Closing = 1 << 30;
 
     private readonly IBlockDevice _disk;
     private readonly IBlockDevice? _metadataDevice;
-    private readonly IBlockDevice _data;
+    private readonly SubrangeDevice _data;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _users;
 
@@ -26,7 +26,9 @@ internal sealed class VolumeDisk
         _disk = disk;
         _metadataDevice = metadataDevice;
         Metadata = metadata;
-        _data = metadataDevice is null ? new SubrangeDevice(disk, 0, metadata.Layout.DataBytes) : disk;
+
+        // Also with external metadata: a disk that has grown has no bitmap for what is new.
+        _data = new SubrangeDevice(disk, 0, metadata.Layout.DataBytes);
     }
 
     /// <summary>The metadata; one thread at a time.</summary>
@@ -134,6 +136,9 @@ internal sealed class VolumeDisk
         if (before == 0)
             Close();
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => Detach();
 
     private DiskResult Zero(ChangeRequest request, bool mayPunchHole)
     {

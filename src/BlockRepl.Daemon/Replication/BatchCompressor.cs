@@ -1,0 +1,50 @@
+using BlockRepl.Daemon.Configuration;
+using BlockRepl.Primitives;
+using BlockRepl.Rpc;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>Compresses a batch's payloads as one block where that pays. One thread at a time; one per link, because the governor learns from what went before.</summary>
+internal sealed class BatchCompressor(CompressionPolicy policy)
+{
+    private readonly CompressionGovernor _governor = new(policy switch
+    {
+        CompressionPolicy.Off => CompressionMode.Off,
+        CompressionPolicy.Lz4 => CompressionMode.Lz4,
+        _ => CompressionMode.Auto,
+    });
+
+    /// <summary>The compressed bytes in a buffer with one reference, <see cref="BlockBuffer.Length"/> bytes long; null if the batch goes as it is.</summary>
+    public BlockBuffer? TryCompress(ReadOnlySpan<PayloadSegment> payload, int length)
+    {
+        if (_governor.SkipsNext())
+            return null;
+        if (payload.Length == 1)
+            return Compress(payload[0].Buffer.Span.Slice(payload[0].Offset, payload[0].Length));
+
+        BlockBuffer gathered = BlockBufferPool.Shared.Rent(length, BufferPurpose.PeerSend);
+        int at = 0;
+        foreach (ref readonly PayloadSegment segment in payload)
+        {
+            segment.Buffer.Span.Slice(segment.Offset, segment.Length).CopyTo(gathered.Span[at..]);
+            at += segment.Length;
+        }
+
+        BlockBuffer? compressed = Compress(gathered.Span);
+        gathered.Release();
+        return compressed;
+    }
+
+    private BlockBuffer? Compress(ReadOnlySpan<byte> batch)
+    {
+        BlockBuffer room = BlockBufferPool.Shared.Rent(batch.Length, BufferPurpose.PeerSend);
+        if (_governor.TryCompress(batch, room.Span, out int written))
+        {
+            room.Shorten(written);
+            return room;
+        }
+
+        room.Release();
+        return null;
+    }
+}

@@ -1,0 +1,219 @@
+using BlockRepl.Core;
+using BlockRepl.Daemon.Control;
+using BlockRepl.Primitives;
+using Microsoft.Extensions.Logging;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>A resource as an operator handles it: each verb, what it checks outside Core (clients, files), and what it asks of Core. One command at a time.</summary>
+internal sealed partial class ManagedResource : IDisposable
+{
+    private readonly SemaphoreSlim _one = new(1, 1);
+    private readonly DaemonContext _context;
+    private readonly ILogger _log;
+
+    public ManagedResource(ResourceRuntime runtime, DaemonContext context)
+    {
+        Runtime = runtime;
+        _context = context;
+        _log = context.Loggers.CreateLogger("BlockRepl.Resource");
+    }
+
+    public ResourceRuntime Runtime { get; }
+
+    /// <summary>The last <see cref="UpAsync"/> found a disk in somebody else's hands.</summary>
+    public bool FoundBusyDisk { get; private set; }
+
+    private string Name => Runtime.Settings.Name;
+
+    /// <summary>Carries out one verb.</summary>
+    public async Task<ControlResult> ExecuteAsync(ControlCommand command)
+    {
+        await _one.WaitAsync();
+        try
+        {
+            return command.Verb switch
+            {
+                ControlVerb.Up => await BringUpAsync(),
+                ControlVerb.Down => await TakeDownAsync(abortClients: false),
+                ControlVerb.Primary => await PromoteAsync(command.Options.Force),
+                ControlVerb.Secondary => await DemoteAsync(command.Options.Force),
+                ControlVerb.Connect => await ConnectAsync(command.Options.DiscardMyData),
+                ControlVerb.Disconnect => await AskAsync(new OperatorCommand(OperatorVerb.Disconnect)),
+                ControlVerb.NewCurrentUuid when command.Options.ClearBitmap => await AskAsync(new OperatorCommand(OperatorVerb.SkipInitialSync)),
+                _ => ControlResult.NotImplemented(command.Verb),
+            };
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    /// <summary>Attaches the disks and connects.</summary>
+    public async Task<ControlResult> UpAsync()
+    {
+        await _one.WaitAsync();
+        try
+        {
+            return await BringUpAsync();
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    /// <summary>The daemon ends: clients go, the resource is demoted and taken down.</summary>
+    public async Task StopAsync()
+    {
+        await _one.WaitAsync();
+        try
+        {
+            ControlResult result = await TakeDownAsync(abortClients: true);
+            if (result.ExitCode != ExitCodes.Done)
+                LogNotDown(_log, Name, result.Message ?? "");
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Runtime.Dispose();
+        _one.Dispose();
+    }
+
+    private async Task<ControlResult> BringUpAsync()
+    {
+        FoundBusyDisk = false;
+        foreach (RuntimeVolume volume in Runtime.Volumes)
+        {
+            if (volume.Disk is not null)
+                continue;
+            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings);
+            if (opened.Disk is null)
+            {
+                FoundBusyDisk = opened.IsBusy;
+                return opened.Refusal!;
+            }
+
+            foreach (string warning in opened.Warnings)
+                LogDamage(_log, volume.Name, warning);
+            volume.AttachDisk(opened.Disk);
+            Runtime.Post(new CoreEvent
+            {
+                Kind = CoreEventKind.DiskAttached,
+                NowMs = ResourceRuntime.NowMs,
+                Volume = volume.Configuration.Nr,
+                Subject = opened.Attached,
+            });
+            ControlResult attached = await AwaitAttachedAsync(volume);
+            if (attached.ExitCode != ExitCodes.Done)
+                return attached;
+        }
+
+        return await AskAsync(new OperatorCommand(OperatorVerb.Connect));
+    }
+
+    private async Task<ControlResult> AwaitAttachedAsync(RuntimeVolume volume)
+    {
+        while (true)
+        {
+            // Asked for before the state is read, so that no change is missed.
+            Task change = _context.Events.NextChangeAsync();
+            DiskState state = Runtime.GetStatus().Volumes[volume.Configuration.Nr.Value].DiskState;
+            if (state > DiskState.Failed)
+                return ControlResult.Done;
+            if (state is DiskState.Failed or DiskState.Diskless)
+                return ControlResult.Failed($"{volume.Name} could not be attached: its metadata could not be written", "see the log");
+            await change;
+        }
+    }
+
+    private async Task<ControlResult> TakeDownAsync(bool abortClients)
+    {
+        if (Runtime.GetStatus().Role == Role.Primary)
+        {
+            ControlResult demoted = await DemoteAsync(abortClients);
+            if (demoted.ExitCode != ExitCodes.Done)
+                return demoted;
+        }
+
+        VolumeDisk?[] disks = [.. Runtime.Volumes.Select(volume => volume.Disk)];
+        ControlResult down = await AskAsync(new OperatorCommand(OperatorVerb.Down));
+        foreach (VolumeDisk? disk in disks)
+        {
+            if (disk is not null && down.ExitCode == ExitCodes.Done)
+                await disk.Closed;
+        }
+
+        return down;
+    }
+
+    private async Task<ControlResult> PromoteAsync(bool force)
+    {
+        ControlResult result = await AskAsync(new OperatorCommand(OperatorVerb.Primary) { Force = force });
+        if (result.ExitCode != ExitCodes.Done)
+            return result;
+        ResourceStatus status = Runtime.GetStatus();
+        foreach (RuntimeVolume volume in Runtime.Volumes)
+            volume.OpenToClients(status.Volumes[volume.Configuration.Nr.Value].SizeBytes);
+        return result;
+    }
+
+    private async Task<ControlResult> DemoteAsync(bool force)
+    {
+        if (Runtime.GetStatus().Role != Role.Primary)
+            return ControlResult.Done;
+        foreach (RuntimeVolume volume in Runtime.Volumes)
+        {
+            if (volume.CloseToClients(force, $"{Name} is being demoted"))
+                continue;
+            Reopen();
+            return ControlResult.Refused(
+                $"{volume.Name} is in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
+        }
+
+        ControlResult result = await AskAsync(new OperatorCommand(OperatorVerb.Secondary));
+        if (result.ExitCode != ExitCodes.Done)
+            Reopen();
+        return result;
+    }
+
+    private void Reopen()
+    {
+        ResourceStatus status = Runtime.GetStatus();
+        foreach (RuntimeVolume volume in Runtime.Volumes)
+            volume.OpenToClients(status.Volumes[volume.Configuration.Nr.Value].SizeBytes);
+    }
+
+    private Task<ControlResult> ConnectAsync(bool discardMyData)
+    {
+        if (discardMyData && Runtime.GetStatus().Role == Role.Primary)
+        {
+            return Task.FromResult(ControlResult.Refused(
+                $"{Name} is Primary here: its data is in use and cannot be discarded", $"demote it first: blockrepl secondary {Name}"));
+        }
+
+        return AskAsync(new OperatorCommand(OperatorVerb.Connect) { DiscardMyData = discardMyData });
+    }
+
+    private async Task<ControlResult> AskAsync(OperatorCommand command)
+    {
+        CommandResult result = await Runtime.CommandAsync(command);
+        return new ControlResult(
+            result.ExitCode,
+            result.Message.Length > 0 ? result.Message : null,
+            result.Hint.Length > 0 ? result.Hint : null);
+    }
+
+    [LoggerMessage(EventId = 230, Level = LogLevel.Warning, Message = "{Volume}: {Damage}")]
+    private static partial void LogDamage(ILogger logger, string volume, string damage);
+
+    [LoggerMessage(EventId = 231, Level = LogLevel.Warning, Message = "{Resource} was not taken down in good order: {Why}")]
+    private static partial void LogNotDown(ILogger logger, string resource, string why);
+}

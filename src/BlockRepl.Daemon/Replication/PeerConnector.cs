@@ -1,0 +1,104 @@
+using System.Net;
+using BlockRepl.Core;
+using BlockRepl.Rpc;
+using Microsoft.Extensions.Logging;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>
+/// Reaches one peer for one resource. Of two nodes the one whose name sorts first dials; the other's connector only waits to be dialled. Dials again until told to stop,
+/// soon at first and then less often.
+/// </summary>
+internal sealed partial class PeerConnector(
+    string node, string peerName, EndPoint endpoint, TlsOptions? tls, TimeSpan connectTimeout, ILogger log) : IDisposable
+{
+    private static readonly TimeSpan RetryFirst = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private CancellationTokenSource? _running;
+    private volatile string _detail = "";
+
+    /// <summary>Whether this side dials.</summary>
+    public bool IsDialer { get; } = string.CompareOrdinal(node, peerName) < 0;
+
+    /// <summary>What this connector's streams belong to; set once before <see cref="Start"/>.</summary>
+    public (ResourceRuntime Runtime, PeerId Peer) Owner { get; set; }
+
+    /// <summary>Why the last attempt failed, in words; empty if it did not.</summary>
+    public string Detail => _detail;
+
+    /// <summary>Dials until there is a stream, and again when that has ended. Does nothing if it does so already, or on the side that is dialled.</summary>
+    public void Start()
+    {
+        if (!IsDialer)
+            return;
+        lock (_lock)
+        {
+            if (_running is not null)
+                return;
+            _running = new CancellationTokenSource();
+            _ = Task.Run(() => DialAsync(_running.Token));
+        }
+    }
+
+    /// <summary>Stops dialling. A stream that is up is Core's to close.</summary>
+    public void Stop()
+    {
+        lock (_lock)
+        {
+            _running?.Cancel();
+            _running = null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Stop();
+
+    private async Task DialAsync(CancellationToken stop)
+    {
+        TimeSpan pause = RetryFirst;
+        while (!stop.IsCancellationRequested)
+        {
+            var ended = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+            try
+            {
+                var stream = new PeerStream(Owner.Runtime, Owner.Peer, detail => ended.TrySetResult(detail));
+                IPeerChannel channel = await PeerDialer.DialAsync(endpoint, tls, peerName, stream, connectTimeout, stop);
+                _detail = "";
+                stream.Opened(channel);
+                long openedMs = ResourceRuntime.NowMs;
+                await ended.Task.WaitAsync(stop);
+
+                // A stream that lived was no failed attempt: try again at once. One that is refused each time must not spin.
+                pause = ResourceRuntime.NowMs - openedMs > RetryMax.TotalMilliseconds ? RetryFirst : Longer(pause);
+            }
+            catch (ChannelException e)
+            {
+                if (_detail != e.Message)
+                    LogDialFailed(log, Owner.Runtime.Settings.Name, peerName, e.Message);
+                _detail = e.Message;
+                pause = Longer(pause);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            using var timer = new PeriodicTimer(pause);
+            try
+            {
+                await timer.WaitForNextTickAsync(stop);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private static TimeSpan Longer(TimeSpan pause) => pause + pause < RetryMax ? pause + pause : RetryMax;
+
+    [LoggerMessage(EventId = 210, Level = LogLevel.Information, Message = "{Resource}@{Peer}: cannot connect: {Why}")]
+    private static partial void LogDialFailed(ILogger logger, string resource, string peer, string why);
+}

@@ -1,0 +1,251 @@
+using BlockRepl.Core;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+using BlockRepl.Rpc;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>
+/// Receives one channel: turns frames into events. On the dialled side the resource is known from the start; on the accepted side the first Hello names it. A
+/// damaged frame ends the connection and changes nothing (G10).
+/// </summary>
+internal sealed class PeerStream : IPeerChannelHandler
+{
+    private readonly Lock _lock = new();
+    private readonly Func<IPeerChannel, HelloMessage, (ResourceRuntime Runtime, PeerId Peer)?> _find;
+    private readonly Action<string> _onClosed;
+    private ResourceRuntime? _runtime;
+    private PeerLink? _link;
+    private PeerId _peer;
+
+    /// <summary>A stream that this node dialled.</summary>
+    public PeerStream(ResourceRuntime runtime, PeerId peer, Action<string> onClosed)
+    {
+        _runtime = runtime;
+        _peer = peer;
+        _onClosed = onClosed;
+        _find = (_, _) => null;
+    }
+
+    /// <summary>A stream that a peer opened.</summary>
+    public PeerStream(Func<IPeerChannel, HelloMessage, (ResourceRuntime Runtime, PeerId Peer)?> find)
+    {
+        _find = find;
+        _onClosed = _ => { };
+    }
+
+    /// <summary>The dialled channel is there; its first message may have come before.</summary>
+    public void Opened(IPeerChannel channel)
+    {
+        lock (_lock)
+            _link ??= _runtime!.LinkUp(_peer, channel);
+    }
+
+    /// <inheritdoc/>
+    public void OnMessage(IPeerChannel channel, BlockBuffer message)
+    {
+        try
+        {
+            if (_link is null && !TryBind(channel, message.Span))
+                return;
+            Receive(channel, message);
+        }
+        finally
+        {
+            message.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnDrained(IPeerChannel channel) => _link?.Drained.Set();
+
+    /// <inheritdoc/>
+    public void OnClosed(IPeerChannel channel, ChannelCloseReason reason, string detail)
+    {
+        if (_link is { } link)
+        {
+            link.Drained.Set();
+            _runtime!.Post(new CoreEvent
+            {
+                Kind = CoreEventKind.LinkDown,
+                NowMs = ResourceRuntime.NowMs,
+                Peer = _peer,
+                Link = link.Id,
+                State = StateFor(reason),
+                Subject = detail,
+            });
+        }
+
+        _onClosed(detail);
+    }
+
+    private static ConnectionState StateFor(ChannelCloseReason reason) => reason switch
+    {
+        ChannelCloseReason.PeerClosed => ConnectionState.BrokenPipe,
+        ChannelCloseReason.ProtocolError => ConnectionState.ProtocolError,
+        ChannelCloseReason.Timeout => ConnectionState.Timeout,
+        ChannelCloseReason.Local => ConnectionState.TearDown,
+        _ => ConnectionState.NetworkFailure,
+    };
+
+    private bool TryBind(IPeerChannel channel, ReadOnlySpan<byte> first)
+    {
+        if (_runtime is not null)
+        {
+            Opened(channel);
+            return true;
+        }
+
+        if (!PeerMessageCodec.TryDecode(first, out PeerMessage message, out FrameError error) || message is not HelloMessage hello)
+        {
+            channel.Close(ChannelCloseReason.ProtocolError, $"the first frame is no Hello: {error}");
+            return false;
+        }
+
+        if (_find(channel, hello) is not { } found)
+            return false;
+        (_runtime, _peer) = found;
+        Opened(channel);
+        return true;
+    }
+
+    private void Receive(IPeerChannel channel, BlockBuffer message)
+    {
+        ReadOnlySpan<byte> frame = message.Span;
+        string? wrong = PeerMessageCodec.PeekKind(frame) switch
+        {
+            FrameKind.Changes => ReceiveChanges(message),
+            FrameKind.ResyncData => ReceiveResyncData(message),
+            FrameKind.Ack => ReceiveAck(frame),
+            FrameKind.Ignorable => null,
+            _ => ReceiveMessage(frame),
+        };
+        if (wrong is not null)
+            channel.Close(ChannelCloseReason.ProtocolError, wrong);
+    }
+
+    private string? ReceiveChanges(BlockBuffer message)
+    {
+        if (!ChangesFrameReader.TryRead(message.Span, out ChangesFrameReader reader, out FrameError error))
+            return error.ToString();
+        if (!reader.VerifyCrc())
+            return "a Changes frame's CRC-32C does not fit its data";
+        BlockBuffer? data = Expand(message, reader.Compression, reader.DataOffset, reader.DataLength, reader.RawLength, out int at);
+        if (data is null)
+            return "a Changes frame's data cannot be decompressed";
+
+        SequenceNumber sequence = reader.FirstSequence;
+        Carrier carrier = _runtime!.BeginBatch();
+        carrier.FlushesInline = reader.Count <= 2;
+        foreach (ChangeHeader header in reader)
+        {
+            _runtime.ApplyInBatch(
+                new CoreEvent
+                {
+                    Kind = CoreEventKind.PeerChange,
+                    NowMs = ResourceRuntime.NowMs,
+                    Peer = _peer,
+                    Link = _link!.Id,
+                    Sequence = sequence,
+                    Header = header,
+                    Subject = header.Kind == ChangeKind.Write ? data : null,
+                    Offset = at,
+                },
+                carrier);
+            at += (int)header.PayloadLength;
+            sequence = sequence.Next;
+        }
+
+        _runtime.EndBatch(carrier);
+        data.Release();
+        return null;
+    }
+
+    private string? ReceiveResyncData(BlockBuffer message)
+    {
+        if (!ResyncDataFrameReader.TryRead(message.Span, out ResyncDataFrameReader reader, out FrameError error))
+            return error.ToString();
+        if (!reader.VerifyCrc())
+            return "a ResyncData frame's CRC-32C does not fit its data";
+        BlockBuffer? data = Expand(message, reader.Compression, reader.DataOffset, reader.DataLength, reader.RawLength, out int at);
+        if (data is null)
+            return "a ResyncData frame's data cannot be decompressed";
+        _runtime!.Post(new CoreEvent
+        {
+            Kind = CoreEventKind.ResyncData,
+            NowMs = ResourceRuntime.NowMs,
+            Peer = _peer,
+            Link = _link!.Id,
+            Header = new ChangeHeader(
+                reader.Zeroes ? ChangeKind.Zeroes : ChangeKind.Write, reader.Volume, reader.Range.Offset, reader.Range.Length, ChangeFlags.None),
+            Subject = reader.Zeroes ? null : data,
+            Offset = at,
+        });
+        data.Release();
+        return null;
+    }
+
+    // The buffer that holds the plain data, with a reference of the caller's own, and where it begins.
+    private static BlockBuffer? Expand(BlockBuffer message, CompressionKind compression, int offset, int length, int rawLength, out int at)
+    {
+        at = offset;
+        if (compression == CompressionKind.None)
+            return message.AddReference();
+        BlockBuffer plain = BlockBufferPool.Shared.Rent(rawLength, BufferPurpose.PeerReceive);
+        at = 0;
+        if (Lz4.Unavailable is null && Lz4.TryDecompress(message.Span.Slice(offset, length), plain.Span))
+            return plain;
+        plain.Release();
+        return null;
+    }
+
+    private string? ReceiveAck(ReadOnlySpan<byte> frame)
+    {
+        if (!AckFrameReader.TryRead(frame, out AckFrameReader reader, out FrameError error))
+            return error.ToString();
+        Carrier carrier = _runtime!.BeginBatch();
+        _runtime.ApplyInBatch(
+            new CoreEvent
+            {
+                Kind = CoreEventKind.PeerAck,
+                NowMs = ResourceRuntime.NowMs,
+                Peer = _peer,
+                Link = _link!.Id,
+                Sequence = reader.ReceivedSequence,
+                Applied = reader.AppliedSequence,
+            },
+            carrier);
+        foreach (StableMark mark in reader)
+        {
+            _runtime.ApplyInBatch(
+                new CoreEvent
+                {
+                    Kind = CoreEventKind.PeerStable,
+                    NowMs = ResourceRuntime.NowMs,
+                    Peer = _peer,
+                    Link = _link.Id,
+                    Volume = mark.Volume,
+                    Sequence = mark.Sequence,
+                },
+                carrier);
+        }
+
+        _runtime.EndBatch(carrier);
+        return null;
+    }
+
+    private string? ReceiveMessage(ReadOnlySpan<byte> frame)
+    {
+        if (!PeerMessageCodec.TryDecode(frame, out PeerMessage message, out FrameError error))
+            return error.ToString();
+        _runtime!.Post(new CoreEvent
+        {
+            Kind = CoreEventKind.PeerMessage,
+            NowMs = ResourceRuntime.NowMs,
+            Peer = _peer,
+            Link = _link!.Id,
+            Subject = message,
+        });
+        return null;
+    }
+}

@@ -1,0 +1,161 @@
+using BlockRepl.Core;
+using BlockRepl.Daemon.Control;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>Reads a resource's status under its gate and hands it to the event hub, in the order in which it was read.</summary>
+internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext context, Lock gate, ResourceStatusReader core)
+{
+    private readonly Lock _publishLock = new();
+
+    /// <summary>Tells whoever watches.</summary>
+    public void Publish()
+    {
+        lock (_publishLock)
+            context.Events.Publish(Read());
+    }
+
+    /// <summary>The status now.</summary>
+    public ResourceStatus Read()
+    {
+        lock (gate)
+            return Build();
+    }
+
+    private ResourceStatus Build()
+    {
+        string name = runtime.Settings.Name;
+        (string? why, string? hint) = WhyNotPromotable(name);
+        List<string> suspended = [];
+        if (core.Suspended.Length > 0)
+            suspended.Add(core.Suspended);
+        return new ResourceStatus
+        {
+            Name = name,
+            Node = runtime.Settings.NodeName,
+            Role = core.Role,
+            Suspended = suspended,
+            Protocol = runtime.Settings.Protocol,
+            MayPromote = core.Role != Role.Primary && why is null,
+            WhyNotPromotable = why,
+            Hint = hint ?? ConnectionHint(name),
+            Volumes = [.. runtime.Volumes.Select(BuildVolume)],
+            Connections = [.. runtime.Settings.Peers.Select((_, i) => BuildConnection(new PeerId(i)))],
+        };
+    }
+
+    private VolumeStatus BuildVolume(RuntimeVolume volume)
+    {
+        VolumeNr nr = volume.Configuration.Nr;
+        List<string> waiting = [];
+        for (int i = 0; i < runtime.Settings.Peers.Length; i++)
+        {
+            string what = core.WaitingFor(new PeerId(i));
+            if (what.Length > 0)
+                waiting.Add(what);
+        }
+
+        return new VolumeStatus
+        {
+            Name = volume.Configuration.Name,
+            DiskState = core.DiskState(nr),
+            SizeBytes = core.SizeBytes(nr),
+            ReadBytes = volume.ReadBytes,
+            WrittenBytes = volume.WrittenBytes,
+            NbdUri = $"nbd+unix:///{volume.Name}?socket={context.RunDirectory.NbdSocket}",
+            Clients = volume.ClientCount,
+            WaitingFor = waiting,
+        };
+    }
+
+    private ConnectionStatus BuildConnection(PeerId peer)
+    {
+        PeerConnector connector = runtime.Connectors[peer.Value];
+        string detail = core.Detail(peer);
+        if (core.ConnectionState(peer) == ConnectionState.Connecting && connector.Detail.Length > 0)
+            detail = connector.Detail;
+        return new ConnectionStatus
+        {
+            Peer = runtime.Settings.Peers[peer.Value],
+            ConnectionState = core.ConnectionState(peer),
+            PeerRole = core.PeerRole(peer),
+            SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
+            Detail = detail.Length > 0 ? detail : null,
+            Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
+        };
+    }
+
+    private PeerVolumeStatus BuildPeerVolume(RuntimeVolume volume, PeerId peer)
+    {
+        VolumeNr nr = volume.Configuration.Nr;
+        long outOfSync = core.OutOfSyncBlocks(nr, peer);
+        (long total, long startedMs) = core.Resync(nr, peer);
+        double percent = 100;
+        long? eta = null;
+        if (total > 0)
+        {
+            long done = Math.Max(0, total - outOfSync);
+            percent = Math.Min(100, 100.0 * done / total);
+            long elapsedMs = ResourceRuntime.NowMs - startedMs;
+            if (done > 0 && elapsedMs > 0)
+                eta = (long)((double)outOfSync * elapsedMs / done / 1000);
+        }
+        else if (outOfSync > 0 && core.SizeBytes(nr) > 0)
+        {
+            percent = Math.Max(0, 100.0 - 100.0 * outOfSync / Block.CountFor(core.SizeBytes(nr)));
+        }
+
+        return new PeerVolumeStatus
+        {
+            Name = volume.Configuration.Name,
+            ReplicationState = core.ReplicationState(nr, peer),
+            PeerDiskState = core.PeerDiskState(nr, peer),
+            OutOfSyncBytes = outOfSync * Block.Size,
+            ResyncPercent = Math.Round(percent, 2),
+            ResyncEtaSeconds = eta,
+        };
+    }
+
+    private (string? Why, string? Hint) WhyNotPromotable(string name)
+    {
+        if (core.Role == Role.Primary)
+            return (null, null);
+        for (int i = 0; i < runtime.Settings.Peers.Length; i++)
+        {
+            if (core.PeerRole(new PeerId(i)) == Role.Primary)
+                return ($"{runtime.Settings.Peers[i]} is Primary", $"demote it there first: blockrepl secondary {name}");
+        }
+
+        foreach (RuntimeVolume volume in runtime.Volumes)
+        {
+            DiskState disk = core.DiskState(volume.Configuration.Nr);
+            switch (disk)
+            {
+                case DiskState.UpToDate:
+                    break;
+                case DiskState.Diskless or DiskState.Failed or DiskState.Attaching:
+                    return ($"{volume.Name} has no local disk here ({disk})", $"bring it up: blockrepl up {name}");
+                case DiskState.Consistent:
+                    return ($"{volume.Name} is Consistent: whether the peer went on without it is not known",
+                        $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}");
+                default:
+                    return ($"{volume.Name} is {disk} here", $"connect to a node with UpToDate data, or make this data count: blockrepl primary --force {name}");
+            }
+        }
+
+        return (null, null);
+    }
+
+    private string? ConnectionHint(string name)
+    {
+        for (int i = 0; i < runtime.Settings.Peers.Length; i++)
+        {
+            var peer = new PeerId(i);
+            if (core.ConnectionState(peer) == ConnectionState.StandAlone && core.Detail(peer).Contains("split brain", StringComparison.Ordinal))
+                return $"choose the node whose changes are to be lost and say there: blockrepl connect --discard-my-data {name}; then on the other: blockrepl connect {name}";
+        }
+
+        return null;
+    }
+}

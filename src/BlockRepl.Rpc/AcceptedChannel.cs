@@ -109,7 +109,7 @@ internal sealed class AcceptedChannel : IPeerChannel
         {
             End(e);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or ConnectionAbortedException)
+        catch (Exception e) when (IsConnectionLoss(e))
         {
             End(new ChannelException(ChannelCloseReason.NetworkFailure, $"the peer broke the connection: {e.Message}"));
         }
@@ -212,7 +212,7 @@ internal sealed class AcceptedChannel : IPeerChannel
         {
             await flush;
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or ConnectionAbortedException)
+        catch (Exception e) when (IsConnectionLoss(e))
         {
             failure = new ChannelException(ChannelCloseReason.NetworkFailure, $"send failed: {e.Message}");
         }
@@ -270,7 +270,14 @@ internal sealed class AcceptedChannel : IPeerChannel
         {
             if (!graceful)
                 _context.Features.Get<IConnectionLifetimeFeature>()?.Abort();
-            _input.CancelPendingRead();
+            try
+            {
+                _input.CancelPendingRead();
+            }
+            catch (Exception e) when (IsConnectionLoss(e))
+            {
+                // Kestrel aborted the request already, and with it the read.
+            }
         });
     }
 
@@ -300,6 +307,9 @@ internal sealed class AcceptedChannel : IPeerChannel
             }
         }
     }
+
+    private static bool IsConnectionLoss(Exception e) =>
+        e is IOException or OperationCanceledException or ConnectionAbortedException;
 
     /// <summary>A bug must end the process with its own message; Kestrel would only log it and go on.</summary>
     private static void Crash(Exception e)

@@ -120,7 +120,6 @@ internal sealed class DialedChannel : IPeerChannel
 
         Report();
         receiver?.Release();
-        Drain();
         lock (_gate)
         {
             // Nobody touches the descriptor from here on; CutAsync asks for this field under the gate.
@@ -141,10 +140,10 @@ internal sealed class DialedChannel : IPeerChannel
     {
         lock (_gate)
         {
-            if (_end is not null)
+            if (IsOver())
             {
                 message.Release();
-                throw _end;
+                return;
             }
 
             _inHandler = true;
@@ -154,9 +153,11 @@ internal sealed class DialedChannel : IPeerChannel
         lock (_gate)
         {
             _inHandler = false;
-            if (_end is not null)
-                throw _end;
+            if (!IsOver())
+                return;
         }
+
+        Report();
     }
 
     /// <summary>The peer's SETTINGS; the first ones open the channel.</summary>
@@ -164,7 +165,9 @@ internal sealed class DialedChannel : IPeerChannel
     {
         lock (_gate)
         {
-            Live().ApplySettings(payload);
+            if (IsOver())
+                return;
+            _sender!.ApplySettings(payload);
             AfterPump();
             if (_isOpen)
                 return;
@@ -179,7 +182,9 @@ internal sealed class DialedChannel : IPeerChannel
     {
         lock (_gate)
         {
-            Live().AcknowledgePing(payload);
+            if (IsOver())
+                return;
+            _sender!.AcknowledgePing(payload);
             AfterPump();
         }
     }
@@ -189,7 +194,9 @@ internal sealed class DialedChannel : IPeerChannel
     {
         lock (_gate)
         {
-            Live().AddWindow(streamId, increment);
+            if (IsOver())
+                return;
+            _sender!.AddWindow(streamId, increment);
             AfterPump();
         }
     }
@@ -199,12 +206,20 @@ internal sealed class DialedChannel : IPeerChannel
     {
         lock (_gate)
         {
-            Live().Grant(bytes);
+            if (IsOver())
+                return;
+            _sender!.Grant(bytes);
             AfterPump();
         }
     }
 
-    private Http2Sender Live() => _end is null ? _sender! : throw _end;
+    /// <summary>Whether the channel is over; throws unless it ended in good order and only waits for the peer's end.</summary>
+    private bool IsOver()
+    {
+        if (_end is null)
+            return false;
+        return _isLingering ? true : throw _end;
+    }
 
     /// <summary>After every call of the sender: counts, and wakes the writer if the socket is full or the queue ran empty.</summary>
     private void AfterPump()
@@ -277,13 +292,12 @@ internal sealed class DialedChannel : IPeerChannel
         Monitor.PulseAll(_gate);
         if (!graceful)
         {
-            _socket.Shutdown(onlyWriting: false);
+            _socket.Shutdown();
             return;
         }
 
-        // The peer must get what was sent last, and a socket closed over unread bytes resets instead: read until the peer closes, but
-        // not for long.
-        _socket.Shutdown(onlyWriting: true);
+        // The peer must get what was sent last, and a socket closed over unread bytes resets instead: read until the peer has ended its
+        // side too, but not for long.
         _isLingering = true;
         _ = CutAsync();
         if (!_inHandler)
@@ -309,7 +323,7 @@ internal sealed class DialedChannel : IPeerChannel
         lock (_gate)
         {
             if (_isLingering)
-                _socket.Shutdown(onlyWriting: false);
+                _socket.Shutdown();
         }
     }
 
@@ -336,28 +350,6 @@ internal sealed class DialedChannel : IPeerChannel
                 _opened.TrySetException(end);
             else
                 _handler.OnClosed(this, end.Reason, end.Message);
-        }
-    }
-
-    /// <summary>After an orderly end, waits for the peer to close, or for its time to be up.</summary>
-    private void Drain()
-    {
-        lock (_gate)
-        {
-            if (!_isLingering)
-                return;
-        }
-
-        Span<byte> trash = stackalloc byte[4096];
-        try
-        {
-            while (_socket.Receive(trash, default) > 0)
-            {
-            }
-        }
-        catch (ChannelException)
-        {
-            // Reset: it is as over as it can be.
         }
     }
 }

@@ -17,10 +17,8 @@ internal static unsafe partial class LibC
     public const int TcpNoDelay = 1;
     public const int MsgDontWait = 0x40;
     public const int MsgNoSignal = 0x4000;
-    public const int ShutWrite = 1;
     public const int ShutBoth = 2;
     public const int FSetFlags = 4;
-    public const short PollIn = 1;
     public const short PollOut = 4;
 
     [StructLayout(LayoutKind.Sequential)]

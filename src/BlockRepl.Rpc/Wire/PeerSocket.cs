@@ -105,11 +105,11 @@ internal sealed unsafe class PeerSocket
             Check.That(Marshal.GetLastPInvokeError() == LibC.EINTR, "poll failed");
     }
 
-    /// <summary>Ends the writing side, or both sides, at once; threads blocked on the socket wake.</summary>
-    public void Shutdown(bool onlyWriting)
+    /// <summary>Ends both directions at once; threads blocked on the socket wake.</summary>
+    public void Shutdown()
     {
         // An error means that the connection is gone already, which is what was asked for.
-        _ = LibC.Shutdown(_fd, onlyWriting ? LibC.ShutWrite : LibC.ShutBoth);
+        _ = LibC.Shutdown(_fd, LibC.ShutBoth);
     }
 
     /// <summary>Gives the descriptor back.</summary>

@@ -6,20 +6,29 @@ namespace BlockRepl.Conformance;
 /// <summary>Hard part 8: a client's request may come twice, on another connection, while the first is still running.</summary>
 public sealed class ReplacedConnectionTests
 {
-    [Fact]
-    public void Nothing_of_a_closed_connection_is_submitted_after_its_successor_began()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Nothing_of_a_closed_connection_is_submitted_after_its_successor_began(bool overTcp)
     {
         var export = new HoldingExport();
         using var server = new TestServer(export: export);
+        Func<RawClient> connect = server.Connect;
+        if (overTcp)
+        {
+            var endpoint = server.Server.ListenTcp(new(System.Net.IPAddress.Loopback, 0));
+            connect = () => TestServer.Connect(endpoint);
+        }
+
         export.StallAt(1);
-        RawClient first = server.Connect().Greet().Go();
+        RawClient first = connect().Greet().Go();
         first.Request(1, 1, 0, 512, payload: new byte[512]);
         export.WaitUntilStalled();
         // These wait in the socket's buffer while the first stalls.
         for (ulong cookie = 2; cookie < 100; cookie++)
             first.Request(1, cookie, 0, 512, payload: new byte[512]);
         first.Dispose();
-        using RawClient second = server.Connect().Greet().Go();
+        using RawClient second = connect().Greet().Go();
         second.Request(1, 1001, 0, 512, payload: new byte[512]);
         second.Request(1, 1002, 0, 512, payload: new byte[512]);
         second.ExpectNothingMore(); // the successor waits for the Submit that is under way

@@ -56,6 +56,17 @@ public sealed class SlowClientTests
     }
 
     [Fact]
+    public void A_client_that_does_not_read_the_handshake_is_hung_up()
+    {
+        using var server = new TestServer(options: Impatient);
+        for (int i = 0; i < 200; i++)
+            server.Source.Exports[$"mail/{i}-{new string('x', 200)}"] = server.Export;
+        using RawClient client = server.Connect().Greet();
+        client.Send([.. Enumerable.Range(0, 100).SelectMany(_ => (byte[])[.. RawClient.Big(NbdWire.OptionMagic), .. RawClient.Big(3u), .. RawClient.Big(0u)])]);
+        Assert.True(SpinWait.SpinUntil(() => server.Server.ConnectionCount == 0, RawClient.DeadlineMs));
+    }
+
+    [Fact]
     public void An_idle_client_is_left_alone()
     {
         using var server = new TestServer(options: Impatient);

@@ -23,6 +23,7 @@ internal sealed unsafe class NbdConnection : INbdClient
     private readonly NbdRequest[] _batch = new NbdRequest[BatchRequestsMax];
     private readonly object _closeGate = new();
     private NbdReceiver _receiver = null!;
+    // Null until the handshake has opened an export, and for ever when it does not.
     private NbdSession _session = null!;
     private INbdExport _export = null!;
     private NbdExportClient? _member;
@@ -100,18 +101,18 @@ internal sealed unsafe class NbdConnection : INbdClient
     {
         _receiver = new NbdReceiver(_fd);
         var negotiation = new NbdNegotiation(_server.Source, this);
-        NbdSession? session = NbdHandshake.Run(
-            _fd, _receiver, negotiation, _server.Options.NegotiationTimeout, out string reason);
-        if (session is null)
-            End(reason);
+        bool isReady = NbdHandshake.Run(_fd, _receiver, negotiation, _server.Options.NegotiationTimeout, out string reason);
+        _session = negotiation.Session!;
+        if (isReady)
+            ServeSession();
         else
-            ServeSession(session);
+            End(reason);
         _receiver.Release();
         Close();
         if (_session is not null)
         {
             NbdLog.Closed(_server.Logger, Description, _session.Info.Name, _endReason ?? "");
-            _server.Source.Closed(_export, this);
+            _server.Source.Closed(_session.Export, this);
         }
         else
         {
@@ -121,9 +122,9 @@ internal sealed unsafe class NbdConnection : INbdClient
         _server.Forget(this);
     }
 
-    private void ServeSession(NbdSession session)
+    private void ServeSession()
     {
-        _session = session;
+        NbdSession session = _session;
         _export = session.Export;
         _replies.StructuredReplies = session.StructuredReplies;
         NbdExportClient member = _server.Directory.Join(session.Info.Name, _fd);

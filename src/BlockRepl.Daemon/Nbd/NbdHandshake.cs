@@ -5,8 +5,11 @@ namespace BlockRepl.Daemon.Nbd;
 /// <summary>Carries a negotiation over a socket, with one deadline for all of it: slow drips do not prolong it.</summary>
 internal static unsafe class NbdHandshake
 {
-    /// <summary>Null with a reason when the client is to be hung up.</summary>
-    public static NbdSession? Run(int fd, NbdReceiver receiver, NbdNegotiation negotiation, TimeSpan timeout, out string reason)
+    /// <summary>
+    /// True when requests come next. Else the client is to be hung up for <paramref name="reason"/>; a session may have been opened
+    /// all the same (its reply could not be sent), and the caller closes it either way.
+    /// </summary>
+    public static bool Run(int fd, NbdReceiver receiver, NbdNegotiation negotiation, TimeSpan timeout, out string reason)
     {
         long deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
         while (true)
@@ -14,15 +17,15 @@ internal static unsafe class NbdHandshake
             if (!SendAll(fd, negotiation.Output, deadline))
             {
                 reason = "the client went away or did not read during the handshake";
-                return Abandon(negotiation);
+                return false;
             }
 
             negotiation.ClearOutput();
             reason = negotiation.CloseReason;
             if (negotiation.State == NbdNegotiationState.Transmission)
-                return negotiation.Session;
+                return true;
             if (negotiation.State == NbdNegotiationState.Closed)
-                return null;
+                return false;
             int used = negotiation.Consume(receiver.Unread);
             receiver.Consume(used);
             if (used > 0 || negotiation.State == NbdNegotiationState.Closed)
@@ -30,19 +33,16 @@ internal static unsafe class NbdHandshake
             if (!WaitFor(fd, NbdNative.PollIn, deadline))
             {
                 reason = "the handshake took too long";
-                return null;
+                return false;
             }
 
             if (receiver.Fill(NbdNative.MsgDontWait) == NbdReceived.End)
             {
                 reason = "the client closed the connection during the handshake";
-                return null;
+                return false;
             }
         }
     }
-
-    // The reply to GO could not be sent: the export is open, and the caller must close it.
-    private static NbdSession? Abandon(NbdNegotiation negotiation) => negotiation.Session;
 
     private static bool SendAll(int fd, ReadOnlySpan<byte> bytes, long deadline)
     {

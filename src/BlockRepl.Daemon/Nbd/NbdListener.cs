@@ -85,13 +85,17 @@ internal sealed class NbdListener : IDisposable
         try
         {
             string description = Describe(client);
-            client.SendBufferSize = SendBufferBytes; // the kernel takes what it allows
             if (_server.Options.StallTimeout != Timeout.InfiniteTimeSpan)
                 client.ReceiveTimeout = (int)_server.Options.StallTimeout.TotalMilliseconds;
             if (client.ProtocolType == ProtocolType.Tcp)
             {
                 client.NoDelay = true;
                 client.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            }
+            else
+            {
+                // Room for a window of reads in one send. The kernel takes what it allows; TCP sizes its buffers itself.
+                client.SendBufferSize = SendBufferBytes;
             }
 
             _server.Accept(client, description);

@@ -38,7 +38,8 @@ internal sealed class FileExport : INbdExport, IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    private NbdError Carry(NbdRequest request)
+    /// <summary>Carries one request out; any thread.</summary>
+    public NbdError Carry(NbdRequest request)
     {
         switch (request.Command)
         {

@@ -44,6 +44,13 @@ internal sealed class TestServer : IDisposable
         return new RawClient(socket);
     }
 
+    public static RawClient Connect(System.Net.IPEndPoint endpoint)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        socket.Connect(endpoint);
+        return new RawClient(socket);
+    }
+
     public void Dispose()
     {
         bool isDrained = Server.Stop("the test is over");

@@ -307,8 +307,9 @@ public sealed class ResourceCore
 
     private void OnPeerStatus(Peer peer, PeerStatusMessage status)
     {
+        // Only news may count as a change: a status is sent for each, and two nodes would answer each other for ever.
+        _context.StateChanged |= peer.Role != status.Role;
         peer.Role = status.Role;
-        _context.StateChanged = true;
         foreach (PeerVolumeStatus theirs in status.Volumes)
         {
             if (_secondary.FindVolume(peer, theirs.Nr) is not { } volume)
@@ -319,6 +320,7 @@ public sealed class ResourceCore
                 job.TotalBlocks = Math.Max(job.TotalBlocks, theirs.DirtyBlocks);
             }
 
+            _context.StateChanged |= volume.PeerDisk != theirs.DiskState;
             if (theirs.DiskState <= DiskState.Failed && volume.PeerDisk > DiskState.Failed)
                 PeerDiskGone(volume, theirs.DiskState);
             else

@@ -16,7 +16,9 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
     {
         if (peer.Step != HandshakeStep.Done || peer.Role != Role.Primary)
             return "a change came before the handshake was over, or from a node that is not Primary";
-        if (sequence != peer.Received.Next)
+
+        // Numbers may be missing: what is marked instead of mirrored takes one as well, on this volume or on another. None may come twice.
+        if (sequence <= peer.Received)
             return $"change {sequence} came after {peer.Received}";
         if (FindVolume(peer, header.Volume) is not { } peerVolume)
             return $"a change for unknown volume number {header.Volume}";

@@ -1,0 +1,29 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core.Tests.Harness;
+
+/// <summary>Something that Core asked a disk for and that is not over yet.</summary>
+/// <param name="Kind">LocalChange, LocalFlush, ResyncRead or WriteMetadata.</param>
+/// <param name="Volume">The volume.</param>
+/// <param name="Subject">The request or the metadata write; null for a flush.</param>
+/// <param name="Ticket">A flush's ticket.</param>
+/// <param name="FlushMark">What a flush covers.</param>
+public sealed record PendingOperation(EffectKind Kind, VolumeNr Volume, object? Subject, ulong Ticket, long FlushMark)
+{
+    /// <summary>The change or the read.</summary>
+    public ChangeRequest Request => (ChangeRequest)Subject!;
+
+    /// <summary>The metadata write.</summary>
+    public MetadataWrite Metadata => (MetadataWrite)Subject!;
+
+    /// <summary>Parts of a metadata write that are durable.</summary>
+    public int PartsDone { get; set; }
+
+    /// <inheritdoc/>
+    public override string ToString() => Kind switch
+    {
+        EffectKind.LocalFlush => $"flush {Volume}",
+        EffectKind.WriteMetadata => $"metadata {Volume}",
+        _ => $"{Kind} {Volume} {Request.Range} seq {Request.Sequence}",
+    };
+}

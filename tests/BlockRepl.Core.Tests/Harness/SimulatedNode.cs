@@ -1,0 +1,265 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core.Tests.Harness;
+
+/// <summary>
+/// One node: disks and metadata that outlive its process, and while the process lives a <see cref="ResourceCore"/> with what it has asked for. Carries
+/// effects out by the rules of <see cref="EffectKind"/>; when disk operations end is up to the test.
+/// </summary>
+public sealed class SimulatedNode
+{
+    private readonly ClusterHarness _cluster;
+    private readonly EffectQueue _effects = new();
+    private ResourceCore? _core;
+    private Guid _bootId;
+
+    public SimulatedNode(ClusterHarness cluster, int index, ResourceSettings settings, long volumeBytes, int extents)
+    {
+        _cluster = cluster;
+        Index = index;
+        Settings = settings;
+        Disks = [.. settings.Volumes.Select(_ => new SimulatedDisk(volumeBytes))];
+        Metadata = [.. settings.Volumes.Select(v => new SimulatedMetadata(
+            settings.Name, v, settings.NodeName, settings.Peers[0], volumeBytes, extents))];
+        NewBoot();
+    }
+
+    /// <summary>0 for alpha, 1 for beta.</summary>
+    public int Index { get; }
+
+    /// <summary>The configuration; a new one takes effect at the next start.</summary>
+    public ResourceSettings Settings { get; set; }
+
+    /// <summary>The node's name.</summary>
+    public string Name => Settings.NodeName;
+
+    /// <summary>Data disks, by volume.</summary>
+    public SimulatedDisk[] Disks { get; }
+
+    /// <summary>Metadata, by volume.</summary>
+    public SimulatedMetadata[] Metadata { get; }
+
+    /// <summary>Buffers of this life of the process.</summary>
+    public BlockBufferPool Pool { get; private set; } = new();
+
+    /// <summary>Disk operations asked for and not over.</summary>
+    public List<PendingOperation> Pending { get; } = [];
+
+    /// <summary>What Core logged.</summary>
+    public List<string> Log { get; } = [];
+
+    /// <summary>Client requests without an answer.</summary>
+    public HashSet<ClientRequest> Unanswered { get; } = [];
+
+    /// <summary>Kinds of the effects that Core emitted, in order.</summary>
+    public List<EffectKind> Effects { get; } = [];
+
+    /// <summary>The process runs.</summary>
+    public bool IsAlive => _core is not null;
+
+    /// <summary>Core wants a link.</summary>
+    public bool WantsLink { get; set; }
+
+    /// <summary>When a frame last came in.</summary>
+    public long LastHeardMs { get; set; }
+
+    /// <summary>A dead process has none.</summary>
+    public ResourceCore Core => _core ?? throw new InvalidOperationException($"{Name} is down");
+
+    /// <summary>What an operator sees.</summary>
+    public ResourceStatusReader Status => Core.Status;
+
+    private bool[] IsDetached { get; set; } = [];
+
+    /// <summary>Starts the process and attaches the disks; the metadata writes of the attachment are pending.</summary>
+    public void Start()
+    {
+        Check.That(_core is null, "the process runs already");
+        Pool = new BlockBufferPool();
+        IsDetached = new bool[Disks.Length];
+        _core = new ResourceCore(Settings, _cluster.Chance);
+        for (ushort v = 0; v < Disks.Length; v++)
+            Attach(v);
+    }
+
+    /// <summary>Attaches a volume's disk.</summary>
+    public void Attach(ushort volume)
+    {
+        IsDetached[volume] = false;
+        Apply(new CoreEvent
+        {
+            Kind = CoreEventKind.DiskAttached,
+            Volume = new VolumeNr(volume),
+            Subject = Metadata[volume].Read(Disks[volume].SizeBytes, _bootId),
+        });
+    }
+
+    /// <summary>Takes an event in and carries out what follows from it.</summary>
+    public void Apply(CoreEvent e)
+    {
+        e.NowMs = _cluster.NowMs;
+        Core.Apply(in e, _effects);
+        for (int i = 0; i < _effects.Count; i++)
+            CarryOut(ref _effects.Items[i]);
+        _effects.Clear();
+    }
+
+    /// <summary>Makes the next part of a pending metadata write durable without reporting it.</summary>
+    public void CarryOutPart(PendingOperation operation) =>
+        Metadata[operation.Volume.Value].CarryOut(operation.Metadata, operation.PartsDone++);
+
+    /// <summary>Ends a pending operation: does it, unless it is to fail, and reports it.</summary>
+    public void Complete(PendingOperation operation, DiskResult? failure = null)
+    {
+        Check.That(Pending.Remove(operation), "not pending");
+        DiskResult result = failure ?? (IsDetached[operation.Volume.Value] ? DiskResult.Io : DiskResult.Ok);
+        SimulatedDisk disk = Disks[operation.Volume.Value];
+        var e = new CoreEvent { Volume = operation.Volume, Result = result, Subject = operation.Subject };
+        switch (operation.Kind)
+        {
+            case EffectKind.LocalChange:
+                if (result.IsOk)
+                    disk.Change(operation.Request);
+                e.Kind = CoreEventKind.LocalChangeCompleted;
+                break;
+            case EffectKind.LocalFlush:
+                if (result.IsOk)
+                    disk.Flush(operation.FlushMark);
+                e.Kind = CoreEventKind.LocalFlushCompleted;
+                e.Number = operation.Ticket;
+                break;
+            case EffectKind.ResyncRead:
+                if (result.IsOk)
+                    Read(disk, operation.Request);
+                e.Kind = CoreEventKind.ResyncReadCompleted;
+                break;
+            default:
+                while (result.IsOk && operation.PartsDone < SimulatedMetadata.PartsOf(operation.Metadata))
+                    CarryOutPart(operation);
+                e.Kind = CoreEventKind.MetadataWritten;
+                break;
+        }
+
+        Apply(e);
+    }
+
+    /// <summary>Operations that may end next: all but metadata writes behind another of their volume.</summary>
+    public IEnumerable<PendingOperation> Completable() => Pending.Where((operation, i) =>
+        operation.Kind != EffectKind.WriteMetadata
+        || !Pending.Take(i).Any(before => before.Kind == EffectKind.WriteMetadata && before.Volume == operation.Volume));
+
+    /// <summary>The process dies; what is under way is done as far as <paramref name="chance"/> says. The page cache lives on.</summary>
+    public void Kill(Prng chance)
+    {
+        foreach (PendingOperation operation in Completable().ToList())
+        {
+            if (operation.Kind == EffectKind.LocalChange && !IsDetached[operation.Volume.Value])
+                Disks[operation.Volume.Value].Change(operation.Request, () => chance.OneIn(2));
+            int parts = operation.Kind == EffectKind.WriteMetadata ? SimulatedMetadata.PartsOf(operation.Metadata) : 0;
+            while (operation.PartsDone < parts && chance.OneIn(2))
+                CarryOutPart(operation);
+        }
+
+        Die();
+    }
+
+    /// <summary>The process dies and nothing that was under way is done.</summary>
+    public void Kill() => Die();
+
+    /// <summary>The host loses power.</summary>
+    public void PowerCut(Prng chance)
+    {
+        if (IsAlive)
+            Kill(chance);
+        foreach (SimulatedDisk disk in Disks)
+            disk.PowerCut(() => chance.OneIn(2));
+        NewBoot();
+    }
+
+    /// <summary>The host loses power and everything that was not flushed.</summary>
+    public void PowerCut()
+    {
+        if (IsAlive)
+            Die();
+        foreach (SimulatedDisk disk in Disks)
+            disk.PowerCut(() => false);
+        NewBoot();
+    }
+
+    private void Die()
+    {
+        _core = null;
+        _effects.Clear();
+        Pending.Clear();
+        WantsLink = false;
+        foreach (ClientRequest request in Unanswered)
+            request.EndedAt = _cluster.Step;
+        Unanswered.Clear();
+        _cluster.ProcessDied(this);
+    }
+
+    private void NewBoot() => _bootId = new Guid((int)(_cluster.NextNumber() & int.MaxValue), (short)Index, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+
+    private void Read(SimulatedDisk disk, ChangeRequest request)
+    {
+        ResyncChunk chunk = request.Chunk!;
+        if (disk.Cache.IsZero(chunk.Range))
+        {
+            chunk.IsZeroes = true;
+            return;
+        }
+
+        chunk.Buffer = Pool.Rent((int)chunk.Range.Length, BufferPurpose.Resync);
+        disk.Cache.Read(chunk.Range.Offset, chunk.Buffer.Span);
+    }
+
+    private void CarryOut(ref Effect effect)
+    {
+        Effects.Add(effect.Kind);
+        switch (effect.Kind)
+        {
+            case EffectKind.LocalChange or EffectKind.ResyncRead:
+                Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
+                break;
+            case EffectKind.LocalFlush:
+                Pending.Add(new PendingOperation(effect.Kind, effect.Volume, null, effect.Ticket, Disks[effect.Volume.Value].FlushMark));
+                break;
+            case EffectKind.WriteMetadata:
+                Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
+                break;
+            case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable:
+                _cluster.Send(this, effect.Link, FrameCodec.Encode(in effect));
+                break;
+            case EffectKind.Reply:
+                var request = (ClientRequest)effect.Cookie!;
+                Check.That(Unanswered.Remove(request), "a request was answered twice, or after its process died");
+                request.Result = effect.Result;
+                request.EndedAt = _cluster.Step;
+                break;
+            case EffectKind.StartConnecting:
+                WantsLink = true;
+                break;
+            case EffectKind.StopConnecting:
+                WantsLink = false;
+                break;
+            case EffectKind.CloseLink:
+                _cluster.Close(this, effect.Link);
+                break;
+            case EffectKind.DetachDisk:
+                IsDetached[effect.Volume.Value] = true;
+                break;
+            case EffectKind.CompleteCommand:
+                var ticket = (CommandTicket)effect.Subject!;
+                Check.That(ticket.Result is null, "a command was answered twice");
+                ticket.Result = effect.Command;
+                break;
+            case EffectKind.Log:
+                Log.Add(effect.Text);
+                break;
+            case EffectKind.StateChanged:
+                break;
+            default:
+                throw Check.Unreachable("effect kind");
+        }
+    }
+}

@@ -208,7 +208,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         peerVolume.IsReplicating = false;
         Volume volume = peerVolume.Volume;
         bool peerMisses = peerVolume.Unstable.Count > 0
-            && (peerVolume.Unstable.Newest > peerVolume.Peer.Applied || peerVolume.AwaitingStable.Count > 0);
+            && (peerVolume.Unstable.Newest > peerVolume.Peer.Applied || HasClientFlush(peerVolume.AwaitingStable));
         peerVolume.Unstable.MarkAllAndClear(peerVolume);
         if (peerMisses)
             generations.EnsureOwnGeneration(volume);
@@ -243,6 +243,18 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         }
 
         Reply(request);
+    }
+
+    // A barrier of this node's own promises nothing to anybody.
+    private static bool HasClientFlush(Queue<ChangeRequest> flushes)
+    {
+        foreach (ChangeRequest flush in flushes)
+        {
+            if ((flush.Flags & ChangeFlags.Background) == 0)
+                return true;
+        }
+
+        return false;
     }
 
     private void ReleaseFromPeer(Volume volume, ChangeRequest request)

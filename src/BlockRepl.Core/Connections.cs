@@ -190,7 +190,7 @@ internal sealed class Connections(
         secondary.Forget(peer);
         if (link != LinkId.None)
             Close(peer, link);
-        writes.Thaw();
+        writes.Thaw(FreezeReason.Handshake);
         OnLost(peer);
         context.StateChanged = true;
     }

@@ -50,6 +50,8 @@ public sealed class ResourceCore
         _disk.OnFlushed = OnFlushed;
         _disk.OnFailed = OnDiskFailed;
         _handshake.OnRefused = _connections.Refuse;
+        _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
+        _attachment.OnAttached = RenegotiateDiskless;
         _connections.OnLost = peer =>
         {
             _roles.PeerLost();
@@ -142,9 +144,10 @@ public sealed class ResourceCore
                 wrong = OnStable(peer, e.Volume, e.Sequence);
                 break;
             case CoreEventKind.ResyncData:
-                wrong = _secondary.FindVolume(peer, e.Header.Volume) is { } volume
-                    ? _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes)
-                    : "resync data for an unknown volume";
+                if (_secondary.FindVolume(peer, e.Header.Volume) is not { } volume)
+                    wrong = "resync data for an unknown volume";
+                else if (!HasLostDisk(volume))
+                    wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
                 break;
             case CoreEventKind.PeerMessage:
                 wrong = OnMessage(peer, (PeerMessage)e.Subject!);
@@ -225,24 +228,27 @@ public sealed class ResourceCore
     {
         if (_secondary.FindVolume(peer, peerNr) is not { } volume)
             return $"unknown volume number {peerNr}";
+        if (HasLostDisk(volume))
+            return null;
         if (volume.State != state)
             return $"{volume.Volume.Name} is {volume.State}, not {state}";
-
-        // The disk failed meanwhile; the peer learns it from the status on its way to it.
-        if (volume.Volume.HasDisk)
-            action(volume);
+        action(volume);
         return null;
     }
+
+    // A disk failed meanwhile, here or there; what belonged to the resync may still be on its way, and the other side learns it from the status on its.
+    private static bool HasLostDisk(PeerVolume volume) => !volume.Volume.HasDisk || volume.PeerDisk <= DiskState.Failed;
 
     private string? OnSyncEnd(Peer peer, SyncEndMessage end)
     {
         if (_secondary.FindVolume(peer, end.Nr) is not { } volume)
             return $"unknown volume number {end.Nr}";
+        if (HasLostDisk(volume))
+            return null;
         bool skipsInitialSync = volume.State == ReplicationState.Established && SkipInitialSync.IsFresh(volume.Volume);
         if (volume.State != ReplicationState.SyncTarget && !skipsInitialSync)
             return $"{volume.Volume.Name} is {volume.State}: there is no resync to end";
-        if (volume.Volume.HasDisk)
-            _target.End(volume, end);
+        _target.End(volume, end);
         return null;
     }
 
@@ -250,6 +256,8 @@ public sealed class ResourceCore
     {
         if (_secondary.FindVolume(peer, ended.Nr) is not { } volume)
             return $"unknown volume number {ended.Nr}";
+        if (HasLostDisk(volume))
+            return null;
         if (volume.Source is { IsEnding: true })
             _source.Ended(volume);
         else if (!_skipInitialSync.PeerDone(volume))
@@ -299,6 +307,7 @@ public sealed class ResourceCore
     {
         volume.PeerDisk = state;
         volume.Source = null;
+        volume.Target = null;
         _writes.StopReplicating(volume);
         if (volume.State != ReplicationState.Off)
             volume.State = ReplicationState.Established;
@@ -411,6 +420,16 @@ public sealed class ResourceCore
         SendStatus();
     }
 
+    // A peer that was told "Diskless" knows nothing of this disk's generation: only a new handshake can decide (I10).
+    private void RenegotiateDiskless()
+    {
+        foreach (Peer peer in _context.Peers)
+        {
+            if (peer.Step is HandshakeStep.State or HandshakeStep.Verdict or HandshakeStep.Done)
+                _connections.Renegotiate(peer, "a disk was attached");
+        }
+    }
+
     private void OnMetadataWritten(MetadataWrite write, DiskResult result)
     {
         Volume volume = _context.Volumes[write.Volume.Value];
@@ -421,12 +440,22 @@ public sealed class ResourceCore
             volume.Disk = DiskState.Failed;
         else
             _disk.Fail(volume, $"metadata could not be written: {result}");
+        if (!result.IsOk)
+            write.OnFailed?.Invoke();
     }
 
     private void OnCommand(OperatorCommand command, object? cookie)
     {
         switch (command.Verb)
         {
+            case OperatorVerb.Primary when _shutdown.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
+                break;
+            case OperatorVerb.Down when _roles.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
             case OperatorVerb.Primary:
                 _roles.Promote(cookie, command.Force);
                 break;
@@ -502,14 +531,20 @@ public sealed class ResourceCore
         {
             if (peer.Step == HandshakeStep.Done)
                 _secondary.AcknowledgeIfDue(peer);
-            else if (peer.Step == HandshakeStep.Draining)
-                _handshake.Advance(peer);
         }
 
         if (_roles.IsBusy)
             _roles.Advance();
         if (_shutdown.IsBusy)
             _shutdown.Advance();
+
+        // After the roles: a handshake may have waited for one.
+        foreach (Peer peer in _context.Peers)
+        {
+            if (peer.Step == HandshakeStep.Draining)
+                _handshake.Advance(peer);
+        }
+
         if (_context.StateChanged)
             SendStatus();
     }

@@ -67,6 +67,10 @@ internal sealed class Volume
     public bool IsQuiet => Active.Count == 0 && Active.HeldCount == 0 && AwaitingExtent.Count == 0
         && AwaitingGeneration.Count == 0 && !GenerationPending;
 
+    /// <summary>A change that a client asked for is not answered yet, on whatever it waits.</summary>
+    public bool HasClientChanges => AwaitingExtent.Count > 0 || AwaitingGeneration.Count > 0 || GenerationPending
+        || ActivityLog is { ChangesInFlight: > 0 };
+
     /// <summary>Stream position up to which the volume is stable on this node and on every peer that mirrors it.</summary>
     public SequenceNumber StableEverywhere()
     {

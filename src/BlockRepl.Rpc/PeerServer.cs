@@ -95,7 +95,7 @@ public sealed class PeerServer : IAsyncDisposable
         // An idle stream is not a slow one: how long silence may last is Core's to say.
         limits.MinRequestBodyDataRate = null;
         limits.MinResponseDataRate = null;
-        limits.KeepAliveTimeout = TimeSpan.FromSeconds(20);
+        limits.KeepAliveTimeout = _options.HandshakeTimeout;
         limits.RequestHeadersTimeout = _options.HandshakeTimeout;
         limits.MaxRequestHeaderCount = HpackDecoder.FieldsMax;
         limits.MaxRequestHeadersTotalSize = Http2Settings.HeaderBlockBytesMax;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using BlockRepl.Primitives;
 using BlockRepl.Rpc.Http2;
 
 namespace BlockRepl.Rpc.Tests;
@@ -74,6 +75,41 @@ public class HostileServerTests
 
         Assert.True(what.Split('|').Any(w => message.Contains(w, StringComparison.Ordinal)), message);
         await server;
+    }
+
+    [Fact]
+    public async Task Mutated_answers_end_the_connection_and_leak_nothing()
+    {
+        var random = new Random(20261122);
+        byte[] good =
+        [
+            .. Settings, .. Headers, .. Frame(0, 0, 1, [0, 0, 0, 0, 3, 1, 2, 3]), .. Frame(6, 0, 0, new byte[8]), .. Frame(8, 0, 0, [0, 1, 0, 0]),
+            .. Frame(0, 8, 1, [2, 0, 0, 0, 1, 0, 9, 9]), .. Frame(1, 5, 1, new HpackEncoder().Literal("grpc-status", "0").ToArray()),
+        ];
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        for (int round = 0; round < 300; round++)
+        {
+            byte[] answer = [.. good];
+            for (int i = random.Next(1, 5); i > 0; i--)
+                answer[random.Next(answer.Length)] = (byte)random.Next(256);
+            Task server = Task.Run(() => Serve(listener, answer));
+            var handler = new RecordingHandler();
+            try
+            {
+                await PeerDialer.DialAsync(listener.LocalEndpoint, null, "beta", handler, Pair.ConnectTimeout, CancellationToken.None);
+                await handler.Closed;
+            }
+            catch (ChannelException e)
+            {
+                Assert.NotEqual(ChannelCloseReason.Timeout, e.Reason);
+            }
+
+            await server;
+        }
+
+        SpinWait.SpinUntil(() => BlockBufferPool.Shared.RentedCount == 0, RecordingHandler.Patience);
+        Assert.Equal(0, BlockBufferPool.Shared.RentedCount);
     }
 
     [Fact]

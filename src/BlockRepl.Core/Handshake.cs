@@ -11,6 +11,9 @@ namespace BlockRepl.Core;
 /// </summary>
 internal sealed class Handshake(ResourceContext context, WritePath writes, ResyncSource source, ResyncTarget target)
 {
+    // How long a Primary lets the peer say its state first.
+    private const long SecondaryFirstMs = 1_000;
+
     /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>
     public Action<Peer, GoodbyeReason, string> OnRefused { get; set; } = (_, _, _) => { };
 
@@ -52,7 +55,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
 
         peer.Version = Math.Min(hello.VersionMax, (uint)ProtocolVersion.Newest);
         peer.Step = HandshakeStep.Draining;
-        writes.Freeze(FreezeReason.Handshake);
+        peer.StateSinceMs = context.NowMs;
         Advance(peer);
     }
 
@@ -61,6 +64,12 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     {
         if (peer.Step != HandshakeStep.Draining || IsRoleChanging())
             return;
+
+        // A Primary holds its clients up only once the peer has shown that it is there and answers; two Primaries would wait for each other, so not for ever.
+        bool mayFreeze = context.Role != Role.Primary || peer.PeerState is not null || context.NowMs - peer.StateSinceMs >= SecondaryFirstMs;
+        if (!mayFreeze)
+            return;
+        writes.Freeze(FreezeReason.Handshake);
         foreach (Volume volume in context.Volumes)
         {
             if (!volume.IsQuiet || volume.MetadataWrites > 0)
@@ -86,6 +95,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         }
 
         peer.PeerState = state;
+        Advance(peer);
         DecideIfComplete(peer);
     }
 

@@ -387,6 +387,14 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     private void Finish(CommandResult result)
     {
         _step = Step.Idle;
+        if (result.ExitCode != 0)
+        {
+            // A peer that had granted the role must hear that it was not taken.
+            foreach (Peer peer in context.Peers)
+                peer.StatusSent = null;
+            context.StateChanged = true;
+        }
+
         object? cookie = _cookie;
         _cookie = null;
         context.CompleteCommand(cookie, result);

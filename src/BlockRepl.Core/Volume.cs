@@ -61,6 +61,9 @@ internal sealed class Volume
     /// <summary>A barrier of the Primary's own is under way.</summary>
     public bool OwnBarrierInFlight { get; set; }
 
+    /// <summary>The edge has closed the disk that failed; the volume is Diskless once nothing of it is left.</summary>
+    public bool IsClosed { get; set; }
+
     public bool HasDisk => Disk > DiskState.Failed;
 
     /// <summary>Nothing that a client asked for is under way or held back.</summary>

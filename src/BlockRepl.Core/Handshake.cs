@@ -297,6 +297,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         else if (peerVolume.Verdict.IsTarget)
         {
             peerVolume.State = ReplicationState.WFBitMapT;
+            OutdateIfOlder(peerVolume);
             if (peerVolume.Verdict.IsFull)
                 peerVolume.PeerReportedDirtyBlocks = Block.CountFor(volume.SizeBytes);
             else
@@ -306,6 +307,18 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         {
             EnterEstablished(peerVolume);
         }
+    }
+
+    // The peer has newer data: from this moment on this node knows it, and must not be promoted on the old ones if the connection is lost before the
+    // resync begins (G6). With equal generations (a crashed Primary's return) the data here are no older, just about to be made equal.
+    private void OutdateIfOlder(PeerVolume peerVolume)
+    {
+        Volume volume = peerVolume.Volume;
+        if (peerVolume.Verdict.Rule is not (50 or 51 or 60) || volume.Disk <= DiskState.Outdated)
+            return;
+        volume.Disk = DiskState.Outdated;
+        volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.Outdated, volume.Superblock.Flags) };
+        context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock });
     }
 
     // Equal data on both sides: what one of them is sure of, the other is, too.

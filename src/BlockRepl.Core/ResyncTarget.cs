@@ -47,9 +47,10 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         volume.Disk = DiskState.Inconsistent;
         peerVolume.Target = new TargetJob(message.Full, context.NowMs) { TotalBlocks = peerVolume.PeerReportedDirtyBlocks };
         Superblock superblock = volume.Superblock!;
-        // The old generation does not go into the history: half overwritten, this is no descendant of it. If the source stands at the same
-        // one and goes on, a forced promotion here must look like the split brain that it is (G7).
-        superblock = superblock with
+        // An old generation that the source shares does not go into the history: half overwritten, this is no descendant of it. If the source goes on
+        // at it, a forced promotion here must look like the split brain that it is (G7).
+        bool isShared = peerVolume.Verdict.Rule is >= 34 and <= 42;
+        superblock = (superblock.Current.IsReal && !isShared ? superblock.WithHistory(superblock.Current) : superblock) with
         {
             Current = message.SyncGeneration,
             Flags = Generations.FlagsFor(DiskState.Inconsistent, superblock.Flags),

@@ -296,9 +296,11 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 {
                     foreach (PeerVolume peer in volume.Peers)
                     {
+                        // Whichever place is free: the peer must still recognise where this data comes from, or it would call it unrelated.
                         PeerSlot slot = superblock.Peers[peer.Slot];
-                        if (slot.BitmapGeneration.IsNone)
-                            superblock = superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current });
+                        superblock = slot.BitmapGeneration.IsNone
+                            ? superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current })
+                            : superblock.WithHistory(superblock.Current);
                     }
                 }
 

@@ -168,8 +168,8 @@ public class ResyncTests
         cluster.StartBoth();
         cluster.Run();
         cluster.Command(cluster.Alpha, OperatorVerb.Primary, force: true);
-        while (!cluster.Beta.Log.Exists(l => l.Contains("TargetFull", StringComparison.Ordinal))
-            || cluster.Alpha.Status.OutOfSyncBlocks(ClusterHarness.Volume0, ClusterHarness.PeerOf) is var left && (left == 0 || left > 20_000))
+        while (cluster.Alpha.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) != ReplicationState.SyncSource
+            || cluster.Alpha.Status.OutOfSyncBlocks(ClusterHarness.Volume0, ClusterHarness.PeerOf) > 20_000)
         {
             Assert.True(cluster.StepOnce());
         }

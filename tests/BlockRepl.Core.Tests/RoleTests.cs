@@ -63,6 +63,28 @@ public class RoleTests
         Assert.Equal(16, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
     }
 
+    /// <summary>G6: a node that has learned in a handshake that its data is old does not forget it with the connection.</summary>
+    [Fact]
+    public void A_node_that_learned_that_its_data_is_old_is_not_promoted_after_the_connection_is_lost()
+    {
+        ClusterHarness cluster = ResyncTests.WithMissedWrites(3);
+        cluster.IsNetworkUp = true;
+        while (cluster.Beta.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) != ReplicationState.WFBitMapT)
+            Assert.True(cluster.StepOnce());
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        cluster.Run();
+        Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        cluster.Beta.Kill();
+        cluster.Beta.Start();
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Connect);
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        cluster.IsNetworkUp = true;
+        cluster.Run();
+        cluster.AssertInSync();
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -193,12 +215,15 @@ public class RoleTests
             cluster.Run();
         }
 
+        cluster.Flush(cluster.Alpha);
+        cluster.Run();
+
         cluster.IsNetworkUp = true;
         while (cluster.Alpha.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) != ReplicationState.SyncSource)
             Assert.True(cluster.StepOnce());
         CommandTicket demotion = cluster.Command(cluster.Alpha, OperatorVerb.Secondary);
-        for (int i = 0; i < 40 && demotion.Result is null; i++)
-            cluster.StepOnce();
+        for (int i = 0; i < 60 && demotion.Result is null; i++)
+            Assert.True(cluster.StepOnce());
         Assert.Equal(0, demotion.ExitCode);
         Assert.NotEqual(0, cluster.Alpha.Status.OutOfSyncBlocks(ClusterHarness.Volume0, ClusterHarness.PeerOf));
         cluster.Run();

@@ -42,6 +42,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     public void Begin(PeerVolume peerVolume)
     {
         Volume volume = peerVolume.Volume;
+        ForgetBeyondEnd(peerVolume);
         GenerationId generation = context.NewGeneration();
         Superblock superblock = volume.Superblock!;
         PeerSlot slot = superblock.Peers[peerVolume.Slot];
@@ -180,6 +181,13 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         OnFinished(peerVolume);
     }
 
+    // The bitmap covers this node's whole disk, the pair may serve less of it: what lies beyond is never copied, so a mark there would never be cleared.
+    private static void ForgetBeyondEnd(PeerVolume peerVolume)
+    {
+        long served = Math.Min(Block.CountFor(peerVolume.Volume.SizeBytes), peerVolume.Bitmap!.BlockCount);
+        peerVolume.Bitmap.Clear(served, peerVolume.Bitmap.BlockCount - served);
+    }
+
     private void ReadNext(PeerVolume peerVolume, SourceJob job)
     {
         long block = job.ToSend.FindNextSet(job.Position);
@@ -193,13 +201,6 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
         long offset = block << Block.Shift;
         long length = Math.Min(end << Block.Shift, peerVolume.Volume.SizeBytes) - offset;
-        if (length <= 0)
-        {
-            // Beyond what the pair serves: there is nothing to copy.
-            peerVolume.Bitmap!.Clear(block, end - block);
-            return;
-        }
-
         ChangeRequest request = context.RentRequest();
         request.Kind = ChangeKind.Write;
         request.Origin = ChangeOrigin.ResyncRead;

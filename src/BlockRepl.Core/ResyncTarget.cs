@@ -195,6 +195,9 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
             if (peerVolume.Peer.Link != link)
                 return;
             peerVolume.State = ReplicationState.Established;
+
+            // From here on this node mirrors, too, should it be promoted while this connection lasts (I2).
+            peerVolume.IsReplicating = true;
             context.Send(peerVolume.Peer, new SyncEndedMessage(volume.Nr));
         }, marks);
     }

@@ -90,9 +90,26 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
         if (job.IsDone && peerVolume.Bitmap!.SetCount == 0)
         {
-            job.IsEnding = true;
-            context.Send(peerVolume.Peer, new SyncEndMessage(volume.Nr, volume.Superblock!.Current, volume.Superblock.History));
+            End(peerVolume, job);
         }
+    }
+
+    // The bitmap's generation ends durably before the target can know: from then on the two share this node's generation, and if the connection is
+    // lost and the target's word with it, whatever this node writes alone gets a generation of its own (G7, I9). A target that has not heard of the end
+    // stands at the newest generation of this node's history and is taken up from there (rule 71).
+    private void End(PeerVolume peerVolume, SourceJob job)
+    {
+        Volume volume = peerVolume.Volume;
+        LinkId link = peerVolume.Peer.Link;
+        PeerSlot slot = volume.Superblock!.Peers[peerVolume.Slot];
+        Superblock superblock = volume.Superblock.WithHistory(slot.BitmapGeneration)
+            .WithPeer(peerVolume.Slot, slot with { BitmapGeneration = GenerationId.None, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
+        job.IsEnding = true;
+        generations.Persist(volume, superblock, () =>
+        {
+            if (peerVolume.Peer.Link == link && peerVolume.Source == job)
+                context.Send(peerVolume.Peer, new SyncEndMessage(volume.Nr, superblock.Current, superblock.History));
+        });
     }
 
     /// <summary>A read for the resync may start: nothing that overlaps it is under way.</summary>
@@ -154,9 +171,6 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         Volume volume = peerVolume.Volume;
         SourceJob job = peerVolume.Source!;
         Superblock superblock = volume.Superblock!;
-        PeerSlot slot = superblock.Peers[peerVolume.Slot];
-        superblock = superblock.WithHistory(slot.BitmapGeneration)
-            .WithPeer(peerVolume.Slot, slot with { BitmapGeneration = GenerationId.None, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
         superblock = superblock with { Flags = superblock.Flags & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower) };
         peerVolume.Source = null;
         peerVolume.State = ReplicationState.Established;

@@ -62,7 +62,7 @@ internal sealed partial class Executor : IDisposable
                     _runtime.Connectors[effect.Peer.Value].Stop();
                     break;
                 case EffectKind.DetachDisk:
-                    _runtime.Volumes[effect.Volume.Value].DetachDisk();
+                    Detach(_runtime.Volumes[effect.Volume.Value]);
                     break;
                 case EffectKind.CompleteCommand:
                     ((TaskCompletionSource<CommandResult>)effect.Cookie!).SetResult(effect.Command);
@@ -82,6 +82,16 @@ internal sealed partial class Executor : IDisposable
         _resync.Dispose();
         _flusher.Dispose();
         _metadata.Dispose();
+    }
+
+    // Core hears of it when the last call has left the disk: a call that hangs keeps the volume Failed, and its late completion touches nothing (hard part 17).
+    private void Detach(RuntimeVolume volume)
+    {
+        if (volume.DetachDisk() is not { } disk)
+            return;
+        _ = disk.Closed.ContinueWith(
+            _ => _runtime.Post(new CoreEvent { Kind = CoreEventKind.DiskClosed, NowMs = ResourceRuntime.NowMs, Volume = volume.Configuration.Nr }),
+            TaskScheduler.Default);
     }
 
     private CoreEvent Change(ChangeRequest request) => new()

@@ -190,18 +190,19 @@ cluster() {
     done
 }
 
-# node_up NODE [OPTION...] - start its daemon and wait until it answers. Its exit status comes to be in NODE/exit.
+# node_up NODE [OPTION...] - start its daemon and wait until it answers. Its exit status comes to be in NODE/exit.PID.
 node_up() {
     local node=$1
     shift
-    rm -f "$W/$node/pid" "$W/$node/exit"
+    rm -f "$W/$node/pid"
     (
         rc=0
         BLOCKREPL_CONFIG=$W/$node/blockrepl.yaml BLOCKREPL_NODE=$node BLOCKREPL_RUN_DIR=$W/$node/run \
             setsid "$blockrepl" daemon "$@" >>"$W/$node/daemon.log" 2>&1 </dev/null &
-        echo $! >"$W/$node/pid"
-        wait $! || rc=$?
-        echo "$rc" >"$W/$node/exit"
+        pid=$!
+        echo "$pid" >"$W/$node/pid"
+        wait "$pid" || rc=$?
+        echo "$rc" >"$W/$node/exit.$pid"
     ) &
     disown "$!"
     await 10 test -s "$W/$node/pid" || return 1
@@ -220,9 +221,10 @@ node_kill() {
 
 # node_down NODE - SIGTERM; true when the daemon drained and ended with 0 within 30 s.
 node_down() {
+    local exit=$W/$1/exit.${node_pid[$1]}
     kill -TERM "${node_pid[$1]}"
-    await 30 test -s "$W/$1/exit" || return 1
-    [[ $(<"$W/$1/exit") == 0 ]] || { echo "$1's daemon ended with $(<"$W/$1/exit")"; return 1; }
+    await 30 test -s "$exit" || return 1
+    [[ $(<"$exit") == 0 ]] || { echo "$1's daemon ended with $(<"$exit")"; return 1; }
 }
 
 # both_up SIZE [line...] - a cluster whose nodes run, alpha Primary, both in sync.

@@ -201,14 +201,23 @@ public sealed class ResourceCore
             case BitmapPartMessage part:
                 return ForVolume(peer, part.Nr, ReplicationState.WFBitMapS, volume =>
                 {
+                    if (volume.Source is not null)
+                        return "a bitmap that was complete already";
                     ResyncSource.MergeBitmap(volume, part);
                     if (part.Last)
                         _source.Begin(volume);
+                    return null;
                 });
             case SyncBeginMessage begin:
                 return ForVolume(peer, begin.Nr, ReplicationState.WFBitMapT, volume => _target.Begin(volume, begin));
             case SyncBegunMessage begun:
-                return ForVolume(peer, begun.Nr, ReplicationState.WFBitMapS, _source.Begun);
+                return ForVolume(peer, begun.Nr, ReplicationState.WFBitMapS, volume =>
+                {
+                    if (volume.Source is null)
+                        return "a resync that has no name yet cannot have begun";
+                    _source.Begun(volume);
+                    return null;
+                });
             case SyncCheckpointMessage checkpoint:
                 return ForVolume(peer, checkpoint.Nr, ReplicationState.SyncTarget, volume => _target.Checkpoint(volume, checkpoint.Id));
             case SyncCheckpointDoneMessage done:
@@ -224,7 +233,14 @@ public sealed class ResourceCore
         }
     }
 
-    private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Action<PeerVolume> action)
+    private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Action<PeerVolume> action) =>
+        ForVolume(peer, peerNr, state, volume =>
+        {
+            action(volume);
+            return null;
+        });
+
+    private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Func<PeerVolume, string?> action)
     {
         if (_secondary.FindVolume(peer, peerNr) is not { } volume)
             return $"unknown volume number {peerNr}";
@@ -232,8 +248,7 @@ public sealed class ResourceCore
             return null;
         if (volume.State != state)
             return $"{volume.Volume.Name} is {volume.State}, not {state}";
-        action(volume);
-        return null;
+        return action(volume);
     }
 
     // A disk failed meanwhile, here or there; what belonged to the resync may still be on its way, and the other side learns it from the status on its.

@@ -12,11 +12,14 @@ namespace BlockRepl.Daemon.Replication;
 /// </summary>
 internal sealed partial class Executor : IDisposable
 {
+    private const long NoSpaceReportIntervalMs = 60_000;
+
     private readonly ResourceRuntime _runtime;
     private readonly ILogger _log;
     private readonly WorkerThread<MetadataWrite> _metadata;
     private readonly WorkerThread<(VolumeNr Volume, ulong Ticket)> _flusher;
     private readonly WorkerThread<ChangeRequest> _resync;
+    private long _noSpaceReportedMs = -NoSpaceReportIntervalMs;
 
     public Executor(ResourceRuntime runtime, ILogger log)
     {
@@ -94,13 +97,23 @@ internal sealed partial class Executor : IDisposable
             TaskScheduler.Default);
     }
 
-    private CoreEvent Change(ChangeRequest request) => new()
+    private CoreEvent Change(ChangeRequest request)
     {
-        Kind = CoreEventKind.LocalChangeCompleted,
-        NowMs = ResourceRuntime.NowMs,
-        Subject = request,
-        Result = _runtime.Volumes[request.Volume.Value].Disk?.Apply(request) ?? DiskResult.Io,
-    };
+        RuntimeVolume volume = _runtime.Volumes[request.Volume.Value];
+        DiskResult result = volume.Disk?.Apply(request) ?? DiskResult.Io;
+        if (result == DiskResult.NoSpace)
+            ReportNoSpace(volume);
+        return new CoreEvent { Kind = CoreEventKind.LocalChangeCompleted, NowMs = ResourceRuntime.NowMs, Subject = request, Result = result };
+    }
+
+    // The client gets ENOSPC and the disk stays; an operator must hear of it as well, but not once a request.
+    private void ReportNoSpace(RuntimeVolume volume)
+    {
+        long now = ResourceRuntime.NowMs;
+        long reported = Interlocked.Read(ref _noSpaceReportedMs);
+        if (now - reported >= NoSpaceReportIntervalMs && Interlocked.CompareExchange(ref _noSpaceReportedMs, now, reported) == reported)
+            LogNoSpace(_log, volume.Name, volume.Configuration.Disk.For(_runtime.Settings.NodeName));
+    }
 
     private CoreEvent Flush(VolumeNr volume, ulong ticket) => new()
     {
@@ -170,6 +183,9 @@ internal sealed partial class Executor : IDisposable
 
         RuntimeVolume.Complete(request, result, carrier);
     }
+
+    [LoggerMessage(EventId = 201, Level = LogLevel.Warning, Message = "{Volume}: no space left for {Disk}; changes that need more are refused")]
+    private static partial void LogNoSpace(ILogger logger, string volume, string disk);
 
     [LoggerMessage(EventId = 200, Level = LogLevel.Information, Message = "{Text}")]
     private static partial void LogCore(ILogger logger, string text);

@@ -59,7 +59,7 @@ internal static class DemoCommand
         }
         catch (OperationCanceledException) when (signals.Token.IsCancellationRequested)
         {
-            view.Failed(run.Step, ["interrupted; both daemons are ended" + (keep ? $", the files stay in {cluster.Directory}" : " and the files removed")]);
+            view.Failed(run.Step, ["interrupted: ending both daemons" + (keep ? $"; the files stay in {cluster.Directory}" : " and removing the files")]);
             return ExitCodes.Failed;
         }
         catch (Exception e) when (e is DemoFailureException or CliRefusalException or IOException or SocketException or TimeoutException)

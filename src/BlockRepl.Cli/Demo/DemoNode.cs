@@ -142,6 +142,8 @@ internal sealed partial class DemoNode(string name, string directory, string res
         start.Environment["BLOCKREPL_NODE"] = name;
         start.Environment["BLOCKREPL_RUN_DIR"] = RunDirectory;
         start.Environment["NOTIFY_SOCKET"] = notifyPath;
+        // The runtime of a process that is killed leaves its diagnostic sockets: they go with the node's directory.
+        start.Environment["TMPDIR"] = directory;
         start.Environment.Remove("WATCHDOG_USEC");
         return Process.Start(start)!;
     }

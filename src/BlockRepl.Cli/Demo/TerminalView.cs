@@ -66,7 +66,7 @@ internal sealed class TerminalView(IAnsiConsole terminal) : DemoView
 
     private Table Picture(string step, DemoPicture picture)
     {
-        var table = new Table().RoundedBorder().BorderColor(Color.Grey).HideHeaders().AddColumn("").AddColumn("");
+        var table = new Table().Expand().RoundedBorder().BorderColor(Color.Grey).HideHeaders().AddColumn(new TableColumn("").Width(8)).AddColumn("");
         table.Title = new TableTitle(step, new Style(Color.Aqua));
         foreach (var (name, state) in picture.Nodes)
             table.AddRow(new Text(name), new Text(state, new Style(ColourOf(state))));

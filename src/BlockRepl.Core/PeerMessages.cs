@@ -57,14 +57,23 @@ internal sealed class PeerMessages(
             case BitmapPartMessage part:
                 return ForVolume(peer, part.Nr, ReplicationState.WFBitMapS, volume =>
                 {
+                    if (volume.Source is not null)
+                        return "a bitmap that was complete already";
                     ResyncSource.MergeBitmap(volume, part);
                     if (part.Last)
                         source.Begin(volume);
+                    return null;
                 });
             case SyncBeginMessage begin:
                 return ForVolume(peer, begin.Nr, ReplicationState.WFBitMapT, volume => target.Begin(volume, begin));
             case SyncBegunMessage begun:
-                return ForVolume(peer, begun.Nr, ReplicationState.WFBitMapS, source.Begun);
+                return ForVolume(peer, begun.Nr, ReplicationState.WFBitMapS, volume =>
+                {
+                    if (volume.Source is null)
+                        return "a resync that has no name yet cannot have begun";
+                    source.Begun(volume);
+                    return null;
+                });
             case SyncCheckpointMessage checkpoint:
                 return ForVolume(peer, checkpoint.Nr, ReplicationState.SyncTarget, volume => target.Checkpoint(volume, checkpoint.Id));
             case SyncCheckpointDoneMessage done:
@@ -80,7 +89,14 @@ internal sealed class PeerMessages(
         }
     }
 
-    private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Action<PeerVolume> action)
+    private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Action<PeerVolume> action) =>
+        ForVolume(peer, peerNr, state, volume =>
+        {
+            action(volume);
+            return null;
+        });
+
+    private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Func<PeerVolume, string?> action)
     {
         if (secondary.FindVolume(peer, peerNr) is not { } volume)
             return $"unknown volume number {peerNr}";
@@ -88,11 +104,9 @@ internal sealed class PeerMessages(
             return null;
         if (volume.State != state)
             return $"{volume.Volume.Name} is {volume.State}, not {state}";
-        action(volume);
-        return null;
+        return action(volume);
     }
 
-    // A disk failed meanwhile, here or there; what belonged to the resync may still be on its way, and the other side learns it from the status on its.
     private string? OnSyncEnd(Peer peer, SyncEndMessage end)
     {
         if (secondary.FindVolume(peer, end.Nr) is not { } volume)

@@ -261,6 +261,10 @@ public sealed class ResourceCore
                 _handshake.Advance(peer);
         }
 
+        // And once more: a promotion may have waited for that handshake, which was refused.
+        if (_roles.IsBusy)
+            _roles.Advance();
+
         if (_context.StateChanged)
             SendStatus();
     }

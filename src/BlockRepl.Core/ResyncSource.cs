@@ -82,7 +82,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             ReadNext(peerVolume, job);
         }
 
-        while (job.TakeCheckpointIfDue() is { } checkpoint)
+        while (job.TakeCheckpointIfDue(context.Settings.ResyncWindowBytes / 2) is { } checkpoint)
         {
             context.Send(peerVolume.Peer, new SyncCheckpointMessage(volume.Nr, checkpoint.Id));
             disk.Flush(volume, FlushWaiter.ForCheckpoint(peerVolume, checkpoint.Id, isSource: true));

@@ -43,14 +43,14 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     public void Promote(object? cookie, bool force)
     {
+        if (Busy(cookie))
+            return;
         if (context.Role == Role.Primary)
         {
             context.CompleteCommand(cookie, CommandResult.Ok);
             return;
         }
 
-        if (Busy(cookie))
-            return;
         _cookie = cookie;
         _force = force;
         _step = Step.AwaitHandshake;
@@ -59,14 +59,15 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     public void Demote(object? cookie)
     {
+        // Before the role: "it is Secondary already" is no answer while a promotion is under way.
+        if (Busy(cookie))
+            return;
         if (context.Role != Role.Primary)
         {
             context.CompleteCommand(cookie, CommandResult.Ok);
             return;
         }
 
-        if (Busy(cookie))
-            return;
         _cookie = cookie;
         _step = Step.DemoteDrain;
         writes.Freeze(FreezeReason.RoleChange);

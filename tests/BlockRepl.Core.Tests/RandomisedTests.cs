@@ -31,7 +31,7 @@ public class RandomisedTests
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"seed {seed}, reckless {isReckless}: {e.Message}\n{run.History(160)}", e);
+                throw new InvalidOperationException($"seed {seed}, reckless {isReckless}: {e.Message}\n{run.History(60)}", e);
             }
         }
     }

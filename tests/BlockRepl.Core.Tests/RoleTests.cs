@@ -206,7 +206,7 @@ public class RoleTests
     [Fact]
     public void Demotion_of_a_resync_source_does_not_wait_for_the_resync()
     {
-        ClusterHarness cluster = ClusterHarness.InSync(volumeBytes: 64 << 20);
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { ResyncWindowBytes = 2 << 20 }, volumeBytes: 64 << 20);
         cluster.IsNetworkUp = false;
         cluster.Cut();
         for (int i = 0; i < 40; i++)
@@ -215,19 +215,39 @@ public class RoleTests
             cluster.Run();
         }
 
-        cluster.Flush(cluster.Alpha);
-        cluster.Run();
-
         cluster.IsNetworkUp = true;
         while (cluster.Alpha.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) != ReplicationState.SyncSource)
             Assert.True(cluster.StepOnce());
         CommandTicket demotion = cluster.Command(cluster.Alpha, OperatorVerb.Secondary);
-        for (int i = 0; i < 60 && demotion.Result is null; i++)
+        for (int i = 0; i < 300 && demotion.Result is null; i++)
             Assert.True(cluster.StepOnce());
         Assert.Equal(0, demotion.ExitCode);
         Assert.NotEqual(0, cluster.Alpha.Status.OutOfSyncBlocks(ClusterHarness.Volume0, ClusterHarness.PeerOf));
         cluster.Run();
         cluster.AssertInSync();
+    }
+
+    /// <summary>A promotion that waits for a handshake goes on when the handshake is refused, and a demotion does not claim to be over meanwhile.</summary>
+    [Fact]
+    public void A_promotion_that_waits_for_a_handshake_goes_on_when_that_is_refused()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary);
+        cluster.Alpha.Kill();
+        SimulatedMetadata metadata = cluster.Alpha.Metadata[0];
+        metadata.Superblock = metadata.Superblock with { Current = new GenerationId(0x1000) };
+        cluster.Alpha.Start();
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        while (cluster.Deliver(cluster.Beta) || cluster.TryEstablish() || cluster.Deliver(cluster.Alpha))
+        {
+        }
+
+        CommandTicket promotion = cluster.Command(cluster.Alpha, OperatorVerb.Primary);
+        Assert.Equal(11, cluster.Command(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Assert.Null(promotion.Result);
+        cluster.Run();
+        Assert.Equal(ConnectionState.StandAlone, cluster.Alpha.Status.ConnectionState(ClusterHarness.PeerOf));
+        Assert.Equal(0, promotion.ExitCode);
     }
 
     [Fact]

@@ -1,0 +1,5 @@
+namespace BlockRepl.Cli.Demo;
+
+/// <summary>Something that the demonstration shows did not hold, or could not be tried. Caught once, by <see cref="DemoCommand"/>.</summary>
+/// <param name="message">What failed, a line or several.</param>
+internal sealed class DemoFailureException(string message) : Exception(message);

@@ -20,10 +20,6 @@ public sealed class ControlClient(string socketPath)
         return ok ? body : throw new CliRefusalException(Refusal(body));
     }
 
-    /// <summary>The named resources.</summary>
-    public IReadOnlyList<ResourceStatus> Status(string target, CancellationToken cancellationToken) =>
-        Decode(StatusJson(target, cancellationToken), ControlJson.Default.IReadOnlyListResourceStatus);
-
     /// <summary>Has a command carried out.</summary>
     public ControlResponse Execute(ControlRequest request, CancellationToken cancellationToken)
     {

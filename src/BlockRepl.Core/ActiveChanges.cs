@@ -20,6 +20,21 @@ internal sealed class ActiveChanges
     /// <summary>Changes held back.</summary>
     public int HeldCount => _held.Count;
 
+    /// <summary>Whether anything but a resync's read is under way or held back.</summary>
+    public bool HasWrites
+    {
+        get
+        {
+            for (int i = 0; i < _count; i++)
+            {
+                if (_requests[i].Origin != ChangeOrigin.ResyncRead)
+                    return true;
+            }
+
+            return _held.Exists(static request => request.Origin != ChangeOrigin.ResyncRead);
+        }
+    }
+
     /// <summary>Lets the change start, or holds it back and returns false; it then comes out of <see cref="TakeReleased"/>.</summary>
     public bool TryStart(ChangeRequest request)
     {

@@ -42,6 +42,9 @@ internal sealed class ActivityLog
     /// <summary>Number of the newest transaction handed out.</summary>
     public ulong Transaction { get; set; }
 
+    /// <summary>Changes that entered and have not left: every one of a client that is admitted and not answered.</summary>
+    public int ChangesInFlight { get; private set; }
+
     /// <summary>Extents in the log.</summary>
     public int Count => _slotOf.Count;
 
@@ -75,6 +78,7 @@ internal sealed class ActivityLog
 
         if (!all)
             return false;
+        ChangesInFlight++;
         for (uint extent = first; extent <= last; extent++)
             _slots[_slotOf[extent]].InFlight++;
         return true;
@@ -94,6 +98,7 @@ internal sealed class ActivityLog
     /// <summary>The change is no longer under way on any node.</summary>
     public void Leave(ByteRange range)
     {
+        ChangesInFlight--;
         for (uint extent = (uint)(range.Offset >> ExtentShift); extent <= (uint)((range.End - 1) >> ExtentShift); extent++)
         {
             ref Slot slot = ref _slots[_slotOf[extent]];

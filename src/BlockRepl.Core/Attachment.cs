@@ -9,6 +9,9 @@ namespace BlockRepl.Core;
 /// </summary>
 internal sealed class Attachment(ResourceContext context)
 {
+    /// <summary>Set by <see cref="ResourceCore"/>: a disk has come into use.</summary>
+    public Action OnAttached { get; set; } = () => { };
+
     /// <summary>Takes a disk into use.</summary>
     public void Attach(Volume volume, AttachedDisk disk)
     {
@@ -50,6 +53,7 @@ internal sealed class Attachment(ResourceContext context)
             volume.Disk = state;
             context.StateChanged = true;
             context.Log($"{Name(volume)}: attached, {state}, generation {superblock.Current}{(crashedPrimary ? ", was Primary when it died" : "")}");
+            OnAttached();
         };
         context.WriteMetadata(volume, write);
         context.StateChanged = true;

@@ -113,8 +113,12 @@ internal sealed class Connections(
         long now = context.NowMs;
         if (peer.Step != HandshakeStep.Done)
         {
-            if (now - peer.StateSinceMs > context.Settings.ConnectIntervalMs)
-                Lose(peer, ConnectionState.Timeout, $"the handshake did not finish within {context.Settings.ConnectIntervalMs} ms", null);
+            // A Primary whose clients are held up meanwhile gives up sooner.
+            long patience = context.Role == Role.Primary && peer.Step > HandshakeStep.Draining
+                ? Math.Min(context.Settings.TimeoutMs, context.Settings.ConnectIntervalMs)
+                : context.Settings.ConnectIntervalMs;
+            if (now - peer.StateSinceMs > patience)
+                Lose(peer, ConnectionState.Timeout, $"the handshake did not finish within {patience} ms", null);
             else if (now - peer.LastSentMs >= AliveIntervalMs)
                 context.Send(peer, new AliveMessage(peer.AppliedHere));
             return;
@@ -175,6 +179,7 @@ internal sealed class Connections(
         peer.Role = Role.Unknown;
         peer.PeerState = null;
         peer.PeerVerdict = null;
+        peer.StatusSent = null;
         foreach (Volume volume in context.Volumes)
         {
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
@@ -187,10 +192,10 @@ internal sealed class Connections(
             DoubtOwnData(volume);
         }
 
-        secondary.Forget(peer);
+        secondary.Forget(peer, link);
         if (link != LinkId.None)
             Close(peer, link);
-        writes.Thaw();
+        writes.Thaw(FreezeReason.Handshake);
         OnLost(peer);
         context.StateChanged = true;
     }

@@ -50,6 +50,9 @@ public enum CoreEventKind : byte
     /// <summary>The local disk cannot be used any more: Volume, Subject = why.</summary>
     DiskFailed,
 
+    /// <summary>A disk that Core gave up is closed: Volume. Nothing of it can complete any more.</summary>
+    DiskClosed,
+
     /// <summary>An operator's command: Subject = <see cref="OperatorCommand"/>, Second = the cookie for <see cref="EffectKind.CompleteCommand"/>.</summary>
     Command,
 }

@@ -15,7 +15,7 @@ internal sealed class Generations(ResourceContext context)
     /// </summary>
     public void EnsureOwnGeneration(Volume volume)
     {
-        if (volume.Superblock is not { } superblock || context.Role != Role.Primary)
+        if (volume.Superblock is not { } superblock || !volume.HasDisk || context.Role != Role.Primary)
             return;
         GenerationId old = superblock.Current;
         bool needed = false;

@@ -11,8 +11,14 @@ namespace BlockRepl.Core;
 /// </summary>
 internal sealed class Handshake(ResourceContext context, WritePath writes, ResyncSource source, ResyncTarget target)
 {
+    // How long a Primary lets the peer say its state first.
+    private const long SecondaryFirstMs = 1_000;
+
     /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>
     public Action<Peer, GoodbyeReason, string> OnRefused { get; set; } = (_, _, _) => { };
+
+    /// <summary>Set by <see cref="ResourceCore"/>: this node's role is about to change, so its state is not worth saying yet (hard part 20).</summary>
+    public Func<bool> IsRoleChanging { get; set; } = () => false;
 
     /// <summary>A link is up: says who this node is.</summary>
     public void Start(Peer peer, ulong incarnation)
@@ -49,15 +55,21 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
 
         peer.Version = Math.Min(hello.VersionMax, (uint)ProtocolVersion.Newest);
         peer.Step = HandshakeStep.Draining;
-        writes.Freeze();
+        peer.StateSinceMs = context.NowMs;
         Advance(peer);
     }
 
     /// <summary>Sends this node's state once nothing is under way that could still change it. Called after every event.</summary>
     public void Advance(Peer peer)
     {
-        if (peer.Step != HandshakeStep.Draining)
+        if (peer.Step != HandshakeStep.Draining || IsRoleChanging())
             return;
+
+        // A Primary holds its clients up only once the peer has shown that it is there and answers; two Primaries would wait for each other, so not for ever.
+        bool mayFreeze = context.Role != Role.Primary || peer.PeerState is not null || context.NowMs - peer.StateSinceMs >= SecondaryFirstMs;
+        if (!mayFreeze)
+            return;
+        writes.Freeze(FreezeReason.Handshake);
         foreach (Volume volume in context.Volumes)
         {
             if (!volume.IsQuiet || volume.MetadataWrites > 0)
@@ -83,6 +95,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         }
 
         peer.PeerState = state;
+        Advance(peer);
         DecideIfComplete(peer);
     }
 
@@ -115,7 +128,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             flags, peerVolume.Bitmap!.SetCount);
     }
 
-    private static GenerationFacts Facts(string node, Role role, bool discard, VolumeStateInfo info) => new()
+    private GenerationFacts Facts(string node, Role role, bool discard, VolumeStateInfo info) => new()
     {
         Node = node,
         Role = role,
@@ -125,7 +138,9 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         History = info.History,
         DirtyBlocks = info.DirtyBlocks,
         CrashedPrimary = (info.Flags & VolumeFlags.CrashedPrimary) != 0,
-        LostPower = (info.Flags & VolumeFlags.LostPower) != 0,
+
+        // Only protocol C says that the survivor has everything: with A and B a Primary that lost power may have flushed what its peer never got (G1).
+        LostPower = context.Settings.Protocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
         FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
         DiscardMyData = discard,
     };
@@ -184,7 +199,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             return true;
         }
 
-        if (!SizesAgree(volume, ours, theirs, state.Role, out string sizes))
+        if (!SizesAgree(volume, ours, theirs, out string sizes))
         {
             OnRefused(peer, GoodbyeReason.Refused, sizes);
             return false;
@@ -213,18 +228,17 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     }
 
     // The pair serves the smaller disk; what was served once is never cut (hard part 16).
-    private bool SizesAgree(Volume volume, VolumeStateInfo ours, VolumeStateInfo theirs, Role peerRole, out string why)
+    private bool SizesAgree(Volume volume, VolumeStateInfo ours, VolumeStateInfo theirs, out string why)
     {
         why = "";
         long smaller = Math.Min(ours.SizeBytes, theirs.SizeBytes);
-        bool oursIsFixed = ours.CurrentGeneration.IsReal && (context.Role == Role.Primary || volume.Superblock!.AgreedBytes > 0);
-        if (ours.SizeBytes > smaller && oursIsFixed)
+        if (ours.SizeBytes > smaller && ours.CurrentGeneration.IsReal)
         {
             why = $"{volume.Name} serves {ours.SizeBytes} bytes on {context.Settings.NodeName}, but the disk of the other node holds only {smaller}";
             return false;
         }
 
-        if (theirs.SizeBytes > smaller && theirs.CurrentGeneration.IsReal && peerRole == Role.Primary)
+        if (theirs.SizeBytes > smaller && theirs.CurrentGeneration.IsReal)
         {
             why = $"{volume.Name} serves {theirs.SizeBytes} bytes on the other node, but the disk of {context.Settings.NodeName} holds only {smaller}";
             return false;
@@ -260,7 +274,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         ConnectionStates.Enter(context, peer, ConnectionState.Connected);
         foreach (Volume volume in context.Volumes)
             EnterConnected(volume.Peers[peer.Id.Value]);
-        writes.Thaw();
+        writes.Thaw(FreezeReason.Handshake);
     }
 
     private void EnterConnected(PeerVolume peerVolume)
@@ -283,6 +297,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         else if (peerVolume.Verdict.IsTarget)
         {
             peerVolume.State = ReplicationState.WFBitMapT;
+            OutdateIfOlder(peerVolume);
             if (peerVolume.Verdict.IsFull)
                 peerVolume.PeerReportedDirtyBlocks = Block.CountFor(volume.SizeBytes);
             else
@@ -292,6 +307,18 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         {
             EnterEstablished(peerVolume);
         }
+    }
+
+    // The peer has newer data: from this moment on this node knows it, and must not be promoted on the old ones if the connection is lost before the
+    // resync begins (G6). With equal generations (a crashed Primary's return) the data here are no older, just about to be made equal.
+    private void OutdateIfOlder(PeerVolume peerVolume)
+    {
+        Volume volume = peerVolume.Volume;
+        if (peerVolume.Verdict.Rule is not (50 or 51 or 60) || volume.Disk <= DiskState.Outdated)
+            return;
+        volume.Disk = DiskState.Outdated;
+        volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.Outdated, volume.Superblock.Flags) };
+        context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock });
     }
 
     // Equal data on both sides: what one of them is sure of, the other is, too.

@@ -27,5 +27,8 @@ public sealed class MetadataWrite
     /// <summary>What Core does when it is durable.</summary>
     internal Action? OnDurable { get; set; }
 
+    /// <summary>What Core does when it could not be written, besides giving the disk up.</summary>
+    internal Action? OnFailed { get; set; }
+
     internal bool IsEmpty => Bitmaps.Count == 0 && Superblock is null && ActivityLog is null;
 }

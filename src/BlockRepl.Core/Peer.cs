@@ -39,6 +39,9 @@ internal sealed class Peer(PeerId id, string name)
 
     public uint Version { get; set; }
 
+    /// <summary>What this node last told the peer of itself on this connection.</summary>
+    public PeerStatusMessage? StatusSent { get; set; }
+
     // Primary's side of the stream.
 
     /// <summary>Changes that wait for the peer's acknowledgement, in stream order.</summary>

@@ -55,6 +55,11 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Out-of-sync blocks that the peer last reported; used for display while this node is the target.</summary>
     public long PeerReportedDirtyBlocks { get; set; }
 
+    /// <summary>
+    /// A disk failed, here or there: what belonged to a resync may still be on its way, and the other side learns it from the status on its.
+    /// </summary>
+    public bool HasLostDisk => !Volume.HasDisk || PeerDisk <= DiskState.Failed;
+
     /// <summary>Marks the blocks that a range touches. Returns how many were not marked before.</summary>
     public long Mark(ByteRange range)
     {

@@ -26,6 +26,8 @@ public sealed class ResourceCore
     private readonly Attachment _attachment;
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
+    private readonly PeerMessages _messages;
+    private readonly DiskCompletions _completions;
 
     /// <param name="settings">The resource's configuration; fixed for the life of this object.</param>
     /// <param name="chance">Where random numbers come from.</param>
@@ -44,12 +46,21 @@ public sealed class ResourceCore
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
+        _messages = new PeerMessages(
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync);
+        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
         Status = new ResourceStatusReader(_context, _writes);
 
         _generations.OnChangeReleased = _writes.FinishIfDone;
-        _disk.OnFlushed = OnFlushed;
-        _disk.OnFailed = OnDiskFailed;
+        _disk.OnFlushed = _completions.Flushed;
+        _disk.OnFailed = volume =>
+        {
+            _completions.DiskFailed(volume);
+            SendStatus();
+        };
         _handshake.OnRefused = _connections.Refuse;
+        _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
+        _attachment.OnAttached = RenegotiateDiskless;
         _connections.OnLost = peer =>
         {
             _roles.PeerLost();
@@ -88,23 +99,26 @@ public sealed class ResourceCore
                 _writes.ClientChange(e.Volume, e.Header, (BlockBuffer?)e.Subject, e.Offset, e.Second!);
                 break;
             case CoreEventKind.LocalChangeCompleted:
-                OnLocalChangeCompleted((ChangeRequest)e.Subject!, e.Result);
+                _completions.LocalChangeCompleted((ChangeRequest)e.Subject!, e.Result);
                 break;
             case CoreEventKind.LocalFlushCompleted:
                 _disk.FlushCompleted(VolumeOf(e), e.Number, e.Result);
                 break;
             case CoreEventKind.MetadataWritten:
-                OnMetadataWritten((MetadataWrite)e.Subject!, e.Result);
+                _completions.MetadataWritten((MetadataWrite)e.Subject!, e.Result);
                 break;
             case CoreEventKind.ResyncReadCompleted:
                 _source.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
-                ReleaseHeld(_context.Volumes[e.Volume.Value]);
+                _completions.ReleaseHeld(_context.Volumes[e.Volume.Value]);
                 break;
             case CoreEventKind.DiskAttached:
                 _attachment.Attach(VolumeOf(e), (AttachedDisk)e.Subject!);
                 break;
             case CoreEventKind.DiskFailed:
                 _disk.Fail(VolumeOf(e), (string)e.Subject!);
+                break;
+            case CoreEventKind.DiskClosed:
+                VolumeOf(e).IsClosed = true;
                 break;
             case CoreEventKind.Command:
                 OnCommand((OperatorCommand)e.Subject!, e.Second);
@@ -116,7 +130,7 @@ public sealed class ResourceCore
                 _connections.LinkDown(PeerOf(e), e.Link, e.State, (string)e.Subject!);
                 break;
             case CoreEventKind.Tick:
-                PeerOf(e).LastReceivedMs = (long)e.Number;
+                PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
                 break;
             default:
@@ -136,18 +150,19 @@ public sealed class ResourceCore
                 wrong = _secondary.PeerChange(peer, e.Sequence, e.Header, (BlockBuffer?)e.Subject, e.Offset);
                 break;
             case CoreEventKind.PeerAck:
-                wrong = OnAck(peer, e.Sequence, e.Applied);
+                wrong = _messages.Ack(peer, e.Sequence, e.Applied);
                 break;
             case CoreEventKind.PeerStable:
-                wrong = OnStable(peer, e.Volume, e.Sequence);
+                wrong = _messages.Stable(peer, e.Volume, e.Sequence);
                 break;
             case CoreEventKind.ResyncData:
-                wrong = _secondary.FindVolume(peer, e.Header.Volume) is { } volume
-                    ? _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes)
-                    : "resync data for an unknown volume";
+                if (_secondary.FindVolume(peer, e.Header.Volume) is not { } volume)
+                    wrong = "resync data for an unknown volume";
+                else if (!volume.HasLostDisk)
+                    wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
                 break;
             case CoreEventKind.PeerMessage:
-                wrong = OnMessage(peer, (PeerMessage)e.Subject!);
+                wrong = _messages.Receive(peer, (PeerMessage)e.Subject!);
                 break;
             default:
                 throw Check.Unreachable("event kind");
@@ -157,276 +172,28 @@ public sealed class ResourceCore
             _connections.Refuse(peer, GoodbyeReason.Protocol, wrong);
     }
 
-    private string? OnMessage(Peer peer, PeerMessage message)
+    // A peer that was told "Diskless" knows nothing of this disk's generation: only a new handshake can decide (I10).
+    private void RenegotiateDiskless()
     {
-        switch (message)
+        foreach (Peer peer in _context.Peers)
         {
-            case HelloMessage hello:
-                _handshake.Hello(peer, hello);
-                return null;
-            case ResourceStateMessage state:
-                _handshake.State(peer, state);
-                return null;
-            case VerdictMessage verdict:
-                _handshake.Verdict(peer, verdict);
-                return null;
-            case GoodbyeMessage goodbye:
-                _connections.Goodbye(peer, goodbye);
-                return null;
-            case AliveMessage:
-                return null;
-            default:
-                return peer.Step == HandshakeStep.Done ? OnConnectedMessage(peer, message) : $"{message.Kind} during the handshake";
+            if (peer.Step is HandshakeStep.State or HandshakeStep.Verdict or HandshakeStep.Done)
+                _connections.Renegotiate(peer, "a disk was attached");
         }
-    }
-
-    private string? OnConnectedMessage(Peer peer, PeerMessage message)
-    {
-        switch (message)
-        {
-            case PeerStatusMessage status:
-                OnPeerStatus(peer, status);
-                return null;
-            case RoleRequestMessage request:
-                _roles.PeerAsks(peer, request);
-                return null;
-            case RoleReplyMessage reply:
-                _roles.PeerAnswers(peer, reply);
-                return null;
-            case WriteFailedMessage failed:
-                return OnWriteFailed(peer, failed);
-            case BitmapPartMessage part:
-                return ForVolume(peer, part.Nr, ReplicationState.WFBitMapS, volume =>
-                {
-                    ResyncSource.MergeBitmap(volume, part);
-                    if (part.Last)
-                        _source.Begin(volume);
-                });
-            case SyncBeginMessage begin:
-                return ForVolume(peer, begin.Nr, ReplicationState.WFBitMapT, volume => _target.Begin(volume, begin));
-            case SyncBegunMessage begun:
-                return ForVolume(peer, begun.Nr, ReplicationState.WFBitMapS, _source.Begun);
-            case SyncCheckpointMessage checkpoint:
-                return ForVolume(peer, checkpoint.Nr, ReplicationState.SyncTarget, volume => _target.Checkpoint(volume, checkpoint.Id));
-            case SyncCheckpointDoneMessage done:
-                return ForVolume(peer, done.Nr, ReplicationState.SyncSource, volume => _source.CheckpointStable(volume, done.Id, here: false));
-            case SyncClearedMessage cleared:
-                return ForVolume(peer, cleared.Nr, ReplicationState.SyncTarget, volume => _target.Cleared(volume, cleared.Id));
-            case SyncEndMessage end:
-                return OnSyncEnd(peer, end);
-            case SyncEndedMessage ended:
-                return OnSyncEnded(peer, ended);
-            default:
-                return $"{message.Kind} was not expected";
-        }
-    }
-
-    private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Action<PeerVolume> action)
-    {
-        if (_secondary.FindVolume(peer, peerNr) is not { } volume)
-            return $"unknown volume number {peerNr}";
-        if (volume.State != state)
-            return $"{volume.Volume.Name} is {volume.State}, not {state}";
-
-        // The disk failed meanwhile; the peer learns it from the status on its way to it.
-        if (volume.Volume.HasDisk)
-            action(volume);
-        return null;
-    }
-
-    private string? OnSyncEnd(Peer peer, SyncEndMessage end)
-    {
-        if (_secondary.FindVolume(peer, end.Nr) is not { } volume)
-            return $"unknown volume number {end.Nr}";
-        bool skipsInitialSync = volume.State == ReplicationState.Established && SkipInitialSync.IsFresh(volume.Volume);
-        if (volume.State != ReplicationState.SyncTarget && !skipsInitialSync)
-            return $"{volume.Volume.Name} is {volume.State}: there is no resync to end";
-        if (volume.Volume.HasDisk)
-            _target.End(volume, end);
-        return null;
-    }
-
-    private string? OnSyncEnded(Peer peer, SyncEndedMessage ended)
-    {
-        if (_secondary.FindVolume(peer, ended.Nr) is not { } volume)
-            return $"unknown volume number {ended.Nr}";
-        if (volume.Source is { IsEnding: true })
-            _source.Ended(volume);
-        else if (!_skipInitialSync.PeerDone(volume))
-            return $"{volume.Volume.Name}: the end of a resync that was not ending";
-        return null;
-    }
-
-    private string? OnAck(Peer peer, SequenceNumber received, SequenceNumber applied)
-    {
-        SequenceNumber counted = _context.Settings.Protocol == WriteProtocol.C ? applied : received;
-        if (received > _context.LastSequence || applied > received)
-            return $"an acknowledgement of {received}/{applied}, but only {_context.LastSequence} was sent";
-        if (applied > peer.Applied)
-        {
-            peer.Applied = applied;
-            peer.ProgressMs = _context.NowMs;
-        }
-
-        _writes.PeerApplied(peer, counted);
-        return null;
-    }
-
-    private string? OnStable(Peer peer, VolumeNr nr, SequenceNumber sequence)
-    {
-        if (_secondary.FindVolume(peer, nr) is not { } volume)
-            return $"stable: unknown volume number {nr}";
-        if (sequence > _context.LastSequence)
-            return $"{volume.Volume.Name} stable up to {sequence}, but only {_context.LastSequence} was sent";
-        peer.ProgressMs = _context.NowMs;
-        if (volume.IsReplicating)
-            _writes.PeerStable(volume, sequence);
-        return null;
-    }
-
-    // The peer's disk did not take a write: it is not a copy any more. Marked and out of the mirror before the acknowledgement that follows counts (I3).
-    private string? OnWriteFailed(Peer peer, WriteFailedMessage failed)
-    {
-        if (_secondary.FindVolume(peer, failed.Nr) is not { } volume)
-            return $"unknown volume number {failed.Nr}";
-        _context.Log($"{_context.Settings.Name}/{volume.Volume.Name}@{peer.Name}: the peer could not write {failed.Range}: {new DiskResult(failed.Errno)}");
-        volume.Mark(failed.Range);
-        PeerDiskGone(volume, DiskState.Failed);
-        return null;
-    }
-
-    private void PeerDiskGone(PeerVolume volume, DiskState state)
-    {
-        volume.PeerDisk = state;
-        volume.Source = null;
-        _writes.StopReplicating(volume);
-        if (volume.State != ReplicationState.Off)
-            volume.State = ReplicationState.Established;
-        _context.StateChanged = true;
-    }
-
-    private void OnPeerStatus(Peer peer, PeerStatusMessage status)
-    {
-        // Only news may count as a change: a status is sent for each, and two nodes would answer each other for ever.
-        _context.StateChanged |= peer.Role != status.Role;
-        peer.Role = status.Role;
-        foreach (PeerVolumeStatus theirs in status.Volumes)
-        {
-            if (_secondary.FindVolume(peer, theirs.Nr) is not { } volume)
-                continue;
-            if (volume.Target is { } job)
-            {
-                volume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
-                job.TotalBlocks = Math.Max(job.TotalBlocks, theirs.DirtyBlocks);
-            }
-
-            _context.StateChanged |= volume.PeerDisk != theirs.DiskState;
-            if (theirs.DiskState <= DiskState.Failed && volume.PeerDisk > DiskState.Failed)
-                PeerDiskGone(volume, theirs.DiskState);
-            else
-                volume.PeerDisk = theirs.DiskState;
-        }
-    }
-
-    private void OnLocalChangeCompleted(ChangeRequest request, DiskResult result)
-    {
-        Volume volume = VolumeOf(request);
-        volume.Active.Remove(request);
-        switch (request.Origin)
-        {
-            case ChangeOrigin.Client:
-                OnClientWriteDone(volume, request, result);
-                break;
-            case ChangeOrigin.Peer:
-                Peer peer = FindPeer(request.Link);
-                _secondary.LocalDone(peer, request, result);
-                if (!result.IsOk)
-                    _disk.Fail(volume, $"write failed: {result}");
-                break;
-            case ChangeOrigin.ResyncWrite:
-                _target.WriteCompleted(request, result);
-                break;
-            default:
-                throw Check.Unreachable("origin of a local change");
-        }
-
-        ReleaseHeld(volume);
-    }
-
-    // A write that found no room changed nothing that anybody was told of; the disk is sound. The peer may have it: marked. Any other error costs the disk.
-    private void OnClientWriteDone(Volume volume, ChangeRequest request, DiskResult result)
-    {
-        if (result == DiskResult.NoSpace)
-        {
-            foreach (PeerVolume peer in volume.Peers)
-                peer.Mark(request.Range);
-        }
-        else if (!result.IsOk)
-        {
-            _disk.Fail(volume, $"write failed: {result}");
-        }
-
-        _writes.LocalDone(request, result);
-    }
-
-    private void OnFlushed(FlushWaiter waiter, DiskResult result)
-    {
-        switch (waiter.Kind)
-        {
-            case FlushWaiterKind.Client:
-                _writes.LocalDone((ChangeRequest)waiter.Subject, result);
-                break;
-            case FlushWaiterKind.PeerBarrier:
-                var barrier = (PeerVolume)waiter.Subject;
-                _secondary.BarrierFlushed(barrier.Peer, barrier.Volume, waiter.Link, new SequenceNumber(waiter.Number), result);
-                break;
-            case FlushWaiterKind.SourceCheckpoint:
-                var source = (PeerVolume)waiter.Subject;
-                if (result.IsOk && source.Peer.Link == waiter.Link)
-                    _source.CheckpointStable(source, waiter.Number, here: true);
-                break;
-            case FlushWaiterKind.TargetCheckpoint:
-                _target.CheckpointFlushed((PeerVolume)waiter.Subject, waiter.Link, waiter.Number, result);
-                break;
-            case FlushWaiterKind.Action:
-                ((Action<DiskResult>)waiter.Subject)(result);
-                break;
-            default:
-                throw Check.Unreachable("flush waiter");
-        }
-    }
-
-    private void OnDiskFailed(Volume volume)
-    {
-        foreach (PeerVolume peer in volume.Peers)
-        {
-            peer.Source = null;
-            peer.Target = null;
-            peer.IsReplicating = false;
-            if (peer.State != ReplicationState.Off)
-                peer.State = ReplicationState.Established;
-        }
-
-        _writes.DiskFailed(volume);
-        SendStatus();
-    }
-
-    private void OnMetadataWritten(MetadataWrite write, DiskResult result)
-    {
-        Volume volume = _context.Volumes[write.Volume.Value];
-        volume.MetadataWrites--;
-        if (result.IsOk)
-            write.OnDurable?.Invoke();
-        else if (volume.Disk is DiskState.Attaching)
-            volume.Disk = DiskState.Failed;
-        else
-            _disk.Fail(volume, $"metadata could not be written: {result}");
     }
 
     private void OnCommand(OperatorCommand command, object? cookie)
     {
         switch (command.Verb)
         {
+            case OperatorVerb.Primary when _shutdown.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
+                break;
+            case OperatorVerb.Down when _roles.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
             case OperatorVerb.Primary:
                 _roles.Promote(cookie, command.Force);
                 break;
@@ -456,30 +223,6 @@ public sealed class ResourceCore
         }
     }
 
-    private void ReleaseHeld(Volume volume)
-    {
-        while (volume.Active.HeldCount > 0 && volume.Active.TakeReleased() is { } request)
-        {
-            switch (request.Origin)
-            {
-                case ChangeOrigin.Client:
-                    _writes.Start(volume, request);
-                    break;
-                case ChangeOrigin.Peer:
-                    _secondary.Start(request);
-                    break;
-                case ChangeOrigin.ResyncRead:
-                    _source.StartRead(request);
-                    break;
-                case ChangeOrigin.ResyncWrite:
-                    _target.StartWrite(request);
-                    break;
-                default:
-                    throw Check.Unreachable("origin of a held change");
-            }
-        }
-    }
-
     /// <summary>The pass after every event. Each step does nothing unless something is due.</summary>
     private void Settle()
     {
@@ -491,6 +234,8 @@ public sealed class ResourceCore
                 _writes.SendOwnBarrierIfDue(volume);
             }
 
+            if (volume.IsClosed)
+                ForgetDiskIfQuiet(volume);
             foreach (PeerVolume peer in volume.Peers)
             {
                 if (peer.Source is not null)
@@ -502,42 +247,59 @@ public sealed class ResourceCore
         {
             if (peer.Step == HandshakeStep.Done)
                 _secondary.AcknowledgeIfDue(peer);
-            else if (peer.Step == HandshakeStep.Draining)
-                _handshake.Advance(peer);
         }
 
         if (_roles.IsBusy)
             _roles.Advance();
         if (_shutdown.IsBusy)
             _shutdown.Advance();
+
+        // After the roles: a handshake may have waited for one.
+        foreach (Peer peer in _context.Peers)
+        {
+            if (peer.Step == HandshakeStep.Draining)
+                _handshake.Advance(peer);
+        }
+
+        // And once more: a promotion may have waited for that handshake, which was refused.
+        if (_roles.IsBusy)
+            _roles.Advance();
+
         if (_context.StateChanged)
             SendStatus();
     }
 
+    private void ForgetDiskIfQuiet(Volume volume)
+    {
+        if (volume.Disk != DiskState.Failed)
+        {
+            volume.IsClosed = false;
+            return;
+        }
+
+        if (!volume.IsQuiet || volume.HasClientChanges || volume.MetadataWrites > 0 || !volume.Flushes.IsIdle)
+            return;
+        volume.IsClosed = false;
+        _attachment.Forget(volume);
+        _context.Log($"{_context.Settings.Name}/{volume.Name}: Diskless");
+    }
+
     private void SendStatus()
     {
+        // Only what has changed: an answer to each status with a status would never end.
         foreach (Peer peer in _context.Peers)
         {
-            if (peer.IsConnected && peer.Link != LinkId.None)
-                _context.Send(peer, Status.ForPeer(peer));
+            if (!peer.IsConnected || peer.Link == LinkId.None)
+                continue;
+            PeerStatusMessage status = Status.ForPeer(peer);
+            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan()))
+                continue;
+            peer.StatusSent = status;
+            _context.Send(peer, status);
         }
     }
 
     private Volume VolumeOf(in CoreEvent e) => _context.Volumes[e.Volume.Value];
 
-    private Volume VolumeOf(ChangeRequest request) => _context.Volumes[request.Volume.Value];
-
     private Peer PeerOf(in CoreEvent e) => _context.Peers[e.Peer.Value];
-
-    // A change of a link that is gone belongs to nobody; any peer will do to end it.
-    private Peer FindPeer(LinkId link)
-    {
-        foreach (Peer peer in _context.Peers)
-        {
-            if (peer.Link == link)
-                return peer;
-        }
-
-        return _context.Peers[0];
-    }
 }

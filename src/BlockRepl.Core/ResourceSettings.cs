@@ -39,11 +39,14 @@ public sealed record ResourceSettings
     /// <summary>How long a handshake may take (DRBD: <c>connect-int</c>, 10 s).</summary>
     public long ConnectIntervalMs { get; init; } = 10_000;
 
-    /// <summary>Writes after which the Primary sends a barrier of its own (DRBD: <c>max-epoch-size</c>, 2048).</summary>
-    public int EpochWritesMax { get; init; } = 2048;
+    /// <summary>
+    /// Writes not known to be stable on the peer after which the Primary sends a barrier of its own: bounds the memory that remembers them and the marks that
+    /// a lost connection makes. DRBD's epochs have 2048; here a barrier costs a write-back of the page cache, so it is rarer (docs/decisions/0003).
+    /// </summary>
+    public int EpochWritesMax { get; init; } = 65_536;
 
     /// <summary>Age of the oldest write not known to be stable that makes the Primary send a barrier of its own.</summary>
-    public long EpochAgeMaxMs { get; init; } = 5_000;
+    public long EpochAgeMaxMs { get; init; } = 30_000;
 
     /// <summary>Bytes of resync data that may be on the way and not yet on the target's stable storage.</summary>
     public long ResyncWindowBytes { get; init; } = 64L << 20;

@@ -42,6 +42,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     public void Begin(PeerVolume peerVolume)
     {
         Volume volume = peerVolume.Volume;
+        ForgetBeyondEnd(peerVolume);
         GenerationId generation = context.NewGeneration();
         Superblock superblock = volume.Superblock!;
         PeerSlot slot = superblock.Peers[peerVolume.Slot];
@@ -81,7 +82,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             ReadNext(peerVolume, job);
         }
 
-        while (job.TakeCheckpointIfDue() is { } checkpoint)
+        while (job.TakeCheckpointIfDue(context.Settings.ResyncWindowBytes / 2) is { } checkpoint)
         {
             context.Send(peerVolume.Peer, new SyncCheckpointMessage(volume.Nr, checkpoint.Id));
             disk.Flush(volume, FlushWaiter.ForCheckpoint(peerVolume, checkpoint.Id, isSource: true));
@@ -89,9 +90,26 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
         if (job.IsDone && peerVolume.Bitmap!.SetCount == 0)
         {
-            job.IsEnding = true;
-            context.Send(peerVolume.Peer, new SyncEndMessage(volume.Nr, volume.Superblock!.Current, volume.Superblock.History));
+            End(peerVolume, job);
         }
+    }
+
+    // The bitmap's generation ends durably before the target can know: from then on the two share this node's generation, and if the connection is
+    // lost and the target's word with it, whatever this node writes alone gets a generation of its own (G7, I9). A target that has not heard of the end
+    // stands at the newest generation of this node's history and is taken up from there (rule 71).
+    private void End(PeerVolume peerVolume, SourceJob job)
+    {
+        Volume volume = peerVolume.Volume;
+        LinkId link = peerVolume.Peer.Link;
+        PeerSlot slot = volume.Superblock!.Peers[peerVolume.Slot];
+        Superblock superblock = volume.Superblock.WithHistory(slot.BitmapGeneration)
+            .WithPeer(peerVolume.Slot, slot with { BitmapGeneration = GenerationId.None, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
+        job.IsEnding = true;
+        generations.Persist(volume, superblock, () =>
+        {
+            if (peerVolume.Peer.Link == link && peerVolume.Source == job)
+                context.Send(peerVolume.Peer, new SyncEndMessage(volume.Nr, superblock.Current, superblock.History));
+        });
     }
 
     /// <summary>A read for the resync may start: nothing that overlaps it is under way.</summary>
@@ -153,9 +171,6 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         Volume volume = peerVolume.Volume;
         SourceJob job = peerVolume.Source!;
         Superblock superblock = volume.Superblock!;
-        PeerSlot slot = superblock.Peers[peerVolume.Slot];
-        superblock = superblock.WithHistory(slot.BitmapGeneration)
-            .WithPeer(peerVolume.Slot, slot with { BitmapGeneration = GenerationId.None, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
         superblock = superblock with { Flags = superblock.Flags & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower) };
         peerVolume.Source = null;
         peerVolume.State = ReplicationState.Established;
@@ -164,6 +179,13 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         context.Log($"{Name(peerVolume)}: resync done as source, {job.TotalBlocks * Block.Size} bytes in {context.NowMs - job.StartedMs} ms");
         generations.Persist(volume, superblock, null);
         OnFinished(peerVolume);
+    }
+
+    // The bitmap covers this node's whole disk, the pair may serve less of it: what lies beyond is never copied, so a mark there would never be cleared.
+    private static void ForgetBeyondEnd(PeerVolume peerVolume)
+    {
+        long served = Math.Min(Block.CountFor(peerVolume.Volume.SizeBytes), peerVolume.Bitmap!.BlockCount);
+        peerVolume.Bitmap.Clear(served, peerVolume.Bitmap.BlockCount - served);
     }
 
     private void ReadNext(PeerVolume peerVolume, SourceJob job)
@@ -179,13 +201,6 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
         long offset = block << Block.Shift;
         long length = Math.Min(end << Block.Shift, peerVolume.Volume.SizeBytes) - offset;
-        if (length <= 0)
-        {
-            // Beyond what the pair serves: there is nothing to copy.
-            peerVolume.Bitmap!.Clear(block, end - block);
-            return;
-        }
-
         ChangeRequest request = context.RentRequest();
         request.Kind = ChangeKind.Write;
         request.Origin = ChangeOrigin.ResyncRead;

@@ -47,11 +47,24 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         volume.Disk = DiskState.Inconsistent;
         peerVolume.Target = new TargetJob(message.Full, context.NowMs) { TotalBlocks = peerVolume.PeerReportedDirtyBlocks };
         Superblock superblock = volume.Superblock!;
-        superblock = (superblock.Current.IsReal ? superblock.WithHistory(superblock.Current) : superblock) with
+        // An old generation that the source shares does not go into the history: half overwritten, this is no descendant of it. If the source goes on
+        // at it, a forced promotion here must look like the split brain that it is (G7).
+        bool isShared = peerVolume.Verdict.Rule is >= 34 and <= 42;
+        superblock = (superblock.Current.IsReal && !isShared ? superblock.WithHistory(superblock.Current) : superblock) with
         {
             Current = message.SyncGeneration,
             Flags = Generations.FlagsFor(DiskState.Inconsistent, superblock.Flags),
         };
+        BitmapRange[]? marks = null;
+        if (message.Full)
+        {
+            // From here on the marks say what is left, so that an interruption does not begin anew (G9).
+            peerVolume.Bitmap!.SetAll();
+            PeerSlot slot = superblock.Peers[peerVolume.Slot];
+            superblock = superblock.WithPeer(peerVolume.Slot, slot with { Flags = slot.Flags & ~PeerSlotFlags.FullSync });
+            marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap, 0, peerVolume.Bitmap.BlockCount)];
+        }
+
         context.StateChanged = true;
         LinkId link = peerVolume.Peer.Link;
         generations.Persist(volume, superblock, () =>
@@ -61,7 +74,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
             peerVolume.State = ReplicationState.SyncTarget;
             context.StateChanged = true;
             context.Send(peerVolume.Peer, new SyncBegunMessage(volume.Nr));
-        });
+        }, marks);
     }
 
     /// <summary>A piece of resync data. Takes a reference on the buffer.</summary>
@@ -173,13 +186,18 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap, 0, peerVolume.Bitmap.BlockCount)];
         generations.Persist(volume, superblock, () =>
         {
+            // The connection may be gone meanwhile: then this node cannot know whether the source goes on without it (G6).
+            bool isSure = peerVolume.Peer.Link == link || context.Settings.Fencing == FencingPolicy.DontCare;
             if (volume.Disk == DiskState.Inconsistent)
-                volume.Disk = DiskState.UpToDate;
+                volume.Disk = isSure ? DiskState.UpToDate : DiskState.Consistent;
             context.StateChanged = true;
             context.Log($"{context.Settings.Name}/{volume.Name}@{peerVolume.Peer.Name}: resync done as target in {context.NowMs - startedMs} ms");
             if (peerVolume.Peer.Link != link)
                 return;
             peerVolume.State = ReplicationState.Established;
+
+            // From here on this node mirrors, too, should it be promoted while this connection lasts (I2).
+            peerVolume.IsReplicating = true;
             context.Send(peerVolume.Peer, new SyncEndedMessage(volume.Nr));
         }, marks);
     }

@@ -35,19 +35,22 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     public bool IsBusy => _step != Step.Idle;
 
+    /// <summary>The change can no longer be refused: a handshake that begins waits for its outcome (hard part 20).</summary>
+    public bool IsBeyondRefusal => _step is not (Step.Idle or Step.AwaitHandshake or Step.AwaitPeer or Step.DemoteDrain);
+
     /// <summary>This node is about to be Primary: it must not let the peer be, too (hard part 20).</summary>
     private bool IsPromoting => _step is Step.AwaitHandshake or Step.AwaitPeer or Step.Settle or Step.Flush or Step.Persist;
 
     public void Promote(object? cookie, bool force)
     {
+        if (Busy(cookie))
+            return;
         if (context.Role == Role.Primary)
         {
             context.CompleteCommand(cookie, CommandResult.Ok);
             return;
         }
 
-        if (Busy(cookie))
-            return;
         _cookie = cookie;
         _force = force;
         _step = Step.AwaitHandshake;
@@ -56,17 +59,18 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     public void Demote(object? cookie)
     {
+        // Before the role: "it is Secondary already" is no answer while a promotion is under way.
+        if (Busy(cookie))
+            return;
         if (context.Role != Role.Primary)
         {
             context.CompleteCommand(cookie, CommandResult.Ok);
             return;
         }
 
-        if (Busy(cookie))
-            return;
         _cookie = cookie;
         _step = Step.DemoteDrain;
-        writes.Freeze();
+        writes.Freeze(FreezeReason.RoleChange);
         Advance();
     }
 
@@ -78,6 +82,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         {
             if (context.Role == Role.Primary || _step is Step.DemoteDrain or Step.DemoteFlush or Step.DemotePersist)
                 refusal = $"{context.Settings.NodeName} is Primary";
+            else if (_step is Step.Settle or Step.Flush or Step.Persist)
+                refusal = $"{context.Settings.NodeName} is being promoted, which {peer.Name} granted or was not there to refuse";
             else if (IsPromoting && string.CompareOrdinal(context.Settings.NodeName, peer.Name) < 0)
                 refusal = $"{context.Settings.NodeName} is being promoted";
         }
@@ -127,7 +133,10 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                     PersistPrimary();
                 break;
             case Step.Persist when _pending == 0:
-                BecomePrimary();
+                if (_failed)
+                    Finish(CommandResult.Failed("the metadata could not be written", "see the log"));
+                else
+                    BecomePrimary();
                 break;
             case Step.DemoteDrain when IsQuiet():
                 Enter(Step.DemoteFlush);
@@ -222,18 +231,25 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     {
         foreach (Volume volume in context.Volumes)
         {
-            if (volume.Active.Count > 0 || volume.MetadataWrites > 0)
+            if (volume.Active.HasWrites || volume.MetadataWrites > 0)
                 return false;
         }
 
         return true;
     }
 
+    // Every change that a client asked for is answered; a resync may go on meanwhile. Both nodes of a handshake must decide with the same roles.
     private bool IsQuiet()
     {
+        foreach (Peer peer in context.Peers)
+        {
+            if (peer.Step is HandshakeStep.State or HandshakeStep.Verdict)
+                return false;
+        }
+
         foreach (Volume volume in context.Volumes)
         {
-            if (volume.HasDisk && (!volume.IsQuiet || volume.MetadataWrites > 0 || volume.OwnBarrierInFlight))
+            if (volume.HasDisk && (volume.HasClientChanges || volume.MetadataWrites > 0 || volume.OwnBarrierInFlight))
                 return false;
         }
 
@@ -268,6 +284,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     private void PersistPrimary()
     {
         _step = Step.Persist;
+        _failed = false;
         _pending = context.Volumes.Length;
         foreach (Volume volume in context.Volumes)
         {
@@ -280,9 +297,11 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 {
                     foreach (PeerVolume peer in volume.Peers)
                     {
+                        // Whichever place is free: the peer must still recognise where this data comes from, or it would call it unrelated.
                         PeerSlot slot = superblock.Peers[peer.Slot];
-                        if (slot.BitmapGeneration.IsNone)
-                            superblock = superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current });
+                        superblock = slot.BitmapGeneration.IsNone
+                            ? superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current })
+                            : superblock.WithHistory(superblock.Current);
                     }
                 }
 
@@ -296,6 +315,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 Volume = volume.Nr,
                 Superblock = volume.Superblock,
                 OnDurable = () => _pending--,
+                OnFailed = PersistFailed,
             });
         }
     }
@@ -340,6 +360,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 ActivityLog = volume.ActivityLog.Snapshot(),
                 ActivityLogTransaction = ++volume.ActivityLog.Transaction,
                 OnDurable = () => _pending--,
+                OnFailed = PersistFailed,
             };
             foreach (PeerVolume peer in volume.Peers)
             {
@@ -351,18 +372,32 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
     }
 
+    private void PersistFailed()
+    {
+        _failed = true;
+        _pending--;
+    }
+
     private void BecomeSecondary()
     {
         context.Role = Role.Secondary;
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Secondary");
-        writes.Thaw();
+        writes.Thaw(FreezeReason.RoleChange);
         Finish(CommandResult.Ok);
     }
 
     private void Finish(CommandResult result)
     {
         _step = Step.Idle;
+        if (result.ExitCode != 0)
+        {
+            // A peer that had granted the role must hear that it was not taken.
+            foreach (Peer peer in context.Peers)
+                peer.StatusSent = null;
+            context.StateChanged = true;
+        }
+
         object? cookie = _cookie;
         _cookie = null;
         context.CompleteCommand(cookie, result);

@@ -119,15 +119,23 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
         peer.LastSentMs = context.NowMs;
     }
 
-    /// <summary>The connection is gone: forgets the stream. Changes under way on the disk end by themselves; those not begun never will.</summary>
-    public void Forget(Peer peer)
+    /// <summary>
+    /// The connection is gone: forgets its stream. What is under way on the disk ends by itself; what has not begun never will, resync data included (hard part 11).
+    /// </summary>
+    public void Forget(Peer peer, LinkId link)
     {
         peer.Barriers.Clear();
         List<ChangeRequest> held = [];
         foreach (Volume volume in context.Volumes)
-            volume.Active.DropHeld(request => request.Origin == ChangeOrigin.Peer && request.Link == peer.Link, held);
+            volume.Active.DropHeld(request => request.Origin != ChangeOrigin.Client && request.Link == link, held);
         foreach (ChangeRequest request in held)
-            request.IsApplied = true;
+        {
+            if (request.Origin == ChangeOrigin.Peer)
+                request.IsApplied = true;
+            else
+                context.ReturnRequest(request);
+        }
+
         while (peer.Arrived.TryDequeue(out ChangeRequest? request))
         {
             if (request.IsApplied)

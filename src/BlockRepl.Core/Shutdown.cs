@@ -51,6 +51,11 @@ internal sealed class Shutdown(
             case Step.Flush when _pending == 0 && (NothingUnstable() || context.NowMs >= _deadlineMs):
                 SayFarewell();
                 break;
+            case Step.Flush when context.Role == Role.Primary:
+                // A barrier that was on its way already may have been too early for the newest changes.
+                foreach (Volume volume in context.Volumes)
+                    writes.SendOwnBarrier(volume);
+                break;
             case Step.Farewell when NothingWritten():
                 PersistClean();
                 break;
@@ -94,28 +99,30 @@ internal sealed class Shutdown(
             }
 
             _pending++;
+            // What is applied by now is what the flush will cover; more may be applied before it is over.
+            SequenceNumber[] covered = Array.ConvertAll(context.Peers, static peer => peer.AppliedHere);
             disk.Flush(volume, FlushWaiter.ForAction(result =>
             {
                 _pending--;
                 if (result.IsOk)
-                    TellStable(volume);
+                    TellStable(volume, covered);
             }));
         }
 
         Advance();
     }
 
-    private void TellStable(Volume volume)
+    private void TellStable(Volume volume, SequenceNumber[] covered)
     {
         foreach (PeerVolume peer in volume.Peers)
         {
-            if (!peer.Peer.IsConnected || peer.State == ReplicationState.Off || volume.Active.Count > 0)
+            if (!peer.Peer.IsConnected || peer.State == ReplicationState.Off)
                 continue;
             ref Effect effect = ref context.Effects.Add(EffectKind.SendStable);
             effect.Peer = peer.Peer.Id;
             effect.Link = peer.Peer.Link;
             effect.Volume = volume.Nr;
-            effect.Sequence = peer.Peer.AppliedHere;
+            effect.Sequence = covered[peer.Peer.Id.Value];
         }
     }
 

@@ -82,11 +82,11 @@ internal sealed class SourceJob
         UnconfirmedBytes += range.Length;
     }
 
-    /// <summary>Starts a checkpoint if one is due; null otherwise.</summary>
-    public Checkpoint? TakeCheckpointIfDue()
+    /// <summary>Starts a checkpoint if one is due, at the latest after <paramref name="bytesMax"/>: only checkpoints open the window again; null otherwise.</summary>
+    public Checkpoint? TakeCheckpointIfDue(long bytesMax)
     {
         bool nothingMore = ToSend.SetCount == 0 && ReadsInFlight == 0;
-        if (_sentSinceCheckpoint.Count == 0 || _bytesSinceCheckpoint < CheckpointBytes && !nothingMore)
+        if (_sentSinceCheckpoint.Count == 0 || _bytesSinceCheckpoint < Math.Min(CheckpointBytes, bytesMax) && !nothingMore)
             return null;
         var checkpoint = new Checkpoint(++_lastCheckpoint, _sentSinceCheckpoint, _bytesSinceCheckpoint);
         _checkpoints.Enqueue(checkpoint);

@@ -64,10 +64,24 @@ public static class SyncDecision
 
         if (self.Current == peer.Current)
             return CompareEqual(self, peer);
+        if (GoesBothWays(self.Current == peer.Bitmap, peer.Current == self.Bitmap)
+            || GoesBothWays(IsNewestHistory(peer, self.Current), IsNewestHistory(self, peer.Current))
+            || GoesBothWays(Contains(peer.History, self.Current), Contains(self.History, peer.Current)))
+        {
+            // No sequence of events leads here; but both nodes must say the same of it (hard part 19).
+            return new SyncVerdict(SyncResult.SplitBrain, 100, "each side claims to have gone on from the other");
+        }
+
         if (self.Current == peer.Bitmap)
             return new SyncVerdict(SyncResult.TargetBitmap, 50, "the peer went on from this side's generation");
         if (peer.Current == self.Bitmap)
             return new SyncVerdict(SyncResult.SourceBitmap, 70, "this side went on from the peer's generation");
+        // DRBD's 51 and 71: the target's end of a resync was not reached, or its begin not heard of. The source's marks are whole all the same, because
+        // none is cleared before the target takes part, and none is missing after all were cleared.
+        if (IsNewestHistory(peer, self.Current))
+            return new SyncVerdict(SyncResult.TargetBitmap, 51, "this side missed the begin or the end of the last resync");
+        if (IsNewestHistory(self, peer.Current))
+            return new SyncVerdict(SyncResult.SourceBitmap, 71, "the peer missed the begin or the end of the last resync");
         if (Contains(peer.History, self.Current))
             return new SyncVerdict(SyncResult.TargetFull, 60, "this side's generation is in the peer's history");
         if (Contains(self.History, peer.Current))
@@ -117,6 +131,10 @@ public static class SyncDecision
             return Copy(self.DirtyBlocks > 0, false, 42, "one side has marks");
         return Copy(IsFirst(self, peer), false, 42, "both sides have marks");
     }
+
+    private static bool GoesBothWays(bool one, bool other) => one && other;
+
+    private static bool IsNewestHistory(GenerationFacts of, GenerationId id) => of.History.Length > 0 && of.History[0] == id;
 
     private static bool IsFirst(GenerationFacts self, GenerationFacts peer) =>
         string.CompareOrdinal(self.Node, peer.Node) < 0;

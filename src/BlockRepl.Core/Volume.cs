@@ -61,11 +61,18 @@ internal sealed class Volume
     /// <summary>A barrier of the Primary's own is under way.</summary>
     public bool OwnBarrierInFlight { get; set; }
 
+    /// <summary>The edge has closed the disk that failed; the volume is Diskless once nothing of it is left.</summary>
+    public bool IsClosed { get; set; }
+
     public bool HasDisk => Disk > DiskState.Failed;
 
     /// <summary>Nothing that a client asked for is under way or held back.</summary>
     public bool IsQuiet => Active.Count == 0 && Active.HeldCount == 0 && AwaitingExtent.Count == 0
         && AwaitingGeneration.Count == 0 && !GenerationPending;
+
+    /// <summary>A change that a client asked for is not answered yet, on whatever it waits.</summary>
+    public bool HasClientChanges => AwaitingExtent.Count > 0 || AwaitingGeneration.Count > 0 || GenerationPending
+        || ActivityLog is { ChangesInFlight: > 0 };
 
     /// <summary>Stream position up to which the volume is stable on this node and on every peer that mirrors it.</summary>
     public SequenceNumber StableEverywhere()

@@ -18,21 +18,21 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     private readonly Queue<ChangeRequest> _frozen = new();
     private readonly List<uint> _evicted = [];
 
+    private FreezeReason _frozenFor;
+
     /// <summary>New changes are held back: a handshake or a role change needs a moment without any.</summary>
-    public bool IsFrozen { get; private set; }
+    public bool IsFrozen => _frozenFor != FreezeReason.None;
 
     /// <summary>Changes held back by <see cref="Freeze"/>.</summary>
     public int FrozenCount => _frozen.Count;
 
     /// <summary>Holds back every change that comes from now on.</summary>
-    public void Freeze() => IsFrozen = true;
+    public void Freeze(FreezeReason reason) => _frozenFor |= reason;
 
-    /// <summary>Lets the held changes go on, in the order in which they came.</summary>
-    public void Thaw()
+    /// <summary>Lets the held changes go on, in the order in which they came, unless there is another reason to hold them.</summary>
+    public void Thaw(FreezeReason reason)
     {
-        if (!IsFrozen)
-            return;
-        IsFrozen = false;
+        _frozenFor &= ~reason;
         while (!IsFrozen && _frozen.TryDequeue(out ChangeRequest? request))
             Admit(request);
     }
@@ -124,8 +124,13 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     /// <summary>Writes the next activity-log transaction of a volume if one is due.</summary>
     public void AdvanceActivityLog(Volume volume)
     {
-        if (volume.ActivityLog is not { HasWanted: true } log || volume.ActivityLogWriting)
-            return;
+        if (volume.ActivityLog is { HasWanted: true } log && !volume.ActivityLogWriting)
+            WriteActivityLog(volume, log);
+    }
+
+    // Apart from its caller, which runs after every event, because a method with a closure over its parameters allocates when it is entered.
+    private void WriteActivityLog(Volume volume, ActivityLog log)
+    {
         _evicted.Clear();
         if (log.PlaceWanted(volume.StableEverywhere(), _evicted) == 0)
         {
@@ -203,15 +208,18 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     /// </summary>
     public void StopReplicating(PeerVolume peerVolume)
     {
-        if (!peerVolume.IsReplicating)
-            return;
-        peerVolume.IsReplicating = false;
         Volume volume = peerVolume.Volume;
-        bool peerMisses = peerVolume.Unstable.Count > 0
-            && (peerVolume.Unstable.Newest > peerVolume.Peer.Applied || peerVolume.AwaitingStable.Count > 0);
-        peerVolume.Unstable.MarkAllAndClear(peerVolume);
-        if (peerMisses)
-            generations.EnsureOwnGeneration(volume);
+        if (peerVolume.IsReplicating)
+        {
+            peerVolume.IsReplicating = false;
+            bool peerMisses = peerVolume.Unstable.Count > 0
+                && (peerVolume.Unstable.Newest > peerVolume.Peer.Applied || ClientAwaitsStable(peerVolume));
+            peerVolume.Unstable.MarkAllAndClear(peerVolume);
+            if (peerMisses)
+                generations.EnsureOwnGeneration(volume);
+        }
+
+        // Also when mirroring ended earlier, because the local disk failed: nobody else will ever answer these.
 
         while (peerVolume.AwaitingStable.TryDequeue(out ChangeRequest? flush))
             ReleaseFromPeer(volume, flush);
@@ -245,10 +253,25 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         Reply(request);
     }
 
+    // A barrier of the Primary's own promised nobody anything: it is no reason for a generation, which could look like a split brain later (G7).
+    private static bool ClientAwaitsStable(PeerVolume peerVolume)
+    {
+        foreach (ChangeRequest flush in peerVolume.AwaitingStable)
+        {
+            if ((flush.Flags & ChangeFlags.Background) == 0)
+                return true;
+        }
+
+        return false;
+    }
+
     private void ReleaseFromPeer(Volume volume, ChangeRequest request)
     {
         request.Waits &= ~ChangeWaits.Peer;
-        Generations.AwaitGeneration(volume, request);
+        if (volume.HasDisk)
+            Generations.AwaitGeneration(volume, request);
+        else if (request.Result.IsOk)
+            request.Result = DiskResult.Io;
         FinishIfDone(request);
     }
 
@@ -281,6 +304,15 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     /// <summary>Gives the change its place in stream order and puts it on its ways. It is active: nothing that overlaps it runs.</summary>
     public void Start(Volume volume, ChangeRequest request)
     {
+        if (!volume.HasDisk)
+        {
+            // It was held back behind the change that cost the disk.
+            volume.Active.Remove(request);
+            request.Result = DiskResult.Io;
+            FinishIfDone(request);
+            return;
+        }
+
         request.Sequence = context.NextSequence();
         request.Waits |= ChangeWaits.Local;
         volume.LastChange = request.Sequence;

@@ -15,20 +15,20 @@ public static class PeerMessageCodec
     /// <summary>Bytes that <see cref="Encode(PeerMessage, Span{byte})"/> may need for a message.</summary>
     public static int EncodedLengthMax(PeerMessage message) =>
         FrameEnvelope.HeadReserve + ProtocolLimits.FrameCrcBytes + message switch
-    {
-        HelloMessage => 5 + 6 + 6 + 9 + 9 + (3 * NameFieldMax),
-        ResourceStateMessage m => 4 + 4 + 11 + 2 + m.Volumes.Sum(VolumeLengthMax),
-        VerdictMessage m => m.Volumes.Length * (6 + 4 + 6 + 6),
-        BitmapPartMessage m => 4 + 11 + 6 + (m.Runs.Length * ProtoWriter.VarintBytesMax) + 2,
-        SyncEndMessage m => 4 + 9 + HistoryLengthMax(m.History.Length),
-        PeerStatusMessage m => 2 + (m.Volumes.Length * (6 + 4 + 2 + 11)),
-        RoleReplyMessage => 11 + 2 + TextFieldMax,
-        GoodbyeMessage => 2 + TextFieldMax,
-        AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
-        WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
-        // A volume number, a 64-bit value and a flag at most.
-        _ => 4 + 11 + 2,
-    };
+        {
+            HelloMessage => 5 + 6 + 6 + 9 + 9 + (3 * NameFieldMax),
+            ResourceStateMessage m => 4 + 4 + 11 + 2 + m.Volumes.Sum(VolumeLengthMax),
+            VerdictMessage m => m.Volumes.Length * (6 + 4 + 6 + 6),
+            BitmapPartMessage m => 4 + 11 + 6 + (m.Runs.Length * ProtoWriter.VarintBytesMax) + 2,
+            SyncEndMessage m => 4 + 9 + HistoryLengthMax(m.History.Length),
+            PeerStatusMessage m => 2 + (m.Volumes.Length * (6 + 4 + 2 + 11)),
+            RoleReplyMessage => 11 + 2 + TextFieldMax,
+            GoodbyeMessage => 2 + TextFieldMax,
+            AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
+            WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
+            // A volume number, a 64-bit value and a flag at most.
+            _ => 4 + 11 + 2,
+        };
 
     private const int NameFieldMax = 1 + 2 + ProtocolLimits.NameBytesMax;
     private const int TextFieldMax = 1 + 2 + ProtocolLimits.TextBytesMax;

@@ -21,11 +21,15 @@ namespace BlockRepl.Rpc;
 
 /// <summary>
 /// Listens for peers on this node's address: Kestrel, HTTP/2 only, one method. Thread-safe. Messages are handed on from thread-pool
-/// threads, where a handler may block; the process should keep enough of them (<see cref="ThreadPool.SetMinThreads"/>).
+/// threads, where a handler may block on a disk; starting a server therefore raises the pool's minimum.
 /// </summary>
 public sealed class PeerServer : IAsyncDisposable
 {
     private const string NodeKey = "blockrepl.node";
+
+    // The pool adds threads beyond its minimum (the number of cores) only twice a second: with every one of them blocked on a disk,
+    // nobody would answer a PING in time.
+    private const int PoolThreadsMin = 16;
 
     private readonly WebApplication _app;
     private readonly IPeerAcceptor _acceptor;
@@ -60,6 +64,9 @@ public sealed class PeerServer : IAsyncDisposable
     public static async Task<PeerServer> StartAsync(
         PeerServerOptions options, IPeerAcceptor acceptor, CancellationToken cancellationToken)
     {
+        ThreadPool.GetMinThreads(out int workers, out int completions);
+        if (workers < PoolThreadsMin)
+            ThreadPool.SetMinThreads(PoolThreadsMin, completions);
         var server = new PeerServer(options, acceptor);
         try
         {
@@ -95,7 +102,7 @@ public sealed class PeerServer : IAsyncDisposable
         // An idle stream is not a slow one: how long silence may last is Core's to say.
         limits.MinRequestBodyDataRate = null;
         limits.MinResponseDataRate = null;
-        limits.KeepAliveTimeout = TimeSpan.FromSeconds(20);
+        limits.KeepAliveTimeout = _options.HandshakeTimeout;
         limits.RequestHeadersTimeout = _options.HandshakeTimeout;
         limits.MaxRequestHeaderCount = HpackDecoder.FieldsMax;
         limits.MaxRequestHeadersTotalSize = Http2Settings.HeaderBlockBytesMax;

@@ -12,6 +12,7 @@ public sealed class UsageTests
     [InlineData("primary ma*il", "\"ma*il\" is neither RESOURCE nor RESOURCE/VOLUME nor all", "see blockrepl primary --help")]
     [InlineData("primary mail --frce", "\"--frce\" is not an option of primary; did you mean \"--force\"?", "see blockrepl primary --help")]
     [InlineData("connect mail --force", "\"--force\" is not an option of connect", "see blockrepl connect --help")]
+    [InlineData("status --no-such-option", "\"--no-such-option\" is not an option of status", "see blockrepl status --help")]
     [InlineData("wait-sync --timeout soon", "--timeout: \"soon\" is not a time; write it like 500ms, 30s or 2m", "see blockrepl wait-sync --help")]
     [InlineData("certs", "certs needs a verb: init, node", "see blockrepl certs --help")]
     [InlineData("certs node", "Required argument 'NAME' missing for command: 'node'.", "see blockrepl certs node --help")]

@@ -1,6 +1,6 @@
+using Blockrepl.V1;
 using BlockRepl.Primitives;
 using Google.Protobuf;
-using Blockrepl.V1;
 
 namespace BlockRepl.Protocol.Tests;
 

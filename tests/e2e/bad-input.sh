@@ -83,8 +83,8 @@ made
 check "certs init of another cluster" timeout 60 "$blockrepl" certs init --dir "$W/other"
 check "certs node beta of another cluster" timeout 60 "$blockrepl" certs node beta --dir "$W/other"
 check "certs node gamma of this cluster" timeout 60 "$blockrepl" certs node gamma --dir "$W/tls"
-refuses 1 'exist|overwrit' "no key is overwritten: init" timeout 60 "$blockrepl" certs init --dir "$W/tls"
-refuses 1 'exist|overwrit' "no key is overwritten: node" timeout 60 "$blockrepl" certs node beta --dir "$W/tls"
+refuses 11 'exist|overwrit' "no key is overwritten: init" timeout 60 "$blockrepl" certs init --dir "$W/tls"
+refuses 11 'exist|overwrit' "no key is overwritten: node" timeout 60 "$blockrepl" certs node beta --dir "$W/tls"
 cp "$W/beta/blockrepl.yaml" "$W/beta.good"
 check "alpha's daemon starts" node_up alpha
 sed -i "s#$W/tls/beta\\.#$W/other/beta.#g" "$W/beta/blockrepl.yaml"

@@ -10,7 +10,7 @@ set -euo pipefail
 begin kill
 need jq cmp
 
-seed=${SEED:-$((RANDOM * 32768 + RANDOM))} rounds=${ROUNDS:-8}
+seed=${SEED:-$((RANDOM * 32768 + RANDOM))} rounds=${ROUNDS:-10}
 note "to repeat: SEED=$seed ROUNDS=$rounds tests/e2e/kill-loop.sh"
 RANDOM=$((seed % 32768))
 model=$W/model
@@ -35,7 +35,7 @@ for ((round = 1; round <= rounds; round++)); do
     secondary=$(other "$primary")
     after=$((100 + RANDOM % 2500))
     # The first rounds take each kind once, so that every run has seen all of them.
-    case $((round <= 5 ? round - 1 : RANDOM % 5)) in
+    case $((round <= 8 ? round - 1 : RANDOM % 8)) in
         0)
             what="round $round: the primary ($primary) dies after $after changes"
             check "$what" load "$primary" 100000 "$after" "$primary"
@@ -79,6 +79,37 @@ for ((round = 1; round <= rounds; round++)); do
             check "$what; the source starts again" node_up "$primary"
             check "$what; and is promoted" promote "$primary" 30
             check "$what; every acknowledged change is readable on $primary (G9)" readable "$primary"
+            ;;
+        5)
+            what="round $round: $primary dies, and holds what $secondary never saw"
+            check "$what: $secondary is away" node_kill "$secondary"
+            check "$what: $primary works and dies" load "$primary" 100000 $((after / 4 + 1)) "$primary"
+            check "$what; the stale node starts first" node_up "$secondary"
+            check "$what; the other starts" node_up "$primary"
+            check "$what; the stale node is overwritten, not the other (G7)" br "$secondary" wait-sync "$resource" --timeout 60s
+            if ((RANDOM % 2)); then primary=$secondary; fi
+            check "$what; $primary is promoted" promote "$primary" 30
+            check "$what; every acknowledged change is readable on $primary" readable "$primary"
+            ;;
+        6)
+            what="round $round: an orderly handover to $secondary"
+            check "$what: work" load "$primary" $((RANDOM % 400 + 1))
+            check "$what: $primary becomes Secondary" br "$primary" secondary "$resource"
+            check "$what: $secondary becomes Primary" br "$secondary" primary "$resource"
+            primary=$secondary
+            check "$what; every acknowledged change is readable on $primary" readable "$primary"
+            check "$what: work" load "$primary" $((RANDOM % 400 + 1))
+            ;;
+        7)
+            what="round $round: $secondary is disconnected and connected under load"
+            load "$primary" $((after + 1500)) >"$W/load7" &
+            working=$!
+            check "$what: disconnect" br "$secondary" disconnect "$resource"
+            check "$what: connect" br "$secondary" connect "$resource"
+            check "$what: disconnect" br "$primary" disconnect "$resource"
+            check "$what: connect" br "$primary" connect "$resource"
+            check "$what; nothing is refused" wait "$working"
+            check "$what; every acknowledged change is readable on $primary" readable "$primary"
             ;;
     esac
     check "$what; the nodes are in sync again" br "$primary" wait-sync "$resource" --timeout 60s

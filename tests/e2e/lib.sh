@@ -190,14 +190,24 @@ cluster() {
     done
 }
 
-# node_up NODE - start its daemon and wait until it answers.
+# node_up NODE [OPTION...] - start its daemon and wait until it answers. Its exit status comes to be in NODE/exit.PID.
 node_up() {
     local node=$1
-    BLOCKREPL_CONFIG=$W/$node/blockrepl.yaml BLOCKREPL_NODE=$node BLOCKREPL_RUN_DIR=$W/$node/run \
-        setsid "$blockrepl" daemon >>"$W/$node/daemon.log" 2>&1 </dev/null &
-    node_pid[$node]=$!
-    at_exit "kill -9 $!"
+    shift
+    rm -f "$W/$node/pid"
+    (
+        rc=0
+        BLOCKREPL_CONFIG=$W/$node/blockrepl.yaml BLOCKREPL_NODE=$node BLOCKREPL_RUN_DIR=$W/$node/run \
+            setsid "$blockrepl" daemon "$@" >>"$W/$node/daemon.log" 2>&1 </dev/null &
+        pid=$!
+        echo "$pid" >"$W/$node/pid"
+        wait "$pid" || rc=$?
+        echo "$rc" >"$W/$node/exit.$pid"
+    ) &
     disown "$!"
+    await 10 test -s "$W/$node/pid" || return 1
+    node_pid[$node]=$(<"$W/$node/pid")
+    at_exit "kill -9 ${node_pid[$node]}"
     await 30 node_answers "$node" || return 1
     ! gone "${node_pid[$node]}"
 }
@@ -209,10 +219,12 @@ node_kill() {
     await 10 gone "${node_pid[$1]}"
 }
 
-# node_down NODE - SIGTERM; true when the daemon drained and went within 30 s. Its exit status is in the log's last line.
+# node_down NODE - SIGTERM; true when the daemon drained and ended with 0 within 30 s.
 node_down() {
+    local exit=$W/$1/exit.${node_pid[$1]}
     kill -TERM "${node_pid[$1]}"
-    await 30 gone "${node_pid[$1]}"
+    await 30 test -s "$exit" || return 1
+    [[ $(<"$exit") == 0 ]] || { echo "$1's daemon ended with $(<"$exit")"; return 1; }
 }
 
 # both_up SIZE [line...] - a cluster whose nodes run, alpha Primary, both in sync.

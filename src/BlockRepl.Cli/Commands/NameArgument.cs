@@ -24,7 +24,9 @@ internal static class NameArgument
             if (result.Tokens.Count != 1)
                 return;
             var text = result.Tokens[0].Value;
-            if (!ControlName.TryParse(text, out var name))
+            if (text.StartsWith('-'))
+                result.AddError($"\"{text}\" is not an option of {((System.CommandLine.Parsing.CommandResult)result.Parent!).Command.Name}");
+            else if (!ControlName.TryParse(text, out var name))
                 result.AddError($"\"{text}\" is neither RESOURCE nor RESOURCE/VOLUME nor all");
             else if (name.Volume is not null && !takesVolume)
                 result.AddError($"\"{text}\" is a volume; this verb works on the whole resource {name.Resource}");

@@ -21,6 +21,6 @@ public sealed record NetworkOptions
     /// <summary><c>ko-count</c>: a peer that makes no progress for this many time-outs is cut off; 0 is never. 0 to 200.</summary>
     public int KoCount { get; init; } = 7;
 
-    /// <summary><c>max-epoch-size</c>: writes between two barriers at most (hard part 1). 1 to 20000.</summary>
-    public int MaxEpochSize { get; init; } = 2048;
+    /// <summary><c>max-epoch-size</c>: writes that may be unstable on the peer before this node sends a barrier of its own (hard part 1; docs/decisions/0003). 1 to 1048576.</summary>
+    public int MaxEpochSize { get; init; } = 65536;
 }

@@ -61,7 +61,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
         PingTimeout = reader.Time("ping-timeout", Defaults.PingTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(30)),
         ConnectInterval = reader.Time("connect-int", Defaults.ConnectInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
         KoCount = reader.Number("ko-count", Defaults.KoCount, 0, 200),
-        MaxEpochSize = reader.Number("max-epoch-size", Defaults.MaxEpochSize, 1, 20000),
+        MaxEpochSize = reader.Number("max-epoch-size", Defaults.MaxEpochSize, 1, 1 << 20),
     };
 
     private List<VolumeConfiguration>? ReadVolumes(string resource, MappingReader reader)

@@ -12,11 +12,14 @@ namespace BlockRepl.Daemon.Replication;
 /// </summary>
 internal sealed partial class Executor : IDisposable
 {
+    private const long NoSpaceReportIntervalMs = 60_000;
+
     private readonly ResourceRuntime _runtime;
     private readonly ILogger _log;
     private readonly WorkerThread<MetadataWrite> _metadata;
     private readonly WorkerThread<(VolumeNr Volume, ulong Ticket)> _flusher;
     private readonly WorkerThread<ChangeRequest> _resync;
+    private long _noSpaceReportedMs = -NoSpaceReportIntervalMs;
 
     public Executor(ResourceRuntime runtime, ILogger log)
     {
@@ -62,7 +65,7 @@ internal sealed partial class Executor : IDisposable
                     _runtime.Connectors[effect.Peer.Value].Stop();
                     break;
                 case EffectKind.DetachDisk:
-                    _runtime.Volumes[effect.Volume.Value].DetachDisk();
+                    Detach(_runtime.Volumes[effect.Volume.Value]);
                     break;
                 case EffectKind.CompleteCommand:
                     ((TaskCompletionSource<CommandResult>)effect.Cookie!).SetResult(effect.Command);
@@ -84,13 +87,33 @@ internal sealed partial class Executor : IDisposable
         _metadata.Dispose();
     }
 
-    private CoreEvent Change(ChangeRequest request) => new()
+    // Core hears of it when the last call has left the disk: a call that hangs keeps the volume Failed, and its late completion touches nothing (hard part 17).
+    private void Detach(RuntimeVolume volume)
     {
-        Kind = CoreEventKind.LocalChangeCompleted,
-        NowMs = ResourceRuntime.NowMs,
-        Subject = request,
-        Result = _runtime.Volumes[request.Volume.Value].Disk?.Apply(request) ?? DiskResult.Io,
-    };
+        if (volume.DetachDisk() is not { } disk)
+            return;
+        _ = disk.Closed.ContinueWith(
+            _ => _runtime.Post(new CoreEvent { Kind = CoreEventKind.DiskClosed, NowMs = ResourceRuntime.NowMs, Volume = volume.Configuration.Nr }),
+            TaskScheduler.Default);
+    }
+
+    private CoreEvent Change(ChangeRequest request)
+    {
+        RuntimeVolume volume = _runtime.Volumes[request.Volume.Value];
+        DiskResult result = volume.Disk?.Apply(request) ?? DiskResult.Io;
+        if (result == DiskResult.NoSpace)
+            ReportNoSpace(volume);
+        return new CoreEvent { Kind = CoreEventKind.LocalChangeCompleted, NowMs = ResourceRuntime.NowMs, Subject = request, Result = result };
+    }
+
+    // The client gets ENOSPC and the disk stays; an operator must hear of it as well, but not once a request.
+    private void ReportNoSpace(RuntimeVolume volume)
+    {
+        long now = ResourceRuntime.NowMs;
+        long reported = Interlocked.Read(ref _noSpaceReportedMs);
+        if (now - reported >= NoSpaceReportIntervalMs && Interlocked.CompareExchange(ref _noSpaceReportedMs, now, reported) == reported)
+            LogNoSpace(_log, volume.Name, volume.Configuration.Disk.For(_runtime.Settings.NodeName));
+    }
 
     private CoreEvent Flush(VolumeNr volume, ulong ticket) => new()
     {
@@ -160,6 +183,9 @@ internal sealed partial class Executor : IDisposable
 
         RuntimeVolume.Complete(request, result, carrier);
     }
+
+    [LoggerMessage(EventId = 201, Level = LogLevel.Warning, Message = "{Volume}: no space left for {Disk}; changes that need more are refused")]
+    private static partial void LogNoSpace(ILogger logger, string volume, string disk);
 
     [LoggerMessage(EventId = 200, Level = LogLevel.Information, Message = "{Text}")]
     private static partial void LogCore(ILogger logger, string text);

@@ -175,7 +175,17 @@ internal sealed class ResourceRuntime : IDisposable
     private void Apply(in CoreEvent e, Carrier carrier)
     {
         int before = carrier.Effects.Count;
-        _core.Apply(in e, carrier.Effects);
+        try
+        {
+            _core.Apply(in e, carrier.Effects);
+        }
+        catch (Exception bug)
+        {
+            // Whatever thread brought the event: a state machine that has thrown is not to be trusted with one more byte.
+            BugGuard.Die(_log, bug);
+            throw;
+        }
+
         Span<Effect> effects = carrier.Effects.Items;
         for (int i = before; i < effects.Length; i++)
         {

@@ -59,11 +59,12 @@ internal sealed class RuntimeVolume : INbdExport
     /// <summary>A disk was opened; Core hears of it next.</summary>
     public void AttachDisk(VolumeDisk disk) => Volatile.Write(ref _disk, disk);
 
-    /// <summary>The disk is not used any more; it is closed when the last call has left it.</summary>
-    public void DetachDisk()
+    /// <summary>The disk is not used any more; it is closed when the last call has left it. Returns it, or null if there was none.</summary>
+    public VolumeDisk? DetachDisk()
     {
         VolumeDisk? disk = Interlocked.Exchange(ref _disk, null);
         disk?.Detach();
+        return disk;
     }
 
     /// <summary>Lets clients in again after <see cref="CloseToClients"/>.</summary>

@@ -16,7 +16,10 @@ internal sealed class TlsWire(SslStream tls, CipherStream cipher) : IWire
     // Encrypted at once before the kernel is asked to take it.
     private const int BatchBytes = 256 << 10;
 
+    private const string Question = "(does it accept this node's certificate?)";
+
     private readonly byte[] _record = new byte[RecordBytes];
+    private bool _hasReceived;
 
     /// <inheritdoc/>
     public long HeldBytes => cipher.HeldBytes;
@@ -26,7 +29,12 @@ internal sealed class TlsWire(SslStream tls, CipherStream cipher) : IWire
     {
         try
         {
-            return tls.Read(first.IsEmpty ? second : first);
+            int received = tls.Read(first.IsEmpty ? second : first);
+            // In TLS 1.3 a server looks at the client's certificate when the client thinks that all is well already.
+            if (received == 0 && !_hasReceived)
+                throw new ChannelException(ChannelCloseReason.NetworkFailure, $"the peer ended the TLS connection {Question}");
+            _hasReceived = true;
+            return received;
         }
         catch (IOException e)
         {
@@ -34,7 +42,7 @@ internal sealed class TlsWire(SslStream tls, CipherStream cipher) : IWire
                 throw inner;
             string why = (e.InnerException ?? e).Message;
             throw new ChannelException(
-                ChannelCloseReason.NetworkFailure, $"the peer ended the TLS connection (does it accept this node's certificate?): {why}");
+                ChannelCloseReason.NetworkFailure, $"the peer ended the TLS connection{(_hasReceived ? "" : " " + Question)}: {why}");
         }
     }
 

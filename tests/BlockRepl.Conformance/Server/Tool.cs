@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 
 namespace BlockRepl.Conformance.Server;
 
@@ -7,6 +8,7 @@ internal static class Tool
 {
     public static string Run(string program, params string[] arguments) => Run(program, null, arguments);
 
+    /// <summary>With text for its standard input; returns what it printed on both outputs.</summary>
     public static string Run(string program, string? input, string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments)
@@ -15,20 +17,29 @@ internal static class Tool
             RedirectStandardError = true,
             RedirectStandardInput = true,
         };
-        using Process process = Process.Start(start) ?? throw new InvalidOperationException(program);
+        using var process = new Process { StartInfo = start };
+        var output = new StringBuilder();
+        void Take(object sender, DataReceivedEventArgs line)
+        {
+            lock (output)
+                output.Append(line.Data).Append('\n');
+        }
+
+        process.OutputDataReceived += Take;
+        process.ErrorDataReceived += Take;
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
         process.StandardInput.Write(input ?? "");
         process.StandardInput.Close();
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> error = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(60_000))
         {
             process.Kill(entireProcessTree: true);
             throw new TimeoutException($"{program} {string.Join(' ', arguments)}");
         }
 
-#pragma warning disable VSTHRD002 // The process has ended, so both are about to.
-        string said = output.Result + error.Result;
-#pragma warning restore VSTHRD002
+        process.WaitForExit(); // the overload without a time-out also waits for the last lines
+        string said = output.ToString();
         Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)} ended with {process.ExitCode}:\n{said}");
         return said;
     }

@@ -74,12 +74,26 @@ public sealed class SimulatedNode
     /// <summary>Starts the process and attaches the disks; the metadata writes of the attachment are pending.</summary>
     public void Start()
     {
+        StartDiskless();
+        for (ushort v = 0; v < Disks.Length; v++)
+            Attach(v);
+    }
+
+    /// <summary>Starts the process on another disk for the first volume, of the size that its metadata names.</summary>
+    public void Start(SimulatedMetadata metadata)
+    {
+        Metadata[0] = metadata;
+        Disks[0] = new SimulatedDisk(metadata.Superblock.DataBytes);
+        Start();
+    }
+
+    /// <summary>Starts the process and attaches nothing.</summary>
+    public void StartDiskless()
+    {
         Check.That(_core is null, "the process runs already");
         Pool = new BlockBufferPool();
         IsDetached = new bool[Disks.Length];
         _core = new ResourceCore(Settings, _cluster.Chance);
-        for (ushort v = 0; v < Disks.Length; v++)
-            Attach(v);
     }
 
     /// <summary>Attaches a volume's disk.</summary>

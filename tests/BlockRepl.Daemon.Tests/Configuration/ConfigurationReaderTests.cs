@@ -68,7 +68,7 @@ public sealed class ConfigurationReaderTests
         Assert.Equal(CompressionPolicy.Auto, mail.Compression);
         Assert.Equal(1237, mail.ActivityLogExtents);
         Assert.Equal(
-            (TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(10), 7, 2048),
+            (TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(10), 7, 65536),
             (mail.Network.Timeout, mail.Network.PingInterval, mail.Network.PingTimeout, mail.Network.ConnectInterval, mail.Network.KoCount,
                 mail.Network.MaxEpochSize));
     }

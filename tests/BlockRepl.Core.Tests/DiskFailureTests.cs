@@ -1,0 +1,136 @@
+using BlockRepl.Core.Tests.Harness;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core.Tests;
+
+/// <summary>Failing disks (G1, G11, I3, hard part 12).</summary>
+public class DiskFailureTests
+{
+    [Fact]
+    public void A_failed_flush_detaches_the_disk_for_good()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        ClientRequest flush = cluster.Flush(cluster.Alpha);
+        cluster.Complete(cluster.Alpha, EffectKind.LocalFlush, DiskResult.Io);
+        cluster.Run();
+        Assert.Equal(DiskResult.Io, flush.Result);
+        Assert.Equal(DiskState.Failed, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        ClientRequest again = cluster.Flush(cluster.Alpha);
+        cluster.Run();
+        Assert.Equal(DiskResult.Io, again.Result);
+        Assert.DoesNotContain(cluster.Alpha.Pending, o => o.Kind == EffectKind.LocalFlush);
+        Assert.Equal(DiskState.Failed, cluster.Beta.Status.PeerDiskState(ClusterHarness.Volume0, ClusterHarness.PeerOf));
+        cluster.AssertNothingLeaked();
+    }
+
+    [Fact]
+    public void A_failed_write_on_the_Secondary_is_marked_before_the_ack_passes_it()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        ClientRequest write = cluster.Write(cluster.Alpha, 8192);
+        cluster.RunDisk(cluster.Alpha);
+        cluster.DeliverAll(cluster.Beta);
+        cluster.Complete(cluster.Beta, EffectKind.LocalChange, DiskResult.Io);
+        while (write.Result is null)
+        {
+            bool stepped = cluster.Deliver(cluster.Alpha) || cluster.CompleteOne(cluster.Alpha);
+            Assert.True(stepped);
+        }
+
+        Assert.True(write.IsAcknowledged);
+        Assert.True(cluster.Alpha.Metadata[0].IsOnRecord(2));
+        Assert.NotEqual(0, cluster.Alpha.Status.OutOfSyncBlocks(ClusterHarness.Volume0, ClusterHarness.PeerOf));
+        Assert.False(cluster.Alpha.Metadata[0].Superblock.Peers[0].BitmapGeneration.IsNone);
+        cluster.Run();
+        Assert.Equal(DiskState.Failed, cluster.Alpha.Status.PeerDiskState(ClusterHarness.Volume0, ClusterHarness.PeerOf));
+        ClientRequest next = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(next.IsAcknowledged);
+        cluster.AssertNothingLeaked();
+    }
+
+    [Fact]
+    public void A_write_whose_extent_could_not_be_logged_never_reaches_the_disk()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Complete(cluster.Alpha, EffectKind.WriteMetadata, DiskResult.Io);
+        cluster.Run();
+        Assert.Equal(DiskResult.Io, write.Result);
+        Assert.Equal(0u, ClusterHarness.IdIn(cluster.Alpha.Disks[0].Cache[0]));
+        Assert.Equal(0u, ClusterHarness.IdIn(cluster.Beta.Disks[0].Cache[0]));
+        Assert.Equal(DiskState.Failed, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        cluster.AssertNothingLeaked();
+    }
+
+    /// <summary>Hard part 28: whatever fails, in whatever order, no client is left without an answer.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void After_a_disk_failure_every_request_is_answered_even_if_the_peer_goes_too(bool peerGoes)
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        ClientRequest failing = cluster.Write(cluster.Alpha, 0);
+        ClientRequest held = cluster.Write(cluster.Alpha, 0);
+        ClientRequest elsewhere = cluster.Write(cluster.Alpha, 65536);
+        ClientRequest cold = cluster.Write(cluster.Alpha, 8 << 20);
+        ClientRequest flush = cluster.Flush(cluster.Alpha);
+        cluster.Complete(cluster.Alpha, cluster.Alpha.Pending.First(o => o.Kind == EffectKind.LocalChange && o.Request.Range.Offset == 65536));
+        cluster.Complete(cluster.Alpha, EffectKind.LocalChange, DiskResult.Io);
+        if (peerGoes)
+        {
+            cluster.IsNetworkUp = false;
+            cluster.Cut();
+        }
+
+        cluster.Run();
+        foreach (ClientRequest request in new[] { failing, held, elsewhere, cold, flush })
+            Assert.NotNull(request.Result);
+        Assert.Equal(DiskResult.Io, held.Result);
+        Assert.Equal(peerGoes ? DiskResult.Io : DiskResult.Ok, elsewhere.Result);
+        cluster.AssertNothingLeaked();
+    }
+
+    [Fact]
+    public void A_write_that_finds_no_room_costs_neither_disk_nor_connection()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Complete(cluster.Alpha, EffectKind.LocalChange, DiskResult.NoSpace);
+        cluster.Run();
+        Assert.Equal(DiskResult.NoSpace, write.Result);
+        Assert.Equal(DiskState.UpToDate, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        Assert.True(cluster.IsConnected);
+        Assert.Equal(1, cluster.Alpha.Status.OutOfSyncBlocks(ClusterHarness.Volume0, ClusterHarness.PeerOf));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_disk_that_fails_during_a_resync_does_not_cost_the_connection(bool atTarget)
+    {
+        ClusterHarness cluster = ResyncTests.WithMissedWrites(80);
+        cluster.IsNetworkUp = true;
+        SimulatedNode failing = atTarget ? cluster.Beta : cluster.Alpha;
+        EffectKind kind = atTarget ? EffectKind.LocalChange : EffectKind.ResyncRead;
+        while (!(failing.Pending.Exists(o => o.Kind == kind)
+            && cluster.Alpha.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) == ReplicationState.SyncSource))
+        {
+            Assert.True(cluster.StepOnce());
+        }
+
+        LinkId link = cluster.Link!.Id;
+        cluster.Complete(failing, kind, DiskResult.Io);
+        cluster.Run();
+        Assert.Equal(link, cluster.Link!.Id);
+        Assert.True(cluster.IsConnected);
+        Assert.Equal(DiskState.Failed, failing.Status.DiskState(ClusterHarness.Volume0));
+        cluster.AssertNothingLeaked();
+    }
+}

@@ -1,0 +1,314 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core.Tests.Harness;
+
+/// <summary>One random history of a cluster: clients, operators, disks, network and disasters in an order drawn from the seed, then healing, then the check.</summary>
+public sealed class RandomRun
+{
+    private const int Steps = 400;
+    private const int BlocksUsed = 24;
+    private const long VolumeBytes = 48L << 20;
+
+    private readonly ClusterHarness _cluster;
+    private readonly Prng _chance;
+    private readonly bool _isReckless;
+    private readonly BlockOracle _oracle = new();
+    private readonly List<string> _history = [];
+    private readonly List<ClientRequest> _flushes = [];
+    private readonly bool[] _diedConnected = [true, true];
+    private bool _mayDiverge;
+
+    public RandomRun(ulong seed, bool isReckless)
+    {
+        _chance = new Prng(seed);
+        _isReckless = isReckless;
+        _cluster = new ClusterHarness(volumeBytes: VolumeBytes, extents: 4, seed: seed ^ 0xABCDEF);
+    }
+
+    private SimulatedNode[] Nodes => [_cluster.Alpha, _cluster.Beta];
+
+    /// <summary>The last steps, for the report of a failure.</summary>
+    public string History(int lines) => string.Join('\n', _history.TakeLast(lines).Concat(Nodes.Select(Describe)));
+
+    public void Execute()
+    {
+        _cluster.StartBoth();
+        _cluster.Run();
+        _cluster.CommandAndRun(_cluster.Alpha, OperatorVerb.SkipInitialSync);
+        _cluster.CommandAndRun(_cluster.Alpha, OperatorVerb.Primary);
+        _cluster.AssertInSync();
+        for (int i = 0; i < Steps; i++)
+        {
+            DoSomething();
+            Observe();
+        }
+
+        Heal();
+        Verify();
+    }
+
+    private void DoSomething()
+    {
+        switch (_chance.Below(100))
+        {
+            case < 20:
+                ClientAsks();
+                break;
+            case < 75:
+                LetSomethingHappen();
+                break;
+            case < 80:
+                Note("tick");
+                _cluster.Tick(_chance.OneIn(10) ? 7_000 : 300);
+                break;
+            case < 88:
+                if (_cluster.TryEstablish())
+                    Note("establish");
+                break;
+            case < 90:
+                CutNetwork();
+                break;
+            case < 95:
+                OperatorActs();
+                break;
+            case < 97:
+                Disaster();
+                break;
+            default:
+                StartDead();
+                break;
+        }
+    }
+
+    private void ClientAsks()
+    {
+        SimulatedNode node = Pick();
+        if (!node.IsAlive || node.Core.Role != Role.Primary)
+            return;
+        if (_chance.OneIn(6))
+        {
+            ClientRequest flush = _cluster.Flush(node);
+            _flushes.Add(flush);
+            Note($"{node.Name} flush");
+            return;
+        }
+
+        int blocks = 1 + _chance.Below(3);
+        long block = _chance.Below(BlocksUsed - blocks);
+        // Eight blocks in each of the first extents, so that the log of four is short of room.
+        long offset = (block / 3 << ActivityLog.ExtentShift) + (block % 3 << Block.Shift);
+        ClientRequest write = _cluster.Write(node, offset, blocks * Block.Size, _chance.OneIn(8) ? Protocol.ChangeFlags.Fua : Protocol.ChangeFlags.None);
+        _oracle.Issued(write);
+        Note($"{node.Name} write {write.Id} at {write.Range}");
+    }
+
+    private void LetSomethingHappen()
+    {
+        SimulatedNode node = Pick();
+        if (!node.IsAlive)
+            return;
+        List<PendingOperation> operations = [.. node.Completable()];
+        if (operations.Count > 0 && _chance.OneIn(2))
+        {
+            PendingOperation operation = operations[_chance.Below(operations.Count)];
+            Note($"{node.Name} completes {operation}");
+            _cluster.Complete(node, operation);
+            return;
+        }
+
+        for (int i = _chance.Below(4); i >= 0; i--)
+        {
+            if (_cluster.Deliver(node))
+                Note($"{node.Name} receives");
+        }
+    }
+
+    private void CutNetwork()
+    {
+        Note("cut");
+        if (_chance.OneIn(2))
+            _cluster.Cut();
+        else
+            _cluster.CutSilently();
+        if (_chance.OneIn(2))
+            _cluster.NoticeLinkDown(Pick());
+    }
+
+    private void OperatorActs()
+    {
+        SimulatedNode node = Pick();
+        if (!node.IsAlive)
+            return;
+        if (node.Core.Role == Role.Primary)
+        {
+            if (_chance.OneIn(4))
+            {
+                Note($"{node.Name} is demoted");
+                _cluster.Command(node, OperatorVerb.Secondary);
+            }
+
+            return;
+        }
+
+        if (_isReckless || MaySanelyPromote(node))
+        {
+            Note($"{node.Name} is promoted");
+            _mayDiverge |= !MaySanelyPromote(node);
+            _cluster.Command(node, OperatorVerb.Primary, force: _isReckless && _chance.OneIn(4));
+        }
+    }
+
+    // A person who promotes knows that the peer is dead since before it could go on alone, or that it is connected and not Primary.
+    private bool MaySanelyPromote(SimulatedNode node)
+    {
+        SimulatedNode peer = _cluster.Other(node);
+        if (!_oracle.HasEverything(node.Index))
+            return false;
+        if (!peer.IsAlive)
+            return _diedConnected[peer.Index];
+        return _cluster.IsConnected && _cluster.Link is { IsCut: false };
+    }
+
+    private void Disaster()
+    {
+        SimulatedNode node = Pick();
+        if (!node.IsAlive)
+            return;
+        // Dead while it was in sync: then it changed nothing alone.
+        _diedConnected[node.Index] = SeesInSync(node);
+        if (_chance.OneIn(2))
+        {
+            Note($"{node.Name} is killed");
+            node.Kill(_chance);
+        }
+        else
+        {
+            Note($"{node.Name} loses power");
+            node.PowerCut(_chance);
+            _oracle.NotePowerCut(node.Index);
+        }
+    }
+
+    private void StartDead()
+    {
+        foreach (SimulatedNode node in Nodes)
+        {
+            if (node.IsAlive)
+                continue;
+            Note($"{node.Name} starts");
+            node.Start();
+            _cluster.Command(node, OperatorVerb.Connect);
+        }
+    }
+
+    private void Observe()
+    {
+        CollectLogs();
+        foreach (SimulatedNode node in Nodes)
+        {
+            if (!node.IsAlive)
+                continue;
+            bool isPeerInSync = SeesInSync(node);
+            _oracle.NoteAcknowledged(node, isPeerInSync);
+            foreach (ClientRequest flush in _flushes.Where(f => f.IsAcknowledged && f.Node == node.Name))
+                _oracle.NoteFlushed(flush, node.Index, isPeerInSync);
+            _flushes.RemoveAll(f => f.Node == node.Name && f.Result is not null);
+        }
+
+        if (!_cluster.IsConnected)
+            return;
+        Assert.False(
+            _cluster.Alpha.Core.Role == Role.Primary && _cluster.Beta.Core.Role == Role.Primary
+            && _cluster.Link is { IsCut: false }, "two Primaries in one connection (hard part 20)");
+        if (SeesInSync(_cluster.Alpha) && SeesInSync(_cluster.Beta) && _cluster.Link is { IsCut: false })
+            _oracle.NoteInSync();
+    }
+
+    private static bool SeesInSync(SimulatedNode node) =>
+        node.Status.ConnectionState(ClusterHarness.PeerOf) == ConnectionState.Connected
+        && node.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) == ReplicationState.Established
+        && node.Status.DiskState(ClusterHarness.Volume0) == DiskState.UpToDate
+        && node.Status.PeerDiskState(ClusterHarness.Volume0, ClusterHarness.PeerOf) == DiskState.UpToDate;
+
+    private void Heal()
+    {
+        Note("heal");
+        StartDead();
+        if (_isReckless)
+            DemoteBoth();
+        RunAndObserve();
+        for (int i = 0; i < 4 && !_cluster.IsConnected; i++)
+        {
+            if (_isReckless && Array.Exists(Nodes, n => n.Status.ConnectionState(ClusterHarness.PeerOf) == ConnectionState.StandAlone))
+            {
+                SimulatedNode victim = Pick();
+                Note($"{victim.Name} discards its data");
+                _cluster.Command(victim, OperatorVerb.Connect, discardMyData: true);
+                _cluster.Command(_cluster.Other(victim), OperatorVerb.Connect);
+            }
+
+            _cluster.Tick(20_000);
+            RunAndObserve();
+            _cluster.Tick(1_000);
+            RunAndObserve();
+        }
+    }
+
+    private void RunAndObserve()
+    {
+        for (int i = 0; _cluster.StepOnce(); i++)
+        {
+            Observe();
+            Assert.True(i < 4_000, "the cluster does not come to rest");
+        }
+    }
+
+    // A Primary is never overwritten: after two of them, or a stale one, a person has to demote them first.
+    private void DemoteBoth()
+    {
+        _cluster.IsNetworkUp = false;
+        _cluster.Cut();
+        RunAndObserve();
+        foreach (SimulatedNode node in Nodes)
+            Assert.Equal(0, _cluster.CommandAndRun(node, OperatorVerb.Secondary).ExitCode);
+        _cluster.IsNetworkUp = true;
+    }
+
+    private void Verify()
+    {
+        if (!_isReckless)
+        {
+            foreach (SimulatedNode node in Nodes)
+                Assert.True(node.Status.ConnectionState(ClusterHarness.PeerOf) != ConnectionState.StandAlone, $"{node.Name}: {node.Status.Detail(ClusterHarness.PeerOf)}");
+        }
+
+        foreach (SimulatedNode node in Nodes)
+            Assert.True(node.Unanswered.Count == 0, $"{node.Name} left {node.Unanswered.Count} requests unanswered");
+        _cluster.AssertInSync();
+        if (_mayDiverge)
+            return;
+        foreach (SimulatedNode node in Nodes)
+            Assert.True(_oracle.Check(node) is null, _oracle.Check(node));
+    }
+
+    private static string Describe(SimulatedNode node)
+    {
+        Format.Superblock s = node.Metadata[0].Superblock;
+        return $"{node.Name}: {s.Flags}; current {s.Current}, bitmap {s.Peers[0].BitmapGeneration}, history {string.Join(' ', s.History)}; "
+            + $"{(node.IsAlive ? node.Status.DiskState(ClusterHarness.Volume0) : "dead")}";
+    }
+
+    private void CollectLogs()
+    {
+        foreach (SimulatedNode node in Nodes)
+        {
+            foreach (string line in node.Log)
+                Note($"  {node.Name} logs {line}");
+            node.Log.Clear();
+        }
+    }
+
+    private SimulatedNode Pick() => Nodes[_chance.Below(2)];
+
+    private void Note(string what) => _history.Add($"{_cluster.Step}: {what}");
+}

@@ -139,6 +139,10 @@ public class HandshakeTests
         Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
         cluster.IsNetworkUp = true;
         cluster.Run();
+
+        // Each waits for the other to speak first, but not for ever.
+        cluster.Tick(1_000);
+        cluster.Run();
         Assert.Equal(ConnectionState.StandAlone, StateOf(cluster.Alpha));
         Assert.Equal(ConnectionState.StandAlone, StateOf(cluster.Beta));
     }
@@ -252,6 +256,9 @@ public class HandshakeTests
         cluster.Cut();
         Assert.True(cluster.TryEstablish());
         Assert.True(cluster.Deliver(cluster.Alpha));
+        Assert.Empty(cluster.Alpha.Status.Suspended);
+        while (cluster.Alpha.Status.Suspended.Length == 0)
+            Assert.True(cluster.Deliver(cluster.Beta) || cluster.Deliver(cluster.Alpha));
         ClientRequest one = cluster.Write(cluster.Alpha, 0);
         ClientRequest two = cluster.Write(cluster.Alpha, 0);
         Assert.Empty(cluster.Alpha.Pending);

@@ -57,7 +57,7 @@ internal sealed class Connections(
 
         // The dialler knows that its old stream is dead; this side may not have noticed yet.
         if (peer.Link != LinkId.None)
-            Lose(peer, ConnectionState.BrokenPipe, "the peer connected anew", null);
+            Lose(peer, ConnectionState.BrokenPipe, "the peer connected anew", null, isReplaced: true);
         peer.Link = link;
         peer.StateSinceMs = context.NowMs;
         peer.LastReceivedMs = context.NowMs;
@@ -148,7 +148,8 @@ internal sealed class Connections(
         ConnectionStates.Enter(context, peer, ConnectionState.StandAlone);
     }
 
-    private void Lose(Peer peer, ConnectionState reason, string detail, GoodbyeReason? goodbye)
+    // A link that is replaced must not be dialled for once more: two nodes would replace each other's links for ever.
+    private void Lose(Peer peer, ConnectionState reason, string detail, GoodbyeReason? goodbye, bool isReplaced = false)
     {
         if (goodbye is { } word)
             context.Send(peer, new GoodbyeMessage(word, detail));
@@ -158,7 +159,10 @@ internal sealed class Connections(
         Drop(peer);
         peer.Detail = detail;
         ConnectionStates.Enter(context, peer, ConnectionState.Unconnected);
-        GoConnecting(peer);
+        if (isReplaced)
+            ConnectionStates.Enter(context, peer, ConnectionState.Connecting);
+        else
+            GoConnecting(peer);
     }
 
     private void GoConnecting(Peer peer)

@@ -290,6 +290,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         RememberAgreedSize(volume);
         if (peerVolume.Verdict.IsSource)
         {
+            BelieveOwnData(volume);
             ResyncSource.Prepare(peerVolume, peerVolume.Verdict.IsFull);
             if (peerVolume.Verdict.IsFull)
                 source.Begin(peerVolume);
@@ -307,6 +308,16 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         {
             EnterEstablished(peerVolume);
         }
+    }
+
+    // The peer has nothing newer: that is the evidence that a Consistent node waits for (G6).
+    private void BelieveOwnData(Volume volume)
+    {
+        if (volume.Disk != DiskState.Consistent)
+            return;
+        volume.Disk = DiskState.UpToDate;
+        volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.UpToDate, volume.Superblock.Flags) };
+        context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock });
     }
 
     // The peer has newer data: from this moment on this node knows it, and must not be promoted on the old ones if the connection is lost before the

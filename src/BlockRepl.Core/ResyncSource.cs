@@ -41,14 +41,28 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     /// <summary>All marks are known: names the resync, durably on this side before the target hears of it.</summary>
     public void Begin(PeerVolume peerVolume)
     {
-        Volume volume = peerVolume.Volume;
         ForgetBeyondEnd(peerVolume);
-        GenerationId generation = context.NewGeneration();
+        var job = new SourceJob(peerVolume.Bitmap!, context.NewGeneration(), peerVolume.Verdict.IsFull, context.NowMs);
+        peerVolume.Source = job;
+
+        // The data were chosen as they are in the page cache, perhaps one that outlived the process. They must be stable before the target gives up being
+        // consistent: if this host lost power later, the only other copy of what it had not flushed would be half overwritten.
+        LinkId link = peerVolume.Peer.Link;
+        disk.Flush(peerVolume.Volume, FlushWaiter.ForAction(result =>
+        {
+            if (result.IsOk && peerVolume.Peer.Link == link && peerVolume.Source == job)
+                Announce(peerVolume, job);
+        }));
+    }
+
+    private void Announce(PeerVolume peerVolume, SourceJob job)
+    {
+        Volume volume = peerVolume.Volume;
+        GenerationId generation = job.Generation;
         Superblock superblock = volume.Superblock!;
         PeerSlot slot = superblock.Peers[peerVolume.Slot];
         superblock = superblock.WithHistory(slot.BitmapGeneration).WithPeer(
             peerVolume.Slot, slot with { BitmapGeneration = generation, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
-        peerVolume.Source = new SourceJob(peerVolume.Bitmap!, generation, peerVolume.Verdict.IsFull, context.NowMs);
         LinkId link = peerVolume.Peer.Link;
         BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap!, 0, peerVolume.Bitmap!.BlockCount)];
         generations.Persist(volume, superblock, () =>
@@ -171,7 +185,11 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         Volume volume = peerVolume.Volume;
         SourceJob job = peerVolume.Source!;
         Superblock superblock = volume.Superblock!;
-        superblock = superblock with { Flags = superblock.Flags & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower) };
+        volume.Disk = DiskState.UpToDate;
+        superblock = superblock with
+        {
+            Flags = Generations.FlagsFor(DiskState.UpToDate, superblock.Flags) & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower),
+        };
         peerVolume.Source = null;
         peerVolume.State = ReplicationState.Established;
         peerVolume.PeerDisk = DiskState.UpToDate;

@@ -66,6 +66,26 @@ public class HandshakeTests
         Assert.Contains(cluster.Alpha.Log, l => l.Contains(lostPower ? "TargetBitmap by rule 40" : "SourceBitmap by rule 40", StringComparison.Ordinal));
     }
 
+    /// <summary>A source that survived a crash of its process only in the page cache is stable before the target becomes Inconsistent.</summary>
+    [Fact]
+    public void A_crashed_Primary_that_loses_power_during_the_resync_still_has_what_the_target_gave_up()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        cluster.Alpha.Kill();
+        cluster.Alpha.Start();
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        while (cluster.Beta.Status.DiskState(ClusterHarness.Volume0) != DiskState.Inconsistent)
+            Assert.True(cluster.StepOnce());
+        cluster.Alpha.PowerCut();
+        cluster.Alpha.Start();
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Connect);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(write);
+    }
+
     /// <summary>G1: with protocol A only the Primary may have what it flushed; losing power must not cost it.</summary>
     [Fact]
     public void In_protocol_A_a_Primary_that_lost_power_keeps_what_it_had_flushed()
@@ -138,6 +158,10 @@ public class HandshakeTests
         cluster.Cut();
         Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
         cluster.IsNetworkUp = true;
+        cluster.Run();
+
+        // Each waits for the other to speak first, but not for ever.
+        cluster.Tick(1_000);
         cluster.Run();
         Assert.Equal(ConnectionState.StandAlone, StateOf(cluster.Alpha));
         Assert.Equal(ConnectionState.StandAlone, StateOf(cluster.Beta));
@@ -252,6 +276,9 @@ public class HandshakeTests
         cluster.Cut();
         Assert.True(cluster.TryEstablish());
         Assert.True(cluster.Deliver(cluster.Alpha));
+        Assert.Empty(cluster.Alpha.Status.Suspended);
+        while (cluster.Alpha.Status.Suspended.Length == 0)
+            Assert.True(cluster.Deliver(cluster.Beta) || cluster.Deliver(cluster.Alpha));
         ClientRequest one = cluster.Write(cluster.Alpha, 0);
         ClientRequest two = cluster.Write(cluster.Alpha, 0);
         Assert.Empty(cluster.Alpha.Pending);

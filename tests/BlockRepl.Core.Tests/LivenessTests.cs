@@ -69,6 +69,18 @@ public class LivenessTests
     }
 
     [Fact]
+    public void A_new_link_that_replaces_a_dead_one_is_not_dialled_for_again()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.CutSilently();
+        cluster.NoticeLinkDown(cluster.Beta);
+        Assert.True(cluster.TryEstablish());
+        Assert.False(cluster.Alpha.WantsLink || cluster.Beta.WantsLink);
+        cluster.Run();
+        cluster.AssertInSync();
+    }
+
+    [Fact]
     public void A_handshake_that_does_not_end_is_given_up()
     {
         ClusterHarness cluster = ClusterHarness.InSync();

@@ -168,7 +168,7 @@ public class OnRecordTests
     [Fact]
     public void No_generation_when_only_a_barrier_of_its_own_was_under_way()
     {
-        ClusterHarness cluster = ClusterHarness.InSync();
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { EpochAgeMaxMs = 5_000 });
         cluster.Write(cluster.Alpha, 0);
         cluster.Run();
         GenerationId before = cluster.Alpha.Metadata[0].Superblock.Current;
@@ -198,7 +198,7 @@ public class OnRecordTests
     [Fact]
     public void A_barrier_of_its_own_follows_the_oldest_unstable_write()
     {
-        ClusterHarness cluster = ClusterHarness.InSync();
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { EpochAgeMaxMs = 5_000 });
         cluster.Write(cluster.Alpha, 0);
         cluster.Run();
         cluster.Tick(4_000);

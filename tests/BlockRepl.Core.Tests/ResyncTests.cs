@@ -146,8 +146,12 @@ public class ResyncTests
     {
         ClusterHarness cluster = WithMissedWrites(5);
         cluster.IsNetworkUp = true;
-        while (!cluster.Alpha.Pending.Exists(o => o.Kind == EffectKind.LocalFlush))
+        while (cluster.Alpha.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) != ReplicationState.SyncSource
+            || !cluster.Alpha.Pending.Exists(o => o.Kind == EffectKind.LocalFlush))
+        {
             Assert.True(cluster.StepOnce());
+        }
+
         while (cluster.Deliver(cluster.Beta) || cluster.CompleteOne(cluster.Beta) || cluster.Deliver(cluster.Alpha))
         {
         }

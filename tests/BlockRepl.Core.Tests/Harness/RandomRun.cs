@@ -2,7 +2,10 @@ using BlockRepl.Primitives;
 
 namespace BlockRepl.Core.Tests.Harness;
 
-/// <summary>One random history of a cluster: clients, operators, disks, network and disasters in an order drawn from the seed, then healing, then the check.</summary>
+/// <summary>
+/// One random history of a cluster: clients, operators, disks, network and disasters in an order drawn from the seed, then healing, then the check. A reckless one
+/// also draws protocol and fencing policy, lets disks fail, and promotes without asking.
+/// </summary>
 public sealed class RandomRun
 {
     private const int Steps = 400;
@@ -22,7 +25,13 @@ public sealed class RandomRun
     {
         _chance = new Prng(seed);
         _isReckless = isReckless;
-        _cluster = new ClusterHarness(volumeBytes: VolumeBytes, extents: 4, seed: seed ^ 0xABCDEF);
+        WriteProtocol protocol = isReckless ? (WriteProtocol)(1 + _chance.Below(3)) : WriteProtocol.C;
+        FencingPolicy fencing = isReckless && _chance.OneIn(3) ? FencingPolicy.ResourceOnly : FencingPolicy.DontCare;
+        _cluster = new ClusterHarness(
+            s => s with { Protocol = protocol, Fencing = fencing, EpochWritesMax = 16 }, VolumeBytes, extents: 4, seed: seed ^ 0xABCDEF);
+
+        // A and B acknowledge what a failover may lose.
+        _mayDiverge = protocol != WriteProtocol.C;
     }
 
     private SimulatedNode[] Nodes => [_cluster.Alpha, _cluster.Beta];
@@ -111,8 +120,9 @@ public sealed class RandomRun
         if (operations.Count > 0 && _chance.OneIn(2))
         {
             PendingOperation operation = operations[_chance.Below(operations.Count)];
-            Note($"{node.Name} completes {operation}");
-            _cluster.Complete(node, operation);
+            DiskResult? failure = _isReckless && _chance.OneIn(100) ? DiskResult.Io : null;
+            Note($"{node.Name} completes {operation} {failure}");
+            _cluster.Complete(node, operation, failure);
             return;
         }
 
@@ -233,6 +243,7 @@ public sealed class RandomRun
     private void Heal()
     {
         Note("heal");
+        RestartFailed();
         StartDead();
         if (_isReckless)
             DemoteBoth();
@@ -251,6 +262,18 @@ public sealed class RandomRun
             RunAndObserve();
             _cluster.Tick(1_000);
             RunAndObserve();
+        }
+    }
+
+    // A disk that failed comes back with the next start; what it missed must be on record.
+    private void RestartFailed()
+    {
+        foreach (SimulatedNode node in Nodes)
+        {
+            if (!node.IsAlive || node.Status.DiskState(ClusterHarness.Volume0) != DiskState.Failed)
+                continue;
+            _mayDiverge = true;
+            node.Kill(_chance);
         }
     }
 

@@ -19,8 +19,11 @@ internal readonly record struct FlushWaiter(FlushWaiterKind Kind, object Subject
     public static FlushWaiter ForBarrier(Peer peer, Volume volume, SequenceNumber sequence, bool isBackground) =>
         new(FlushWaiterKind.PeerBarrier, volume.Peers[peer.Id.Value], peer.Link, sequence.Value) { IsBackground = isBackground };
 
-    public static FlushWaiter ForCheckpoint(PeerVolume peerVolume, ulong id, bool isSource) => new(
-        isSource ? FlushWaiterKind.SourceCheckpoint : FlushWaiterKind.TargetCheckpoint, peerVolume, peerVolume.Peer.Link, id) { IsBackground = true };
+    public static FlushWaiter ForCheckpoint(PeerVolume peerVolume, ulong id, bool isSource)
+    {
+        FlushWaiterKind kind = isSource ? FlushWaiterKind.SourceCheckpoint : FlushWaiterKind.TargetCheckpoint;
+        return new FlushWaiter(kind, peerVolume, peerVolume.Peer.Link, id) { IsBackground = true };
+    }
 
     public static FlushWaiter ForAction(Action<DiskResult> action) => new(FlushWaiterKind.Action, action, LinkId.None, 0);
 }

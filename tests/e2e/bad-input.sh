@@ -225,6 +225,11 @@ for node in beta alpha; do
     if [[ $node == beta ]]; then want "the primary goes on without it (G11)" grep -q '^ok - every write was answered with success' "$W/fill.out"; fi
     if grep -q '^not ok' "$W/fill.out"; then failed=1; elif ! grep -q '^ok' "$W/fill.out"; then not_ok "fill.py"; fi
     check "alpha's daemon still answers" br alpha status
+    if [[ $node == beta ]]; then
+        check "the disk of beta gets room" mount -o remount,size=100m "$W/beta/small"
+        check "up takes it back" br beta up "$resource"
+        check "and resyncs what it missed" br beta wait-sync "$resource" --timeout 60s
+    fi
     umount -l "$W/$node/small"
 done
 

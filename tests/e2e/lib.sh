@@ -203,7 +203,7 @@ node_up() {
         echo "$pid" >"$W/$node/pid"
         wait "$pid" || rc=$?
         echo "$rc" >"$W/$node/exit.$pid"
-    ) &
+    ) 2>/dev/null &
     disown "$!"
     await 10 test -s "$W/$node/pid" || return 1
     node_pid[$node]=$(<"$W/$node/pid")

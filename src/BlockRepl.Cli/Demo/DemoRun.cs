@@ -95,7 +95,7 @@ internal sealed class DemoRun(DemoCluster cluster, DemoView view, TimeSpan loadT
     {
         await cluster.VerbAsync(Alpha, ["primary", "--force", DemoCluster.Resource], cancellationToken);
         await cluster.VerbAsync(Alpha, ["wait-sync", DemoCluster.Resource, "--timeout", "60s"], cancellationToken);
-        Facts.VolumeBytes = Alpha.Client.Status(DemoCluster.Resource, cancellationToken)[0].Volumes[0].SizeBytes;
+        Facts.VolumeBytes = NodeWatch.Ask(Alpha.Client, DemoCluster.Resource, cancellationToken).Volumes[0].SizeBytes;
         return [$"alpha is Primary; beta has its {DemoText.Size(Facts.VolumeBytes)} (the volume is empty, and holes travel as holes)",
             "blockrepl primary --force demo"];
     }

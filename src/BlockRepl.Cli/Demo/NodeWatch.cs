@@ -53,6 +53,10 @@ internal sealed class NodeWatch : IDisposable
             _outOfSyncBytesMax = 0;
     }
 
+    /// <summary>Asks a daemon for a resource. Throws <see cref="CliRefusalException"/> where it does not answer.</summary>
+    public static ResourceStatus Ask(ControlClient client, string resource, CancellationToken cancellationToken) =>
+        JsonSerializer.Deserialize(client.StatusJson(resource, cancellationToken), ControlJson.Default.IReadOnlyListResourceStatus)![0];
+
     /// <summary>Ends at the next change. Take it before looking and await it after: then no change is missed.</summary>
     public Task NextChangeAsync()
     {
@@ -65,7 +69,7 @@ internal sealed class NodeWatch : IDisposable
     {
         try
         {
-            Set(_client.Status(_resource, _stop.Token)[0]);
+            Set(Ask(_client, _resource, _stop.Token));
         }
         catch (Exception e) when (e is CliRefusalException or OperationCanceledException)
         {

@@ -108,11 +108,13 @@ internal sealed unsafe class NbdConnection : INbdClient
         else
             End(reason);
         _receiver.Release();
+        // Before the hang-up: a client that has seen it may rely on the export being free, and ask for "secondary" at once.
+        if (_session is not null)
+            _server.Source.Closed(_session.Export, this);
         Close();
         if (_session is not null)
         {
             NbdLog.Closed(_server.Logger, Description, _session.Info.Name, _endReason ?? "");
-            _server.Source.Closed(_session.Export, this);
         }
         else
         {

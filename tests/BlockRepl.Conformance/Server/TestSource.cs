@@ -15,6 +15,9 @@ internal sealed class TestSource : INbdExportSource
 
     public int OpenCount;
 
+    /// <summary>Called when an export is closed, before anything else.</summary>
+    public Action? OnClosed { get; set; }
+
     public bool TryOpen(string name, INbdClient client, [NotNullWhen(true)] out INbdExport? export, out string refusal)
     {
         export = null;
@@ -32,6 +35,7 @@ internal sealed class TestSource : INbdExportSource
 
     public void Closed(INbdExport export, INbdClient client)
     {
+        OnClosed?.Invoke();
         Interlocked.Decrement(ref OpenCount);
         Clients.TryRemove(client, out _);
     }

@@ -13,7 +13,7 @@ internal readonly record struct FlushWaiter(FlushWaiterKind Kind, object Subject
     /// <summary>No client waits behind this.</summary>
     public bool IsBackground { get; init; }
 
-    public static FlushWaiter ForClient(ChangeRequest request) => 
+    public static FlushWaiter ForClient(ChangeRequest request) =>
         new(FlushWaiterKind.Client, request, LinkId.None, 0) { IsBackground = (request.Flags & ChangeFlags.Background) != 0 };
 
     public static FlushWaiter ForBarrier(Peer peer, Volume volume, SequenceNumber sequence, bool isBackground) =>

@@ -8,10 +8,17 @@ public sealed partial class SourceFileTests
     private const int LinesMax = 400;
 
     /// <summary>Files over <see cref="LinesMax"/> lines, each with the reason why it stays whole.</summary>
-    private static readonly Dictionary<string, string> LongFiles = new(StringComparer.Ordinal);
+    private static readonly Dictionary<string, string> LongFiles = new(StringComparer.Ordinal)
+    {
+        ["src/BlockRepl.Core/RoleChanges.cs"] = "both role changes are one sequence of steps that is read from top to bottom",
+        ["src/BlockRepl.Core/WritePath.cs"] = "the fate of a write, from a client's request to its answer, is read in one place",
+    };
 
     /// <summary>Lines that name a waiting call on purpose, as <c>path</c> with the reason.</summary>
-    private static readonly Dictionary<string, string> MayWaitByTime = new(StringComparer.Ordinal);
+    private static readonly Dictionary<string, string> MayWaitByTime = new(StringComparer.Ordinal)
+    {
+        ["src/BlockRepl.Rpc/DialedChannel.cs"] = "a deadline: a peer that never ends its side of a closed stream gives no event to wait for",
+    };
 
     [Fact]
     public void No_source_file_is_longer_than_400_lines_unless_named_here_with_a_reason()

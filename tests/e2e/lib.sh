@@ -75,7 +75,7 @@ e2e_end() {
     if ((failed)); then e2e_show_logs; fi
     for ((n = ${#exit_commands[@]} - 1; n >= 0; n--)); do eval "${exit_commands[n]}" >/dev/null 2>&1; done
     cd /
-    if [[ -n ${KEEP:-} ]]; then note "kept $W"; else rm -rf --one-file-system -- "$W"; fi
+    if [[ -n ${KEEP:-} ]]; then note "kept $W"; else await 5 rm -rf --one-file-system -- "$W"; fi    # a process that was just killed may leave its last word
     ((failed == 0)) && exit 0
     exit 1
 }

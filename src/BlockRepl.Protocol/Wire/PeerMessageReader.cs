@@ -12,12 +12,12 @@ internal static class PeerMessageReader
         FrameKind.Alive => new AliveMessage(new SequenceNumber(OnlyNumber(ref reader, "applied_sequence"))),
         FrameKind.ResourceState => ResourceStateReader.Read(ref reader),
         FrameKind.Verdict => Verdict(ref reader),
-        FrameKind.BitmapPart => Bitmap(ref reader),
-        FrameKind.SyncBegin => SyncBegin(ref reader),
-        FrameKind.SyncBegun => new SyncBegunMessage(Volume(ref reader).Nr),
-        FrameKind.SyncCheckpoint or FrameKind.SyncCheckpointDone or FrameKind.SyncCleared => Checkpoint(ref reader, kind),
-        FrameKind.SyncEnd => SyncEnd(ref reader),
-        FrameKind.SyncEnded => new SyncEndedMessage(Volume(ref reader).Nr),
+        FrameKind.BitmapPart => ResyncMessageReader.Bitmap(ref reader),
+        FrameKind.SyncBegin => ResyncMessageReader.SyncBegin(ref reader),
+        FrameKind.SyncBegun => new SyncBegunMessage(ResyncMessageReader.Volume(ref reader).Nr),
+        FrameKind.SyncCheckpoint or FrameKind.SyncCheckpointDone or FrameKind.SyncCleared => ResyncMessageReader.Checkpoint(ref reader, kind),
+        FrameKind.SyncEnd => ResyncMessageReader.SyncEnd(ref reader),
+        FrameKind.SyncEnded => new SyncEndedMessage(ResyncMessageReader.Volume(ref reader).Nr),
         FrameKind.PeerStatus => Status(ref reader),
         FrameKind.RoleRequest => RoleRequest(ref reader),
         FrameKind.RoleReply => RoleReply(ref reader),
@@ -155,118 +155,6 @@ internal static class PeerMessageReader
         return new VerdictMessage(volumes.ToImmutable());
     }
 
-    private static BitmapPartMessage Bitmap(ref ProtoReader reader)
-    {
-        VolumeNr nr = default;
-        ulong firstBlock = 0;
-        var runs = new List<ulong>();
-        bool last = false;
-        while (reader.Next(out uint field))
-        {
-            switch (field)
-            {
-                case 1:
-                    nr = Nr(ref reader);
-                    break;
-                case 2:
-                    firstBlock = reader.UInt64("first_block", ProtocolLimits.BlocksMax);
-                    break;
-                case 3:
-                    ReadRuns(ref reader, runs);
-                    break;
-                case 4:
-                    last = reader.Bool("last");
-                    break;
-                default:
-                    reader.Skip();
-                    break;
-            }
-        }
-
-        ulong end = firstBlock;
-        foreach (ulong run in runs)
-        {
-            // Both are at most BlocksMax, so the sum cannot wrap before it is refused.
-            end += run;
-            if (end > ProtocolLimits.BlocksMax)
-            {
-                reader.Fail(FrameErrorCode.LimitExceeded, "blocks of a volume");
-                break;
-            }
-        }
-
-        return new BitmapPartMessage(nr, firstBlock, runs.ToArray(), last);
-    }
-
-    private static void ReadRuns(ref ProtoReader reader, List<ulong> runs)
-    {
-        if (reader.Type == WireType.Varint)
-        {
-            Add(ref reader, reader.UInt64("runs", ProtocolLimits.BlocksMax));
-            return;
-        }
-
-        ReadOnlySpan<byte> packed = reader.Bytes("runs");
-        var inner = new ProtoReader(packed, reader.Position - packed.Length);
-        while (!inner.Failed && inner.Position < packed.Length)
-        {
-            ulong run = inner.Varint("runs");
-            if (run > ProtocolLimits.BlocksMax)
-                inner.Fail(FrameErrorCode.BadValue, "runs");
-            Add(ref inner, run);
-        }
-
-        reader.Adopt(inner);
-
-        void Add(ref ProtoReader from, ulong run)
-        {
-            if (runs.Count == ProtocolLimits.RunsMax)
-                from.Fail(FrameErrorCode.LimitExceeded, "runs");
-            else
-                runs.Add(run);
-        }
-    }
-
-    private static SyncBeginMessage SyncBegin(ref ProtoReader reader)
-    {
-        VolumeNr nr = default;
-        ulong generation = 0;
-        bool full = false;
-        while (reader.Next(out uint field))
-        {
-            if (field == 1)
-                nr = Nr(ref reader);
-            else if (field == 2)
-                generation = reader.Fixed64("sync_generation");
-            else if (field == 3)
-                full = reader.Bool("full");
-            else
-                reader.Skip();
-        }
-
-        return new SyncBeginMessage(nr, new GenerationId(generation), full);
-    }
-
-    private static SyncEndMessage SyncEnd(ref ProtoReader reader)
-    {
-        VolumeNr nr = default;
-        ulong generation = 0;
-        var history = ImmutableArray.CreateBuilder<GenerationId>();
-        while (reader.Next(out uint field))
-        {
-            if (field == 1)
-                nr = Nr(ref reader);
-            else if (field == 2)
-                generation = reader.Fixed64("current_generation");
-            else if (field == 3)
-                ReadHistory(ref reader, history);
-            else
-                reader.Skip();
-        }
-
-        return new SyncEndMessage(nr, new GenerationId(generation), history.ToImmutable());
-    }
-
     private static PeerStatusMessage Status(ref ProtoReader reader)
     {
         Role role = Role.Unknown;
@@ -401,34 +289,6 @@ internal static class PeerMessageReader
         // A later version's reason is still a goodbye.
         var known = reason <= (uint)GoodbyeReason.Protocol ? (GoodbyeReason)reason : GoodbyeReason.Unspecified;
         return new GoodbyeMessage(known, detail);
-    }
-
-    private static PeerMessage Checkpoint(ref ProtoReader reader, FrameKind kind)
-    {
-        (VolumeNr nr, ulong id) = Volume(ref reader);
-        return kind switch
-        {
-            FrameKind.SyncCheckpoint => new SyncCheckpointMessage(nr, id),
-            FrameKind.SyncCheckpointDone => new SyncCheckpointDoneMessage(nr, id),
-            _ => new SyncClearedMessage(nr, id),
-        };
-    }
-
-    private static (VolumeNr Nr, ulong Id) Volume(ref ProtoReader reader)
-    {
-        VolumeNr nr = default;
-        ulong id = 0;
-        while (reader.Next(out uint field))
-        {
-            if (field == 1)
-                nr = Nr(ref reader);
-            else if (field == 2)
-                id = reader.UInt64("id");
-            else
-                reader.Skip();
-        }
-
-        return (nr, id);
     }
 
     private static ulong OnlyNumber(ref ProtoReader reader, string what)

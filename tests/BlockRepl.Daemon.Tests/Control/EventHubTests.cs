@@ -1,7 +1,7 @@
+using System.Buffers;
 using System.Text;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Primitives;
-using System.Buffers;
 
 namespace BlockRepl.Daemon.Tests.Control;
 

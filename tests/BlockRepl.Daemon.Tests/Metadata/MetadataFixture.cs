@@ -44,8 +44,8 @@ internal static class MetadataFixture
         DirtyBitmap bitmap = loaded.Bitmaps[0]!;
         bitmap.ClearAll();
         Assert.True(store.WriteBitmap(0, bitmap, 0, bitmap.BlockCount).IsOk);
-        Assert.True(store.WriteSuperblock(store.Superblock.WithPeer(
-            0, new PeerSlot("beta", new GenerationId(0x100), PeerSlotFlags.None)) with { Flags = SuperblockFlags.Consistent }).IsOk);
+        Superblock superblock = store.Superblock.WithPeer(0, new PeerSlot("beta", new GenerationId(0x100), PeerSlotFlags.None));
+        Assert.True(store.WriteSuperblock(superblock with { Flags = SuperblockFlags.Consistent }).IsOk);
         return disk;
     }
 

@@ -1,0 +1,148 @@
+using System.Collections.Immutable;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Protocol.Wire;
+
+/// <summary>The bodies of a resync's frames, incoming. Errors stay in the reader.</summary>
+internal static class ResyncMessageReader
+{
+    public static BitmapPartMessage Bitmap(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong firstBlock = 0;
+        var runs = new List<ulong>();
+        bool last = false;
+        while (reader.Next(out uint field))
+        {
+            switch (field)
+            {
+                case 1:
+                    nr = PeerMessageReader.Nr(ref reader);
+                    break;
+                case 2:
+                    firstBlock = reader.UInt64("first_block", ProtocolLimits.BlocksMax);
+                    break;
+                case 3:
+                    ReadRuns(ref reader, runs);
+                    break;
+                case 4:
+                    last = reader.Bool("last");
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        ulong end = firstBlock;
+        foreach (ulong run in runs)
+        {
+            // Both are at most BlocksMax, so the sum cannot wrap before it is refused.
+            end += run;
+            if (end > ProtocolLimits.BlocksMax)
+            {
+                reader.Fail(FrameErrorCode.LimitExceeded, "blocks of a volume");
+                break;
+            }
+        }
+
+        return new BitmapPartMessage(nr, firstBlock, runs.ToArray(), last);
+    }
+
+    private static void ReadRuns(ref ProtoReader reader, List<ulong> runs)
+    {
+        if (reader.Type == WireType.Varint)
+        {
+            Add(ref reader, reader.UInt64("runs", ProtocolLimits.BlocksMax));
+            return;
+        }
+
+        ReadOnlySpan<byte> packed = reader.Bytes("runs");
+        var inner = new ProtoReader(packed, reader.Position - packed.Length);
+        while (!inner.Failed && inner.Position < packed.Length)
+        {
+            ulong run = inner.Varint("runs");
+            if (run > ProtocolLimits.BlocksMax)
+                inner.Fail(FrameErrorCode.BadValue, "runs");
+            Add(ref inner, run);
+        }
+
+        reader.Adopt(inner);
+
+        void Add(ref ProtoReader from, ulong run)
+        {
+            if (runs.Count == ProtocolLimits.RunsMax)
+                from.Fail(FrameErrorCode.LimitExceeded, "runs");
+            else
+                runs.Add(run);
+        }
+    }
+
+    public static SyncBeginMessage SyncBegin(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong generation = 0;
+        bool full = false;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                nr = PeerMessageReader.Nr(ref reader);
+            else if (field == 2)
+                generation = reader.Fixed64("sync_generation");
+            else if (field == 3)
+                full = reader.Bool("full");
+            else
+                reader.Skip();
+        }
+
+        return new SyncBeginMessage(nr, new GenerationId(generation), full);
+    }
+
+    public static SyncEndMessage SyncEnd(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong generation = 0;
+        var history = ImmutableArray.CreateBuilder<GenerationId>();
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                nr = PeerMessageReader.Nr(ref reader);
+            else if (field == 2)
+                generation = reader.Fixed64("current_generation");
+            else if (field == 3)
+                PeerMessageReader.ReadHistory(ref reader, history);
+            else
+                reader.Skip();
+        }
+
+        return new SyncEndMessage(nr, new GenerationId(generation), history.ToImmutable());
+    }
+
+    public static PeerMessage Checkpoint(ref ProtoReader reader, FrameKind kind)
+    {
+        (VolumeNr nr, ulong id) = Volume(ref reader);
+        return kind switch
+        {
+            FrameKind.SyncCheckpoint => new SyncCheckpointMessage(nr, id),
+            FrameKind.SyncCheckpointDone => new SyncCheckpointDoneMessage(nr, id),
+            _ => new SyncClearedMessage(nr, id),
+        };
+    }
+
+    public static (VolumeNr Nr, ulong Id) Volume(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong id = 0;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                nr = PeerMessageReader.Nr(ref reader);
+            else if (field == 2)
+                id = reader.UInt64("id");
+            else
+                reader.Skip();
+        }
+
+        return (nr, id);
+    }
+}

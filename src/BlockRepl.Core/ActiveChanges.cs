@@ -81,18 +81,6 @@ internal sealed class ActiveChanges
         return null;
     }
 
-    /// <summary>Removes the held changes that match, into <paramref name="into"/>.</summary>
-    public void DropHeld(Predicate<ChangeRequest> match, List<ChangeRequest> into)
-    {
-        foreach (ChangeRequest request in _held)
-        {
-            if (match(request))
-                into.Add(request);
-        }
-
-        _held.RemoveAll(match);
-    }
-
     /// <summary>Lowest stream position among the active changes that have one, or the given value if there is none.</summary>
     public SequenceNumber LowestSequence(SequenceNumber otherwise)
     {

@@ -126,7 +126,7 @@ internal sealed class Connections(
 
         bool owes = peer.AwaitingAck.Count > 0;
         foreach (Volume volume in context.Volumes)
-            owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0;
+            owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0 || volume.Peers[peer.Id.Value].Source is { UnconfirmedBytes: > 0 };
         long silent = now - peer.LastReceivedMs;
         long silentMax = owes ? context.Settings.TimeoutMs : context.Settings.PingIntervalMs + context.Settings.PingTimeoutMs;
         long stuckMax = context.Settings.KoCount * context.Settings.TimeoutMs;
@@ -196,7 +196,7 @@ internal sealed class Connections(
             DoubtOwnData(volume);
         }
 
-        secondary.Forget(peer, link);
+        secondary.Forget(peer);
         if (link != LinkId.None)
             Close(peer, link);
         writes.Thaw(FreezeReason.Handshake);

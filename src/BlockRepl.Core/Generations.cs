@@ -6,6 +6,9 @@ namespace BlockRepl.Core;
 /// <summary>Changes of generation ids and of what else the superblock holds, and who waits for them.</summary>
 internal sealed class Generations(ResourceContext context)
 {
+    /// <summary>Set by <see cref="ResourceCore"/>: flushes before a generation of this node's own.</summary>
+    public LocalDisk Disk { get; set; } = null!;
+
     /// <summary>Set by the write path: called for each change that waited for a generation.</summary>
     public Action<ChangeRequest> OnChangeReleased { get; set; } = _ => { };
 
@@ -31,18 +34,28 @@ internal sealed class Generations(ResourceContext context)
             return;
         superblock = superblock with { Current = context.NewGeneration() };
         context.Log($"{context.Settings.Name}/{volume.Name}: new generation {superblock.Current}, was {old}");
+        volume.Superblock = superblock;
         volume.GenerationPending = true;
-        Persist(volume, superblock, () =>
-        {
-            volume.GenerationPending = false;
-            foreach (ChangeRequest request in volume.AwaitingGeneration)
-            {
-                request.Waits &= ~ChangeWaits.Generation;
-                OnChangeReleased(request);
-            }
 
-            volume.AwaitingGeneration.Clear();
-        });
+        // The new generation says that this node's data counts, so what was acknowledged before it must be stable here: else this host, losing power next, would
+        // overwrite the peer that still has it.
+        Disk.Flush(volume, FlushWaiter.ForAction(result =>
+        {
+            if (result.IsOk && volume.GenerationPending)
+                Persist(volume, volume.Superblock!, () => Durable(volume));
+        }));
+    }
+
+    private void Durable(Volume volume)
+    {
+        volume.GenerationPending = false;
+        foreach (ChangeRequest request in volume.AwaitingGeneration)
+        {
+            request.Waits &= ~ChangeWaits.Generation;
+            OnChangeReleased(request);
+        }
+
+        volume.AwaitingGeneration.Clear();
     }
 
     /// <summary>Lets a change wait while a generation is on its way to disk.</summary>

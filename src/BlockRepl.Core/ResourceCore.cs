@@ -51,6 +51,7 @@ public sealed class ResourceCore
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
         Status = new ResourceStatusReader(_context, _writes);
 
+        _generations.Disk = _disk;
         _generations.OnChangeReleased = _writes.FinishIfDone;
         _disk.OnFlushed = _completions.Flushed;
         _disk.OnFailed = volume =>

@@ -148,6 +148,8 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             job.ReadsInFlight--;
             if (result.IsOk)
             {
+                if (job.UnconfirmedBytes == 0)
+                    peerVolume.Peer.ProgressMs = context.NowMs;
                 job.NoteSent(chunk.Range);
                 ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
                 effect.Peer = chunk.Peer;
@@ -172,9 +174,15 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         if (peerVolume.Source is not { } job || job.Find(id) is not { } reached)
             return;
         if (here)
+        {
             reached.IsStableHere = true;
+        }
         else
+        {
             reached.IsStableThere = true;
+            peerVolume.Peer.ProgressMs = context.NowMs;
+        }
+
         while (job.TakeCompleted() is { } checkpoint)
             Clear(peerVolume, job, checkpoint);
     }

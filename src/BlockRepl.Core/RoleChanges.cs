@@ -110,8 +110,12 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     /// <summary>A connection ended: its answer will not come, and is not needed any more; the promotion is judged anew.</summary>
     public void PeerLost()
     {
+        // Asked anew it might be decided alone, while the peer decides the same: whoever wants that may ask again, knowing that the peer is gone (hard part 20).
         if (_step == Step.AwaitPeer)
-            Enter(Step.AwaitHandshake);
+        {
+            Finish(CommandResult.Refused(
+                $"{context.Settings.Name}: the connection was lost before the peer had answered", "look at status, and try again"));
+        }
     }
 
     /// <summary>Takes the next step if it is due. Called after every event.</summary>

@@ -120,22 +120,12 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
     }
 
     /// <summary>
-    /// The connection is gone: forgets its stream. What is under way on the disk ends by itself; what has not begun never will, resync data included (hard part 11).
+    /// The connection is gone: nobody waits for an acknowledgement any more. What has arrived is still carried out, held changes included: with protocol B their
+    /// arrival was the acknowledgement. The next handshake, and a promotion, wait until they are done, so nothing newer can be overtaken (hard part 11).
     /// </summary>
-    public void Forget(Peer peer, LinkId link)
+    public void Forget(Peer peer)
     {
         peer.Barriers.Clear();
-        List<ChangeRequest> held = [];
-        foreach (Volume volume in context.Volumes)
-            volume.Active.DropHeld(request => request.Origin != ChangeOrigin.Client && request.Link == link, held);
-        foreach (ChangeRequest request in held)
-        {
-            if (request.Origin == ChangeOrigin.Peer)
-                request.IsApplied = true;
-            else
-                context.ReturnRequest(request);
-        }
-
         while (peer.Arrived.TryDequeue(out ChangeRequest? request))
         {
             if (request.IsApplied)

@@ -22,7 +22,11 @@ public class AllocationTests
         {
             var write = new CoreEvent
             {
-                Kind = CoreEventKind.ClientChange, Header = new(ChangeKind.Write, default, 0, 4096, 0), Subject = buffer, Second = Cookie, NowMs = cluster.NowMs,
+                Kind = CoreEventKind.ClientChange,
+                Header = new(ChangeKind.Write, default, 0, 4096, 0),
+                Subject = buffer,
+                Second = Cookie,
+                NowMs = cluster.NowMs,
             };
             int count = Apply(core, write, effects, seen);
             Answer(core, effects, seen, count, cluster, ref sequence);
@@ -51,13 +55,22 @@ public class AllocationTests
         {
             var change = new CoreEvent
             {
-                Kind = CoreEventKind.PeerChange, Link = link, Sequence = new(++sequence), Header = new(ChangeKind.Write, default, 0, 4096, 0), Subject = buffer, NowMs = cluster.NowMs,
+                Kind = CoreEventKind.PeerChange,
+                Link = link,
+                Sequence = new(++sequence),
+                Header = new(ChangeKind.Write, default, 0, 4096, 0),
+                Subject = buffer,
+                NowMs = cluster.NowMs,
             };
             int count = Apply(core, change, effects, seen);
             Complete(core, effects, seen, count, cluster.NowMs);
             var barrier = new CoreEvent
             {
-                Kind = CoreEventKind.PeerChange, Link = link, Sequence = new(++sequence), Header = new(ChangeKind.Flush, default, 0, 0, 0), NowMs = cluster.NowMs,
+                Kind = CoreEventKind.PeerChange,
+                Link = link,
+                Sequence = new(++sequence),
+                Header = new(ChangeKind.Flush, default, 0, 0, 0),
+                NowMs = cluster.NowMs,
             };
             count = Apply(core, barrier, effects, seen);
             Complete(core, effects, seen, count, cluster.NowMs);

@@ -226,7 +226,9 @@ public class HandshakeTests
         LinkId link = cluster.Link!.Id;
         cluster.Alpha.Apply(new CoreEvent
         {
-            Kind = CoreEventKind.PeerMessage, Link = link, Subject = new HelloMessage(99, 100, ProtocolFeatures.None, "beta", "alpha", "mail", 1),
+            Kind = CoreEventKind.PeerMessage,
+            Link = link,
+            Subject = new HelloMessage(99, 100, ProtocolFeatures.None, "beta", "alpha", "mail", 1),
         });
         Assert.NotEqual(ConnectionState.Connected, StateOf(cluster.Alpha));
         Assert.Contains("no common protocol version", DetailOf(cluster.Alpha), StringComparison.Ordinal);

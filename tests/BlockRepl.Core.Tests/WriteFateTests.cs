@@ -242,7 +242,10 @@ public class WriteFateTests
         cluster.Alpha.Apply(new CoreEvent { Kind = CoreEventKind.LinkDown, Link = old, State = ConnectionState.BrokenPipe, Subject = "" });
         cluster.Beta.Apply(new CoreEvent
         {
-            Kind = CoreEventKind.PeerChange, Link = old, Sequence = new(1), Header = new ChangeHeader(ChangeKind.Trim, default, 0, 4096, 0),
+            Kind = CoreEventKind.PeerChange,
+            Link = old,
+            Sequence = new(1),
+            Header = new ChangeHeader(ChangeKind.Trim, default, 0, 4096, 0),
         });
         Assert.Null(next.Result);
         Assert.True(cluster.IsConnected);

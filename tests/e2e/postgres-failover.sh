@@ -26,7 +26,8 @@ sql() { as_postgres "$postgres/psql" -qAtX -v ON_ERROR_STOP=1 -c "$1"; }
 
 database_start() {
     as_postgres "$postgres/pg_ctl" -s -w -t 90 -D "$W/mount/data" -l "$W/pg/server.log" \
-        -o "-p $pg_port -k $W/pg -c listen_addresses='' -c shared_buffers=32MB -c checkpoint_timeout=30s" start || return 1
+        -o "-p $pg_port -k $W/pg -c listen_addresses='' -c shared_buffers=32MB -c checkpoint_timeout=30s" start ||
+        { tail -n 12 "$W/pg/server.log"; return 1; }
     postmaster=$(head -n 1 "$W/mount/data/postmaster.pid")
     at_exit "kill -9 $postmaster"
 }
@@ -35,6 +36,7 @@ database_stop() { as_postgres "$postgres/pg_ctl" -s -w -t 60 -D "$W/mount/data" 
 # The machine dies: no process of the database may outlive it, or it would hold the dead mount.
 database_dies() {
     local backends
+    kill -STOP "$postmaster" || true     # or it would fork another one meanwhile
     backends=$(pgrep -P "$postmaster") || true
     # shellcheck disable=SC2086
     kill -KILL "$postmaster" $backends 2>/dev/null || true
@@ -96,7 +98,8 @@ check "mount replays the journal" mount "${loop[beta]}" "$W/mount"
 umount "$W/mount"
 check "e2fsck finds nothing (G4)" e2fsck -fn "${loop[beta]}"
 check "mount" mount "${loop[beta]}" "$W/mount"
-rm -f "$W/mount/data/postmaster.pid"
+# On another host neither would be there: the dead server's process number, and the lock beside its socket.
+rm -f "$W/mount/data/postmaster.pid" "$W/pg/.s.PGSQL."*
 check "the database recovers" database_start
 check "no acknowledged commit of $last is missing (G2)" \
     test "$(sql "select count(*) from acknowledged where n <= $last")" = "$last"

@@ -17,6 +17,7 @@ public sealed class ResourceCore
     private readonly Generations _generations;
     private readonly LocalDisk _disk;
     private readonly WritePath _writes;
+    private readonly ActivityLogWriter _activityLogs;
     private readonly SecondaryPath _secondary;
     private readonly ResyncSource _source;
     private readonly ResyncTarget _target;
@@ -37,6 +38,7 @@ public sealed class ResourceCore
         _generations = new Generations(_context);
         _disk = new LocalDisk(_context);
         _writes = new WritePath(_context, _generations, _disk);
+        _activityLogs = new ActivityLogWriter(_context, _writes);
         _secondary = new SecondaryPath(_context, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
@@ -231,7 +233,7 @@ public sealed class ResourceCore
         {
             if (_context.Role == Role.Primary && volume.HasDisk)
             {
-                _writes.AdvanceActivityLog(volume);
+                _activityLogs.Advance(volume);
                 _writes.SendOwnBarrierIfDue(volume);
             }
 

@@ -182,7 +182,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 return;
         }
 
-        if (RefusePromotion() is { } refusal)
+        if (PromotionRules.Refuse(context, _force) is { } refusal)
         {
             Finish(refusal);
             return;
@@ -201,33 +201,6 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
         if (_pending == 0)
             Enter(Step.Settle);
-    }
-
-    private CommandResult? RefusePromotion()
-    {
-        string name = context.Settings.Name;
-        foreach (Peer peer in context.Peers)
-        {
-            if (peer.IsConnected && peer.Role == Role.Primary)
-                return CommandResult.Refused($"{name}: {peer.Name} is Primary", $"demote it there first: blockrepl secondary {name}");
-        }
-
-        foreach (Volume volume in context.Volumes)
-        {
-            if (!volume.HasDisk)
-                return CommandResult.NoDisk($"{name}/{volume.Name} has no local disk here ({volume.Disk})", $"attach it first: blockrepl attach {name}/{volume.Name}");
-            bool isTarget = Array.Exists(volume.Peers, peer => peer.Target is not null || peer.State == ReplicationState.WFBitMapT);
-            if (isTarget)
-                return CommandResult.NoUpToDateData($"{name}/{volume.Name} is being resynced from the peer", $"wait for it: blockrepl wait-sync {name}");
-            if (volume.Disk == DiskState.UpToDate || _force)
-                continue;
-            string hint = volume.Disk == DiskState.Consistent
-                ? $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}"
-                : $"connect to a node with UpToDate data; --force makes this data count although it is {volume.Disk}";
-            return CommandResult.NoUpToDateData($"{name}/{volume.Name} is {volume.Disk} here, not UpToDate", hint);
-        }
-
-        return null;
     }
 
     // Everything that came over a connection that is gone must be on the disk, in order, before anything newer (hard part 11).

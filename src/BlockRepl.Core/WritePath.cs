@@ -16,7 +16,6 @@ namespace BlockRepl.Core;
 internal sealed class WritePath(ResourceContext context, Generations generations, LocalDisk disk)
 {
     private readonly Queue<ChangeRequest> _frozen = new();
-    private readonly List<uint> _evicted = [];
 
     private FreezeReason _frozenFor;
 
@@ -121,50 +120,15 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         volume.AwaitingGeneration.Clear();
     }
 
-    /// <summary>Writes the next activity-log transaction of a volume if one is due.</summary>
-    public void AdvanceActivityLog(Volume volume)
+    /// <summary>An extent that changes waited for has become active: they are admitted anew, in the order in which they came.</summary>
+    public void RetryAwaitingExtent(Volume volume)
     {
-        if (volume.ActivityLog is { HasWanted: true } log && !volume.ActivityLogWriting)
-            WriteActivityLog(volume, log);
-    }
-
-    // Apart from its caller, which runs after every event, because a method with a closure over its parameters allocates when it is entered.
-    private void WriteActivityLog(Volume volume, ActivityLog log)
-    {
-        _evicted.Clear();
-        if (log.PlaceWanted(volume.StableEverywhere(), _evicted) == 0)
-        {
-            // Every extent is in use or unstable: what is stable must grow first.
-            SendOwnBarrier(volume);
+        List<ChangeRequest> waiting = volume.AwaitingExtent;
+        if (waiting.Count == 0)
             return;
-        }
-
-        var write = new MetadataWrite
-        {
-            Volume = volume.Nr,
-            ActivityLog = log.Snapshot(),
-            ActivityLogTransaction = ++log.Transaction,
-        };
-        const int BlocksPerExtent = 1 << (ActivityLog.ExtentShift - Block.Shift);
-        foreach (uint extent in _evicted)
-        {
-            foreach (PeerVolume peer in volume.Peers)
-            {
-                long first = (long)extent * BlocksPerExtent;
-                long count = Math.Min(BlocksPerExtent, peer.Bitmap!.BlockCount - first);
-                if (count > 0 && peer.Bitmap.CountSet(first, count) > 0)
-                    write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap, first, count));
-            }
-        }
-
-        write.OnDurable = () =>
-        {
-            volume.ActivityLogWriting = false;
-            log.MarkDurable(write.ActivityLog);
-            RetryAwaitingExtent(volume);
-        };
-        volume.ActivityLogWriting = true;
-        context.WriteMetadata(volume, write);
+        volume.AwaitingExtent = [];
+        foreach (ChangeRequest request in waiting)
+            Admit(request);
     }
 
     /// <summary>The local part of a client's change is over.</summary>
@@ -378,16 +342,6 @@ internal sealed class WritePath(ResourceContext context, Generations generations
 
         Generations.AwaitGeneration(volume, request);
         disk.Flush(volume, FlushWaiter.ForClient(request));
-    }
-
-    private void RetryAwaitingExtent(Volume volume)
-    {
-        List<ChangeRequest> waiting = volume.AwaitingExtent;
-        if (waiting.Count == 0)
-            return;
-        volume.AwaitingExtent = [];
-        foreach (ChangeRequest request in waiting)
-            Admit(request);
     }
 
     private void Reply(ChangeRequest request)

@@ -10,8 +10,6 @@ public sealed partial class SourceFileTests
     /// <summary>Files over <see cref="LinesMax"/> lines, each with the reason why it stays whole.</summary>
     private static readonly Dictionary<string, string> LongFiles = new(StringComparer.Ordinal)
     {
-        ["src/BlockRepl.Core/RoleChanges.cs"] = "both role changes are one sequence of steps that is read from top to bottom",
-        ["src/BlockRepl.Core/WritePath.cs"] = "the fate of a write, from a client's request to its answer, is read in one place",
     };
 
     /// <summary>Lines that name a waiting call on purpose, as <c>path</c> with the reason.</summary>

@@ -8,6 +8,8 @@ namespace BlockRepl.Daemon.Replication;
 /// <summary>A resource as an operator handles it: each verb, what it checks outside Core (clients, files), and what it asks of Core. One command at a time.</summary>
 internal sealed partial class ManagedResource : IDisposable
 {
+    private static readonly TimeSpan ClientLeaves = TimeSpan.FromMilliseconds(500);
+
     private readonly SemaphoreSlim _one = new(1, 1);
     private readonly DaemonContext _context;
     private readonly ILogger _log;
@@ -173,6 +175,11 @@ internal sealed partial class ManagedResource : IDisposable
         {
             if (volume.CloseToClients(force, $"{Name} is being demoted"))
                 continue;
+
+            // A client that has hung up a moment ago may still be on its way out.
+            Task left = volume.WhenUnusedAsync();
+            if (await Task.WhenAny(left, PatienceAsync()) == left && volume.CloseToClients(force, $"{Name} is being demoted"))
+                continue;
             Reopen();
             return ControlResult.Refused(
                 $"{volume.Name} is in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
@@ -182,6 +189,12 @@ internal sealed partial class ManagedResource : IDisposable
         if (result.ExitCode != ExitCodes.Done)
             Reopen();
         return result;
+    }
+
+    private static async Task PatienceAsync()
+    {
+        using var timer = new PeriodicTimer(ClientLeaves);
+        await timer.WaitForNextTickAsync();
     }
 
     private void Reopen()

@@ -24,6 +24,7 @@ internal sealed class RuntimeVolume : INbdExport
     private long _readBytes;
     private long _writtenBytes;
     private bool _isClosed;
+    private TaskCompletionSource? _unused;
 
     public RuntimeVolume(ResourceRuntime runtime, VolumeConfiguration configuration)
     {
@@ -113,8 +114,26 @@ internal sealed class RuntimeVolume : INbdExport
     public void RemoveClient(INbdClient client)
     {
         lock (_clientsLock)
+        {
             _clients.Remove(client);
+            if (_clients.Count == 0)
+                _unused?.TrySetResult();
+        }
+
         _runtime.PublishStatus();
+    }
+
+    /// <summary>Completes when the last client has left; at once if there is none.</summary>
+    public Task WhenUnusedAsync()
+    {
+        lock (_clientsLock)
+        {
+            if (_clients.Count == 0)
+                return Task.CompletedTask;
+            if (_unused is null || _unused.Task.IsCompleted)
+                _unused = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _unused.Task;
+        }
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,35 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>Who may be promoted (G6): never beside a Primary, never without a disk, without force only on UpToDate data.</summary>
+internal static class PromotionRules
+{
+    /// <summary>Why this node may not become Primary now, and what would help; null if it may.</summary>
+    public static CommandResult? Refuse(ResourceContext context, bool force)
+    {
+        string name = context.Settings.Name;
+        foreach (Peer peer in context.Peers)
+        {
+            if (peer.IsConnected && peer.Role == Role.Primary)
+                return CommandResult.Refused($"{name}: {peer.Name} is Primary", $"demote it there first: blockrepl secondary {name}");
+        }
+
+        foreach (Volume volume in context.Volumes)
+        {
+            if (!volume.HasDisk)
+                return CommandResult.NoDisk($"{name}/{volume.Name} has no local disk here ({volume.Disk})", $"bring it up first: blockrepl up {name}");
+            bool isTarget = Array.Exists(volume.Peers, peer => peer.Target is not null || peer.State == ReplicationState.WFBitMapT);
+            if (isTarget)
+                return CommandResult.NoUpToDateData($"{name}/{volume.Name} is being resynced from the peer", $"wait for it: blockrepl wait-sync {name}");
+            if (volume.Disk == DiskState.UpToDate || force)
+                continue;
+            string hint = volume.Disk == DiskState.Consistent
+                ? $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}"
+                : $"connect to a node with UpToDate data; --force makes this data count although it is {volume.Disk}";
+            return CommandResult.NoUpToDateData($"{name}/{volume.Name} is {volume.Disk} here, not UpToDate", hint);
+        }
+
+        return null;
+    }
+}

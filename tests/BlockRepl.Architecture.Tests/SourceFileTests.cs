@@ -8,9 +8,7 @@ public sealed partial class SourceFileTests
     private const int LinesMax = 400;
 
     /// <summary>Files over <see cref="LinesMax"/> lines, each with the reason why it stays whole.</summary>
-    private static readonly Dictionary<string, string> LongFiles = new(StringComparer.Ordinal)
-    {
-    };
+    private static readonly Dictionary<string, string> LongFiles = new(StringComparer.Ordinal);
 
     /// <summary>Lines that name a waiting call on purpose, as <c>path</c> with the reason.</summary>
     private static readonly Dictionary<string, string> MayWaitByTime = new(StringComparer.Ordinal)

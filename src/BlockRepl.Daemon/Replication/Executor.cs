@@ -31,6 +31,25 @@ internal sealed partial class Executor : IDisposable
         _resync = new WorkerThread<ChangeRequest>($"resync-{name}", ReadForResync);
     }
 
+    /// <summary>Takes an effect whose order against others of its kind counts. Called under the resource's gate; does not block.</summary>
+    public void HandOver(in Effect effect)
+    {
+        switch (effect.Kind)
+        {
+            case EffectKind.WriteMetadata:
+                _metadata.Add(effect.Metadata);
+                break;
+            case EffectKind.StartConnecting:
+                _runtime.Connectors[effect.Peer.Value].Start();
+                break;
+            case EffectKind.StopConnecting:
+                _runtime.Connectors[effect.Peer.Value].Stop();
+                break;
+            default:
+                throw Check.Unreachable($"effect {effect.Kind} has no order of its own");
+        }
+    }
+
     /// <summary>Carries the effects out; completions of what was done inline go to the carrier.</summary>
     public void Execute(Carrier carrier)
     {
@@ -52,17 +71,8 @@ internal sealed partial class Executor : IDisposable
                 case EffectKind.Reply:
                     Reply(effect.Cookie!, effect.Result, carrier);
                     break;
-                case EffectKind.WriteMetadata:
-                    _metadata.Add(effect.Metadata);
-                    break;
                 case EffectKind.ResyncRead:
                     _resync.Add(effect.Request);
-                    break;
-                case EffectKind.StartConnecting:
-                    _runtime.Connectors[effect.Peer.Value].Start();
-                    break;
-                case EffectKind.StopConnecting:
-                    _runtime.Connectors[effect.Peer.Value].Stop();
                     break;
                 case EffectKind.DetachDisk:
                     Detach(_runtime.Volumes[effect.Volume.Value]);

@@ -1,5 +1,6 @@
 using System.Net;
 using BlockRepl.Core;
+using BlockRepl.Daemon.Control;
 using BlockRepl.Rpc;
 using Microsoft.Extensions.Logging;
 
@@ -38,7 +39,8 @@ internal sealed partial class PeerConnector(
             if (_running is not null)
                 return;
             _running = new CancellationTokenSource();
-            _ = Task.Run(() => DialAsync(_running.Token));
+            CancellationToken stop = _running.Token;
+            _ = Task.Run(() => DialGuardedAsync(stop));
         }
     }
 
@@ -54,6 +56,20 @@ internal sealed partial class PeerConnector(
 
     /// <inheritdoc/>
     public void Dispose() => Stop();
+
+    // A dialler that ended in silence would leave the nodes apart for ever.
+    private async Task DialGuardedAsync(CancellationToken stop)
+    {
+        try
+        {
+            await DialAsync(stop);
+        }
+        catch (Exception bug)
+        {
+            BugGuard.Die(log, bug);
+            throw;
+        }
+    }
 
     private async Task DialAsync(CancellationToken stop)
     {

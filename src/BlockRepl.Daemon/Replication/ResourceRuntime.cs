@@ -171,7 +171,7 @@ internal sealed class ResourceRuntime : IDisposable
         _stop.Dispose();
     }
 
-    // Send effects are queued on their links before the gate is left: that fixes the stream order whoever carries the rest out.
+    // What has an order across carriers gets it here, before the gate is left: sends on a link, metadata writes, the starts and stops of a connector.
     private void Apply(in CoreEvent e, Carrier carrier)
     {
         int before = carrier.Effects.Count;
@@ -207,6 +207,11 @@ internal sealed class ResourceRuntime : IDisposable
                         carrier.Closing.Add(replaced);
                     }
 
+                    effect.Kind = EffectKind.None;
+                    break;
+                case EffectKind.WriteMetadata or EffectKind.StartConnecting or EffectKind.StopConnecting:
+                    // Handed over before the gate is left: two carriers that raced here could write an older superblock over a newer one.
+                    _executor.HandOver(in effect);
                     effect.Kind = EffectKind.None;
                     break;
                 case EffectKind.StateChanged:
@@ -294,5 +299,9 @@ internal sealed class ResourceRuntime : IDisposable
 
     private static Carrier RentCarrier() => (_carriers ??= new Stack<Carrier>()).TryPop(out Carrier? carrier) ? carrier : new Carrier();
 
-    private static void ReturnCarrier(Carrier carrier) => _carriers!.Push(carrier);
+    private static void ReturnCarrier(Carrier carrier)
+    {
+        carrier.FlushesInline = false;
+        _carriers!.Push(carrier);
+    }
 }

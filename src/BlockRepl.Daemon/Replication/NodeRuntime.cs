@@ -34,6 +34,9 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         _nbd = new NbdServer(new VolumeExports(_resources), options, context.Loggers.CreateLogger<NbdServer>());
     }
 
+    /// <summary>The resources, in configuration order.</summary>
+    internal IReadOnlyList<ManagedResource> Resources => _resources;
+
     /// <inheritdoc/>
     public async ValueTask StartAsync(CancellationToken cancellationToken)
     {

@@ -1,0 +1,125 @@
+using BlockRepl.Daemon.Control;
+using BlockRepl.Nbd;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Tests.Replication;
+
+/// <summary>The runtime on real files and streams: what Core decided is what happens.</summary>
+public class ReplicationTests
+{
+    private const int FourKiB = 4096;
+
+    /// <summary>G2: with protocol C an acknowledged write is on the peer's disk.</summary>
+    [Fact]
+    public async Task An_acknowledged_write_is_on_both_disks()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using var client = new Client(nodes.AlphaVolume);
+        for (int i = 0; i < 50; i++)
+        {
+            client.Data.Fill((byte)(i + 1));
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, i * 16384L, FourKiB));
+            Assert.Equal((byte)(i + 1), ReadByte(nodes.DiskOf("beta"), i * 16384L));
+            Assert.Equal((byte)(i + 1), ReadByte(nodes.DiskOf("alpha"), i * 16384L));
+        }
+
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Flush, 0, 0));
+    }
+
+    /// <summary>G5, hard part 13: a trim leaves zeroes on both nodes.</summary>
+    [Fact]
+    public async Task A_trim_reads_as_zeroes_on_both_nodes()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using var client = new Client(nodes.AlphaVolume);
+        client.Data.Fill(7);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 0, 64 << 10));
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Trim, 100, 40_000));
+        foreach (string node in new[] { "alpha", "beta" })
+        {
+            Assert.Equal(7, ReadByte(nodes.DiskOf(node), 99));
+            Assert.Equal(0, ReadByte(nodes.DiskOf(node), 100));
+            Assert.Equal(0, ReadByte(nodes.DiskOf(node), 40_099));
+            Assert.Equal(7, ReadByte(nodes.DiskOf(node), 40_100));
+        }
+    }
+
+    /// <summary>A request that touches more extents than a change may have is split and answered once.</summary>
+    [Fact]
+    public async Task A_request_over_the_whole_volume_is_done_with_the_smallest_activity_log()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync("al-extents: 67");
+        using var client = new Client(nodes.AlphaVolume);
+        int all = (int)nodes.Alpha.GetStatus()[0].Volumes[0].SizeBytes;
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.WriteZeroes, 0, all));
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Flush, 0, 0));
+    }
+
+    /// <summary>G6: a handover and back, each with every write in place.</summary>
+    [Fact]
+    public async Task Roles_change_places_and_data_stay()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using (var client = new Client(nodes.AlphaVolume))
+        {
+            client.Data.Fill(11);
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, FourKiB, FourKiB));
+        }
+
+        Assert.Equal(11, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Primary)).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Secondary)).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Primary)).ExitCode);
+        using (var client = new Client(nodes.BetaVolume))
+        {
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Read, FourKiB, FourKiB));
+            Assert.Equal(11, client.Data[0]);
+            client.Data.Fill(12);
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, FourKiB, FourKiB, NbdCommandFlags.ForceUnitAccess));
+        }
+
+        Assert.Equal(12, ReadByte(nodes.DiskOf("alpha"), FourKiB));
+    }
+
+    /// <summary>Nothing is allocated a request on the Primary's own threads, from the export to the reply.</summary>
+    [Fact]
+    public async Task A_replicated_write_allocates_nothing_on_the_clients_thread()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using var client = new Client(nodes.AlphaVolume);
+        long allocated = 0;
+        for (int round = 0; round < 5; round++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 500; i++)
+                Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, i * 4096L, FourKiB));
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+
+        // The test's own wait may allocate when it really has to block; a request's share of that is no request's allocation.
+        Assert.True(allocated < 500 * 24, $"{allocated} bytes for 500 writes");
+    }
+
+    /// <summary>Hard part 6: an orderly stop leaves nothing to resync.</summary>
+    [Fact]
+    public async Task After_an_orderly_stop_nothing_is_resynced()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using (var client = new Client(nodes.AlphaVolume))
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 0, FourKiB));
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Down)).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Secondary)).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Down)).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Up)).ExitCode);
+        Assert.Equal(0, nodes.Alpha.GetStatus()[0].Connections[0].Volumes[0].OutOfSyncBytes);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Up)).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
+        Assert.Equal(Role.Secondary, nodes.Alpha.GetStatus()[0].Role);
+    }
+
+    private static byte ReadByte(string file, long offset)
+    {
+        using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        stream.Position = offset;
+        return (byte)stream.ReadByte();
+    }
+}

@@ -22,7 +22,7 @@ fi
 tap=brt$$
 for ((n = 0; n < 50; n++)); do
     net=10.$((200 + RANDOM % 50)).$((RANDOM % 250))
-    ip -4 -o addr show | grep -qF " $net." || break
+    [[ $(ip -4 -o addr show) == *" $net."* ]] || break
 done
 ip tuntap add dev "$tap" mode tap
 at_exit "ip link delete $tap"
@@ -30,7 +30,7 @@ ip addr add "$net.1/30" dev "$tap"
 ip link set "$tap" up
 socat "TCP-LISTEN:10809,bind=$net.1,fork,reuseaddr,nodelay" "UNIX-CONNECT:$socket" 2>"$W/socat.log" &
 at_exit "kill $!"
-listening() { ss -Hltn "src $net.1:10809" | grep -q .; }
+listening() { [[ -n $(ss -Hltn "src $net.1:10809") ]]; }
 check "the relay listens" await 10 listening
 
 export GUEST_HOST=$net.1 GUEST_PORT=10809 GUEST_EXPORT=$export GUEST_CONNECTIONS=2 GUEST_FILESYSTEM

@@ -2,19 +2,13 @@ using BlockRepl.Primitives;
 
 namespace BlockRepl.Core;
 
-/// <summary>Who may be promoted (G6): never beside a Primary, never without a disk, without force only on UpToDate data.</summary>
+/// <summary>Who may be promoted, as far as this node can tell by itself (G6): never without a disk, without force only on UpToDate data. Whether the peer is Primary the peer is asked.</summary>
 internal static class PromotionRules
 {
     /// <summary>Why this node may not become Primary now, and what would help; null if it may.</summary>
     public static CommandResult? Refuse(ResourceContext context, bool force)
     {
         string name = context.Settings.Name;
-        foreach (Peer peer in context.Peers)
-        {
-            if (peer.IsConnected && peer.Role == Role.Primary)
-                return CommandResult.Refused($"{name}: {peer.Name} is Primary", $"demote it there first: blockrepl secondary {name}");
-        }
-
         foreach (Volume volume in context.Volumes)
         {
             if (!volume.HasDisk)

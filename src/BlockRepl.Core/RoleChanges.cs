@@ -13,7 +13,11 @@ namespace BlockRepl.Core;
 /// </remarks>
 internal sealed class RoleChanges(ResourceContext context, WritePath writes, LocalDisk disk, Connections connections)
 {
+    // How long a peer that was Primary when it last spoke may take to say that it is so no more.
+    private const long AnswerMs = 1_000;
+
     private Step _step;
+    private long _askedMs;
     private object? _cookie;
     private bool _force;
     private ulong _askId;
@@ -126,6 +130,11 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             case Step.AwaitHandshake:
                 AskPeers();
                 break;
+            case Step.AwaitPeer when context.NowMs - _askedMs >= AnswerMs && Array.Find(context.Peers, static peer => peer.IsConnected && peer.Role == Role.Primary) is { } primary:
+                // It was Primary when it last spoke, and does not answer: its loss is not noticed yet, or it is slow.
+                Finish(CommandResult.Refused(
+                    $"{context.Settings.Name}: {primary.Name} is Primary and does not answer", "try again when its loss has been noticed"));
+                break;
             case Step.Settle when IsSettled():
                 Enter(Step.Flush);
                 FlushAll();
@@ -189,6 +198,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
 
         _pending = 0;
+        _askedMs = context.NowMs;
         _step = Step.AwaitPeer;
         _askId = context.NextTicket();
         foreach (Peer peer in context.Peers)

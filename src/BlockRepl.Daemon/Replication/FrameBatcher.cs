@@ -45,6 +45,10 @@ internal sealed class FrameBatcher
                     i += SendChanges(items[i..]);
                     continue;
                 case EffectKind.SendMessage:
+                    // What was confirmed before a message must not come after it: after a farewell nobody would listen.
+                    if (acknowledge)
+                        SendAck(received, applied);
+                    acknowledge = false;
                     SendMessage(item.Message);
                     break;
                 case EffectKind.SendResyncData:
@@ -167,5 +171,6 @@ internal sealed class FrameBatcher
         foreach (StableMark mark in CollectionsMarshal.AsSpan(_stable))
             writer.AddStable(mark.Volume, mark.Sequence);
         _channel.Send(writer.End(), default);
+        _stable.Clear();
     }
 }

@@ -8,7 +8,7 @@ internal sealed class Client(INbdExport export) : INbdReplySink, IDisposable
 {
     private readonly NbdRequest _request = new();
     private readonly NbdRequest[] _batch = new NbdRequest[1];
-    private readonly SemaphoreSlim _answered = new(0);
+    private readonly AutoResetEvent _answered = new(false);
     private readonly BlockBuffer _buffer = BlockBufferPool.Shared.Rent(64 << 10, BufferPurpose.Test);
     private NbdError _error;
 
@@ -20,14 +20,15 @@ internal sealed class Client(INbdExport export) : INbdReplySink, IDisposable
         _request.Buffer = command is NbdCommand.Write or NbdCommand.Read ? _buffer : null;
         _batch[0] = _request;
         export.Submit(_batch);
-        Assert.True(_answered.Wait(TimeSpan.FromSeconds(20)), $"{command} was not answered");
+        if (!_answered.WaitOne(20_000))
+            Assert.Fail($"{command} was not answered");
         return _error;
     }
 
     public void Complete(NbdRequest request, NbdError error)
     {
         _error = error;
-        _answered.Release();
+        _answered.Set();
     }
 
     public void Flush()

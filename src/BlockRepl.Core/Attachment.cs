@@ -15,7 +15,15 @@ internal sealed class Attachment(ResourceContext context)
     /// <summary>Takes a disk into use.</summary>
     public void Attach(Volume volume, AttachedDisk disk)
     {
-        Check.That(volume.Disk == DiskState.Diskless, "a disk is attached over another");
+        if (volume.Disk != DiskState.Diskless || context.Role == Role.Primary)
+        {
+            // The edge asks before it opens a disk; this is for what may have changed meanwhile. A Primary's disk that failed is no source of anything (G1).
+            context.Log($"{Name(volume)}: a disk was not attached: {volume.Disk}, {context.Role}");
+            context.Effects.Add(EffectKind.DetachDisk).Volume = volume.Nr;
+            context.StateChanged = true;
+            return;
+        }
+
         context.BootId = disk.BootId;
         Superblock superblock = disk.Superblock;
         bool wasClean = (superblock.Flags & SuperblockFlags.CleanShutdown) != 0;
@@ -25,8 +33,12 @@ internal sealed class Attachment(ResourceContext context)
             flags |= SuperblockFlags.CrashedPrimary;
         if (!wasClean && superblock.BootId != Guid.Empty && superblock.BootId != disk.BootId)
             flags |= SuperblockFlags.LostPower;
+        if (volume.HasFailed)
+            flags |= SuperblockFlags.LostPower;
 
         volume.Disk = DiskState.Attaching;
+        volume.HasFailed = false;
+        volume.ActivityLogWriting = false;
         volume.ActivityLog = new ActivityLog(superblock.ActivityLogExtents) { Transaction = disk.Transaction };
         volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
         superblock = ClaimSlots(volume, superblock, disk);

@@ -98,8 +98,6 @@ internal sealed class DiskCompletions(
         volume.MetadataWrites--;
         if (result.IsOk)
             write.OnDurable?.Invoke();
-        else if (volume.Disk is DiskState.Attaching)
-            volume.Disk = DiskState.Failed;
         else
             disk.Fail(volume, $"metadata could not be written: {result}");
         if (!result.IsOk)

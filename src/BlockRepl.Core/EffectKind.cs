@@ -64,7 +64,10 @@ public enum EffectKind : byte
     /// <summary>Close <see cref="Effect.Link"/> after what was sent on it before. <see cref="CoreEventKind.LinkDown"/> for it is not needed any more.</summary>
     CloseLink,
 
-    /// <summary>Stop using the local disk of <see cref="Effect.Volume"/>: it failed, or an operator detached it.</summary>
+    /// <summary>
+    /// Stop using the local disk of <see cref="Effect.Volume"/>: it failed, or was taken down. A superblock in <see cref="Effect.Subject"/> is written to it before it is closed if the
+    /// disk still takes it: it says that what was not flushed may be missing.
+    /// </summary>
     DetachDisk,
 
     /// <summary>An operator's command <see cref="Effect.Cookie"/> is over: <see cref="Effect.Command"/>.</summary>

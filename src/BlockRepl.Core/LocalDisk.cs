@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Core;
@@ -50,12 +51,16 @@ internal sealed class LocalDisk(ResourceContext context)
     /// <summary>An error of the local disk: it is not used any more (<c>on-io-error detach</c>).</summary>
     public void Fail(Volume volume, string why)
     {
-        if (!volume.HasDisk)
+        if (!volume.HasDisk && volume.Disk != DiskState.Attaching)
             return;
         context.Log($"{context.Settings.Name}/{volume.Name}: local disk failed and is detached: {why}");
         volume.Disk = DiskState.Failed;
+        volume.HasFailed = true;
         context.StateChanged = true;
-        context.Effects.Add(EffectKind.DetachDisk).Volume = volume.Nr;
+        ref Effect effect = ref context.Effects.Add(EffectKind.DetachDisk);
+        effect.Volume = volume.Nr;
+        if (volume.Superblock is { } superblock)
+            effect.Subject = superblock with { Flags = superblock.Flags | SuperblockFlags.LostPower };
         OnFailed(volume);
         volume.Flushes.DropWaiting(_dropped);
         for (int i = 0; i < _dropped.Count; i++)

@@ -146,6 +146,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         if (peerVolume.Source is { } job && peerVolume.Peer.Link == chunk.Link)
         {
             job.ReadsInFlight--;
+            job.Reading.Remove(chunk.Range);
             if (result.IsOk)
             {
                 if (job.UnconfirmedBytes == 0)
@@ -241,6 +242,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             Link = peerVolume.Peer.Link,
         };
         job.ReadsInFlight++;
+        job.Reading.Add(request.Range);
         if (peerVolume.Volume.Active.TryStart(request))
             StartRead(request);
     }
@@ -254,7 +256,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             for (long block = range.FirstBlock, end = block + range.BlockCount; block < end; block++)
             {
                 // A block marked again since it was read stays marked (I5).
-                if (!job.ToSend.IsSet(block))
+                if (!job.IsSentAgain(block))
                     peerVolume.Bitmap!.Clear(block, 1);
             }
 

@@ -309,6 +309,12 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     private void BecomePrimary()
     {
+        if (Array.Exists(context.Volumes, static volume => !volume.HasDisk))
+        {
+            Finish(CommandResult.Failed("a local disk failed during the promotion", "see the log"));
+            return;
+        }
+
         bool forced = false;
         foreach (Volume volume in context.Volumes)
         {

@@ -59,7 +59,8 @@ internal sealed class SkipInitialSync(ResourceContext context, Generations gener
 
             generations.Persist(volume, superblock, () =>
             {
-                volume.Disk = DiskState.UpToDate;
+                if (volume.Disk == DiskState.Inconsistent)
+                    volume.Disk = DiskState.UpToDate;
                 context.StateChanged = true;
                 foreach (PeerVolume peer in volume.Peers)
                 {

@@ -18,6 +18,7 @@ internal sealed class SourceJob
     private List<ByteRange> _sentSinceCheckpoint = [];
     private long _bytesSinceCheckpoint;
     private ulong _lastCheckpoint;
+    private bool _markedAgain;
 
     public SourceJob(DirtyBitmap dirty, GenerationId generation, bool isFull, long nowMs)
     {
@@ -73,7 +74,29 @@ internal sealed class SourceJob
     /// <summary>Nothing is left to send, on the way, or unconfirmed.</summary>
     public bool IsDone => ToSend.SetCount == 0 && ReadsInFlight == 0 && _checkpoints.Count == 0 && _sentSinceCheckpoint.Count == 0;
 
-    public void NoteMark(long firstBlock, long count) => ToSend.Set(firstBlock, count);
+    /// <summary>Ranges being read, or read and waiting for room on the link.</summary>
+    public List<ByteRange> Reading { get; } = new(ReadsMax);
+
+    /// <summary>A mark that landed while the resync runs: its block is sent again.</summary>
+    public void NoteMark(long firstBlock, long count)
+    {
+        ToSend.Set(firstBlock, count);
+        _markedAgain = true;
+    }
+
+    /// <summary>Whether a block of a completed checkpoint is, or will be, sent again: its mark must stay (I5).</summary>
+    public bool IsSentAgain(long block)
+    {
+        if (ToSend.IsSet(block))
+            return true;
+        if (!_markedAgain)
+            return false;
+        var range = new ByteRange(block << Block.Shift, 1);
+        bool again = Reading.Exists(other => other.Overlaps(range)) || _sentSinceCheckpoint.Exists(other => other.Overlaps(range));
+        foreach (Checkpoint later in _checkpoints)
+            again |= later.Ranges.Exists(other => other.Overlaps(range));
+        return again;
+    }
 
     public void NoteSent(ByteRange range)
     {

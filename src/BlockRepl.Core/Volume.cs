@@ -61,6 +61,11 @@ internal sealed class Volume
     /// <summary>A barrier of the Primary's own is under way.</summary>
     public bool OwnBarrierInFlight { get; set; }
 
+    /// <summary>
+    /// The disk failed: what was not flushed may be missing from it, as after a power loss (hard part 12). Whoever attaches it again must not take it for the better copy.
+    /// </summary>
+    public bool HasFailed { get; set; }
+
     /// <summary>The edge has closed the disk that failed; the volume is Diskless once nothing of it is left.</summary>
     public bool IsClosed { get; set; }
 

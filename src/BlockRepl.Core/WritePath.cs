@@ -255,7 +255,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         {
             Reply(request);
         }
-        else if (!volume.ActivityLog!.TryEnter(request.Range))
+        else if (WaitsBehind(volume.AwaitingExtent, request.Range) || !volume.ActivityLog!.TryEnter(request.Range))
         {
             volume.AwaitingExtent.Add(request);
         }
@@ -263,6 +263,19 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         {
             Start(volume, request);
         }
+    }
+
+    // A change that waits for an extent has its place before a later one that overlaps it, also where the later one's own extents are active: the earlier may be a
+    // dead connection's, which its client has long sent again (hard parts 7 and 8).
+    private static bool WaitsBehind(List<ChangeRequest> waiting, ByteRange range)
+    {
+        foreach (ChangeRequest earlier in waiting)
+        {
+            if (earlier.Range.Overlaps(range))
+                return true;
+        }
+
+        return false;
     }
 
     /// <summary>Gives the change its place in stream order and puts it on its ways. It is active: nothing that overlaps it runs.</summary>

@@ -25,6 +25,71 @@ public class DiskFailureTests
         cluster.AssertNothingLeaked();
     }
 
+    /// <summary>
+    /// G1, G2, hard part 12: what a Primary's failed disk had not flushed may be gone from it; when it comes back, the peer's copy counts, never this one.
+    /// </summary>
+    [Fact]
+    public void A_disk_that_failed_under_its_Primary_comes_back_as_a_target()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        cluster.Flush(cluster.Alpha);
+        cluster.Complete(cluster.Alpha, EffectKind.LocalFlush, DiskResult.Io);
+        cluster.Run();
+        CloseDisk(cluster.Alpha);
+        Assert.Equal(DiskState.Diskless, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+
+        // Not under a Primary: its clients were told that the disk is gone.
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        Assert.Equal(DiskState.Diskless, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(write);
+        cluster.Alpha.AssertHolds(write);
+        Assert.Contains(cluster.Alpha.Log, line => line.Contains("resync done as target", StringComparison.Ordinal));
+    }
+
+    /// <summary>A disk whose attachment could not be written is given up, so that whoever waits for it hears so; a mended one is taken.</summary>
+    [Fact]
+    public void A_disk_that_fails_while_it_is_attached_is_let_go_and_may_come_again()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Down).ExitCode);
+        cluster.Beta.Attach(0);
+        cluster.Complete(cluster.Beta, EffectKind.WriteMetadata, DiskResult.Io);
+        Assert.Equal(DiskState.Failed, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+        CloseDisk(cluster.Beta);
+        Assert.Equal(DiskState.Diskless, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+        cluster.Beta.Attach(0);
+        cluster.Run();
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+    }
+
+    /// <summary>G12: a log transaction that died with a disk does not keep the next disk from having its own.</summary>
+    [Fact]
+    public void After_a_failed_log_transaction_a_new_disk_takes_writes()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Complete(cluster.Alpha, EffectKind.WriteMetadata, DiskResult.Io);
+        cluster.Run();
+        CloseDisk(cluster.Alpha);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+    }
+
     [Fact]
     public void A_failed_write_on_the_Secondary_is_marked_before_the_ack_passes_it()
     {
@@ -133,4 +198,6 @@ public class DiskFailureTests
         Assert.Equal(DiskState.Failed, failing.Status.DiskState(ClusterHarness.Volume0));
         cluster.AssertNothingLeaked();
     }
+
+    private static void CloseDisk(SimulatedNode node) => node.Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = ClusterHarness.Volume0 });
 }

@@ -262,4 +262,21 @@ public class WriteFateTests
         cluster.Run();
         return cluster;
     }
+
+    /// <summary>Hard parts 7 and 8: a write that waits for one of its extents keeps its place before a later one that overlaps it where the log is hot.</summary>
+    [Fact]
+    public void A_write_that_waits_for_an_extent_is_not_overtaken_by_one_that_overlaps_it()
+    {
+        const long Boundary = 1L << ActivityLog.ExtentShift;
+        ClusterHarness cluster = ClusterHarness.InSync(volumeBytes: 64 << 20);
+        cluster.Write(cluster.Alpha, Boundary - 8192);
+        cluster.Run();
+        cluster.Write(cluster.Alpha, Boundary - 4096, 8192);
+        ClientRequest newer = cluster.Write(cluster.Alpha, Boundary - 4096);
+        Assert.DoesNotContain(cluster.Alpha.Pending, operation => operation.Kind == EffectKind.LocalChange);
+        cluster.Run();
+        Assert.True(newer.IsAcknowledged);
+        cluster.Alpha.AssertHolds(newer);
+        cluster.Beta.AssertHolds(newer);
+    }
 }

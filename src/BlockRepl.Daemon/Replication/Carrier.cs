@@ -29,6 +29,9 @@ internal sealed class Carrier
     /// <summary>Something that status shows has changed.</summary>
     public bool StateChanged { get; set; }
 
+    /// <summary>This thread has more to do than wait for a data disk: the timer, the metadata's. Writes go to the writer.</summary>
+    public bool MustNotBlock { get; set; }
+
     /// <summary>Flushes are carried out by this thread, not handed to the flusher: nothing else waits for it.</summary>
     public bool FlushesInline { get; set; }
 }

@@ -1,5 +1,6 @@
 using BlockRepl.Core;
 using BlockRepl.Device;
+using BlockRepl.Format;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 using Microsoft.Extensions.Logging;
@@ -7,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace BlockRepl.Daemon.Replication;
 
 /// <summary>
-/// Carries out Core's effects other than sends. Writes run inline on the carrier's thread; flushes inline where the carrier has nothing else to do, else on the
+/// Carries out Core's effects other than sends. Writes run inline on the carrier's thread, unless it is one that must not wait for a disk; flushes inline where the carrier has nothing else to do, else on the
 /// flusher; metadata and resync reads have a thread each, so that a timer or a receiver never waits for them.
 /// </summary>
 internal sealed partial class Executor : IDisposable
@@ -16,7 +17,8 @@ internal sealed partial class Executor : IDisposable
 
     private readonly ResourceRuntime _runtime;
     private readonly ILogger _log;
-    private readonly WorkerThread<MetadataWrite> _metadata;
+    private readonly WorkerThread<Action> _metadata;
+    private readonly WorkerThread<ChangeRequest> _writer;
     private readonly WorkerThread<(VolumeNr Volume, ulong Ticket)> _flusher;
     private readonly WorkerThread<ChangeRequest> _resync;
     private long _noSpaceReportedMs = -NoSpaceReportIntervalMs;
@@ -26,7 +28,8 @@ internal sealed partial class Executor : IDisposable
         _runtime = runtime;
         _log = log;
         string name = runtime.Settings.Name;
-        _metadata = new WorkerThread<MetadataWrite>($"metadata-{name}", WriteMetadata);
+        _metadata = new WorkerThread<Action>($"metadata-{name}", work => work());
+        _writer = new WorkerThread<ChangeRequest>($"writer-{name}", request => runtime.Post(Change(request)));
         _flusher = new WorkerThread<(VolumeNr Volume, ulong Ticket)>($"flusher-{name}", work => runtime.Post(Flush(work.Volume, work.Ticket)));
         _resync = new WorkerThread<ChangeRequest>($"resync-{name}", ReadForResync);
     }
@@ -37,7 +40,8 @@ internal sealed partial class Executor : IDisposable
         switch (effect.Kind)
         {
             case EffectKind.WriteMetadata:
-                _metadata.Add(effect.Metadata);
+                MetadataWrite write = effect.Metadata;
+                _metadata.Add(() => WriteMetadata(write));
                 break;
             case EffectKind.StartConnecting:
                 _runtime.Connectors[effect.Peer.Value].Start();
@@ -60,7 +64,10 @@ internal sealed partial class Executor : IDisposable
                 case EffectKind.None:
                     break;
                 case EffectKind.LocalChange:
-                    carrier.Completions.Add(Change(effect.Request));
+                    if (carrier.MustNotBlock)
+                        _writer.Add(effect.Request);
+                    else
+                        carrier.Completions.Add(Change(effect.Request));
                     break;
                 case EffectKind.LocalFlush:
                     if (carrier.FlushesInline && !effect.IsBackground)
@@ -75,7 +82,7 @@ internal sealed partial class Executor : IDisposable
                     _resync.Add(effect.Request);
                     break;
                 case EffectKind.DetachDisk:
-                    Detach(_runtime.Volumes[effect.Volume.Value]);
+                    Detach(_runtime.Volumes[effect.Volume.Value], effect.Subject as Superblock);
                     break;
                 case EffectKind.CompleteCommand:
                     ((TaskCompletionSource<CommandResult>)effect.Cookie!).SetResult(effect.Command);
@@ -94,14 +101,17 @@ internal sealed partial class Executor : IDisposable
     {
         _resync.Dispose();
         _flusher.Dispose();
+        _writer.Dispose();
         _metadata.Dispose();
     }
 
     // Core hears of it when the last call has left the disk: a call that hangs keeps the volume Failed, and its late completion touches nothing (hard part 17).
-    private void Detach(RuntimeVolume volume)
+    private void Detach(RuntimeVolume volume, Superblock? last)
     {
-        if (volume.DetachDisk() is not { } disk)
+        if (volume.DetachDisk(last, out Action? lastWrite) is not { } disk)
             return;
+        if (lastWrite is not null)
+            _metadata.Add(lastWrite);
         _ = disk.Closed.ContinueWith(
             _ => _runtime.Post(new CoreEvent { Kind = CoreEventKind.DiskClosed, NowMs = ResourceRuntime.NowMs, Volume = volume.Configuration.Nr }),
             TaskScheduler.Default);
@@ -137,7 +147,7 @@ internal sealed partial class Executor : IDisposable
     private void WriteMetadata(MetadataWrite write)
     {
         DiskResult result = _runtime.Volumes[write.Volume.Value].Disk?.Write(write) ?? DiskResult.Io;
-        _runtime.Post(new CoreEvent
+        _runtime.PostWithoutBlocking(new CoreEvent
         {
             Kind = CoreEventKind.MetadataWritten,
             NowMs = ResourceRuntime.NowMs,

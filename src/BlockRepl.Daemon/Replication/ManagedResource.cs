@@ -96,6 +96,21 @@ internal sealed partial class ManagedResource : IDisposable
         {
             if (volume.Disk is not null)
                 continue;
+            ResourceStatus status = Runtime.GetStatus();
+            DiskState state = status.Volumes[volume.Configuration.Nr.Value].DiskState;
+            if (status.Role == Role.Primary)
+            {
+                return ControlResult.Refused(
+                    $"{volume.Name}: its disk failed while {Name} is Primary here; it may have lost what was not flushed",
+                    $"promote the other node first: blockrepl secondary --force {Name}, then there: blockrepl primary {Name}");
+            }
+
+            if (state != DiskState.Diskless)
+            {
+                return ControlResult.Refused(
+                    $"{volume.Name} is {state}: what was under way on its failed disk is not over", "try again; status shows Diskless when it is");
+            }
+
             DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings);
             if (opened.Disk is null)
             {

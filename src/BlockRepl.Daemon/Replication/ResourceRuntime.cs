@@ -75,6 +75,17 @@ internal sealed class ResourceRuntime : IDisposable
         ReturnCarrier(carrier);
     }
 
+    /// <summary>As <see cref="Post"/>, for a thread that must not wait for a data disk.</summary>
+    public void PostWithoutBlocking(in CoreEvent e)
+    {
+        Carrier carrier = RentCarrier();
+        carrier.MustNotBlock = true;
+        lock (_gate)
+            Apply(in e, carrier);
+        Carry(carrier);
+        ReturnCarrier(carrier);
+    }
+
     /// <summary>Begins a batch of events: takes the gate. Must be followed by <see cref="EndBatch"/> on the same thread.</summary>
     public Carrier BeginBatch()
     {
@@ -292,7 +303,7 @@ internal sealed class ResourceRuntime : IDisposable
             {
                 PeerLink? link = Volatile.Read(ref _links[i]);
                 long heard = link?.Channel.LastReceivedMs ?? 0;
-                Post(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, Peer = new PeerId(i), Number = (ulong)heard });
+                PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, Peer = new PeerId(i), Number = (ulong)heard });
             }
         }
     }
@@ -302,6 +313,7 @@ internal sealed class ResourceRuntime : IDisposable
     private static void ReturnCarrier(Carrier carrier)
     {
         carrier.FlushesInline = false;
+        carrier.MustNotBlock = false;
         _carriers!.Push(carrier);
     }
 }

@@ -1,6 +1,7 @@
 using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Device;
+using BlockRepl.Format;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
@@ -61,10 +62,10 @@ internal sealed class RuntimeVolume : INbdExport
     public void AttachDisk(VolumeDisk disk) => Volatile.Write(ref _disk, disk);
 
     /// <summary>The disk is not used any more; it is closed when the last call has left it. Returns it, or null if there was none.</summary>
-    public VolumeDisk? DetachDisk()
+    public VolumeDisk? DetachDisk(Superblock? last, out Action? lastWrite)
     {
         VolumeDisk? disk = Interlocked.Exchange(ref _disk, null);
-        disk?.Detach();
+        lastWrite = disk?.Detach(last);
         return disk;
     }
 

@@ -1,6 +1,7 @@
 using BlockRepl.Core;
 using BlockRepl.Daemon.Metadata;
 using BlockRepl.Device;
+using BlockRepl.Format;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
 
@@ -8,7 +9,7 @@ namespace BlockRepl.Daemon.Replication;
 
 /// <summary>
 /// One attached disk of a volume: its data area, its metadata, and how many calls are inside. Data calls are thread-safe; metadata is written by the
-/// metadata thread alone. After <see cref="Detach"/> every call fails with EIO; the devices are closed when the last one has left, so that a
+/// metadata thread alone. After <see cref="Detach()"/> every call fails with EIO; the devices are closed when the last one has left, so that a
 /// call that hangs never touches a reused descriptor (hard part 17).
 /// </summary>
 internal sealed class VolumeDisk : IDisposable
@@ -20,6 +21,7 @@ internal sealed class VolumeDisk : IDisposable
     private readonly SubrangeDevice _data;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _users;
+    private int _closing;
 
     public VolumeDisk(IBlockDevice disk, IBlockDevice? metadataDevice, VolumeMetadataStore metadata)
     {
@@ -129,6 +131,24 @@ internal sealed class VolumeDisk : IDisposable
         }
     }
 
+    /// <summary>
+    /// No call gets in any more. Does not wait. With <paramref name="last"/> the disk stays open for one more write of its superblock, which the metadata thread makes with the
+    /// action that is returned.
+    /// </summary>
+    public Action? Detach(Superblock? last)
+    {
+        bool stays = last is not null && TryEnter();
+        Detach();
+        if (!stays)
+            return null;
+        return () =>
+        {
+            // Best effort: the disk has failed. If it takes the write, a restart of the daemon knows what this run knows.
+            _ = Metadata.WriteSuperblock(last!);
+            Leave();
+        };
+    }
+
     /// <summary>No call gets in any more. Does not wait.</summary>
     public void Detach()
     {
@@ -162,10 +182,11 @@ internal sealed class VolumeDisk : IDisposable
 
     private void Close()
     {
-        // Several may see the last one leave: a call that was refused counts for a moment, too.
-        if (!_closed.TrySetResult())
+        // Several may see the last one leave: a call that was refused counts for a moment, too. Whoever waits may open the disk again at once.
+        if (Interlocked.Exchange(ref _closing, 1) != 0)
             return;
         _disk.Dispose();
         _metadataDevice?.Dispose();
+        _closed.SetResult();
     }
 }

@@ -30,6 +30,9 @@ public struct Effect
     /// <summary>Of a flush: nobody waits for it, so it should hold nobody up.</summary>
     public bool IsBackground { get; set; }
 
+    /// <summary>Of a detached disk: it failed, and is to say so itself if it still can.</summary>
+    public bool NotesLoss { get; set; }
+
     /// <summary>Header of a change to send.</summary>
     public ChangeHeader Header { get; set; }
 

@@ -65,8 +65,8 @@ public enum EffectKind : byte
     CloseLink,
 
     /// <summary>
-    /// Stop using the local disk of <see cref="Effect.Volume"/>: it failed, or was taken down. A superblock in <see cref="Effect.Subject"/> is written to it before it is closed if the
-    /// disk still takes it: it says that what was not flushed may be missing.
+    /// Stop using the local disk of <see cref="Effect.Volume"/>: it failed, or was taken down. With <see cref="Effect.NotesLoss"/> the superblock that is durable on it gets
+    /// <see cref="Format.SuperblockFlags.LostPower"/> before it is closed, if the disk still takes that. Never what Core meant to write next: a generation whose flush failed would make this disk the better copy.
     /// </summary>
     DetachDisk,
 

@@ -1,4 +1,3 @@
-using BlockRepl.Format;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Core;
@@ -59,8 +58,7 @@ internal sealed class LocalDisk(ResourceContext context)
         context.StateChanged = true;
         ref Effect effect = ref context.Effects.Add(EffectKind.DetachDisk);
         effect.Volume = volume.Nr;
-        if (volume.Superblock is { } superblock)
-            effect.Subject = superblock with { Flags = superblock.Flags | SuperblockFlags.LostPower };
+        effect.NotesLoss = true;
         OnFailed(volume);
         volume.Flushes.DropWaiting(_dropped);
         for (int i = 0; i < _dropped.Count; i++)

@@ -1,6 +1,5 @@
 using BlockRepl.Core;
 using BlockRepl.Device;
-using BlockRepl.Format;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 using Microsoft.Extensions.Logging;
@@ -82,7 +81,7 @@ internal sealed partial class Executor : IDisposable
                     _resync.Add(effect.Request);
                     break;
                 case EffectKind.DetachDisk:
-                    Detach(_runtime.Volumes[effect.Volume.Value], effect.Subject as Superblock);
+                    Detach(_runtime.Volumes[effect.Volume.Value], effect.NotesLoss);
                     break;
                 case EffectKind.CompleteCommand:
                     ((TaskCompletionSource<CommandResult>)effect.Cookie!).SetResult(effect.Command);
@@ -106,12 +105,12 @@ internal sealed partial class Executor : IDisposable
     }
 
     // Core hears of it when the last call has left the disk: a call that hangs keeps the volume Failed, and its late completion touches nothing (hard part 17).
-    private void Detach(RuntimeVolume volume, Superblock? last)
+    private void Detach(RuntimeVolume volume, bool notesLoss)
     {
-        if (volume.DetachDisk(last, out Action? lastWrite) is not { } disk)
+        if (volume.DetachDisk(notesLoss, out Func<DiskResult>? note) is not { } disk)
             return;
-        if (lastWrite is not null)
-            _metadata.Add(lastWrite);
+        if (note is not null)
+            _metadata.Add(() => LogNoted(_log, volume.Name, note().ToString()));
         _ = disk.Closed.ContinueWith(
             _ => _runtime.Post(new CoreEvent { Kind = CoreEventKind.DiskClosed, NowMs = ResourceRuntime.NowMs, Volume = volume.Configuration.Nr }),
             TaskScheduler.Default);
@@ -209,4 +208,7 @@ internal sealed partial class Executor : IDisposable
 
     [LoggerMessage(EventId = 200, Level = LogLevel.Information, Message = "{Text}")]
     private static partial void LogCore(ILogger logger, string text);
+
+    [LoggerMessage(EventId = 202, Level = LogLevel.Warning, Message = "{Volume}: noting on the failed disk that it may lack data: {Result}")]
+    private static partial void LogNoted(ILogger logger, string volume, string result);
 }

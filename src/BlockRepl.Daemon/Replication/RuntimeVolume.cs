@@ -1,7 +1,6 @@
 using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Device;
-using BlockRepl.Format;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
@@ -62,10 +61,10 @@ internal sealed class RuntimeVolume : INbdExport
     public void AttachDisk(VolumeDisk disk) => Volatile.Write(ref _disk, disk);
 
     /// <summary>The disk is not used any more; it is closed when the last call has left it. Returns it, or null if there was none.</summary>
-    public VolumeDisk? DetachDisk(Superblock? last, out Action? lastWrite)
+    public VolumeDisk? DetachDisk(bool notesLoss, out Func<DiskResult>? note)
     {
         VolumeDisk? disk = Interlocked.Exchange(ref _disk, null);
-        lastWrite = disk?.Detach(last);
+        note = disk?.Detach(notesLoss);
         return disk;
     }
 

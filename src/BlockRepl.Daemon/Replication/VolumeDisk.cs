@@ -132,20 +132,21 @@ internal sealed class VolumeDisk : IDisposable
     }
 
     /// <summary>
-    /// No call gets in any more. Does not wait. With <paramref name="last"/> the disk stays open for one more write of its superblock, which the metadata thread makes with the
-    /// action that is returned.
+    /// No call gets in any more. Does not wait. With <paramref name="notesLoss"/> the disk stays open until the action that is returned has been run, on the metadata thread: it
+    /// says on the disk, with the superblock that is durable there and no other, that what was not flushed may be missing (G1).
     /// </summary>
-    public Action? Detach(Superblock? last)
+    public Func<DiskResult>? Detach(bool notesLoss)
     {
-        bool stays = last is not null && TryEnter();
+        bool stays = notesLoss && TryEnter();
         Detach();
         if (!stays)
             return null;
         return () =>
         {
-            // Best effort: the disk has failed. If it takes the write, a restart of the daemon knows what this run knows.
-            _ = Metadata.WriteSuperblock(last!);
+            Superblock durable = Metadata.Superblock;
+            DiskResult result = Metadata.WriteSuperblock(durable with { Flags = durable.Flags | SuperblockFlags.LostPower });
             Leave();
+            return result;
         };
     }
 

@@ -27,7 +27,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         peer.PeerState = null;
         peer.PeerVerdict = null;
         context.Send(peer, new HelloMessage(
-            (uint)ProtocolVersion.Oldest, (uint)ProtocolVersion.Newest, ProtocolFeatures.None,
+            (uint)ProtocolVersion.Oldest, (uint)context.Settings.NewestProtocol, ProtocolFeatures.None,
             context.Settings.NodeName, peer.Name, context.Settings.Name, incarnation));
     }
 
@@ -45,15 +45,15 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             wrong = $"this is {context.Settings.NodeName} expecting {peer.Name}; the other side is {hello.Node} expecting {hello.Peer}";
         else if (hello.Resource != context.Settings.Name)
             wrong = $"the other side talks about resource {hello.Resource}, not {context.Settings.Name}";
-        else if (hello.VersionMin > (uint)ProtocolVersion.Newest || hello.VersionMax < (uint)ProtocolVersion.Oldest)
-            wrong = $"no common protocol version: here {(uint)ProtocolVersion.Oldest} to {(uint)ProtocolVersion.Newest}, there {hello.VersionMin} to {hello.VersionMax}";
+        else if (hello.VersionMin > (uint)context.Settings.NewestProtocol || hello.VersionMax < (uint)ProtocolVersion.Oldest)
+            wrong = $"no common protocol version: here {(uint)ProtocolVersion.Oldest} to {(uint)context.Settings.NewestProtocol}, there {hello.VersionMin} to {hello.VersionMax}";
         if (wrong is not null)
         {
             OnRefused(peer, GoodbyeReason.Refused, wrong);
             return;
         }
 
-        peer.Version = Math.Min(hello.VersionMax, (uint)ProtocolVersion.Newest);
+        peer.Version = (ProtocolVersion)Math.Min(hello.VersionMax, (uint)context.Settings.NewestProtocol);
         peer.Step = HandshakeStep.Draining;
         peer.StateSinceMs = context.NowMs;
         Advance(peer);

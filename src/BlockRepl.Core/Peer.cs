@@ -37,7 +37,8 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>The peer's verdict, if it came before this node's.</summary>
     public VerdictMessage? PeerVerdict { get; set; }
 
-    public uint Version { get; set; }
+    /// <summary>The protocol version that both sides of this connection speak; decided by the two Hellos.</summary>
+    public ProtocolVersion Version { get; set; }
 
     /// <summary>What this node last told the peer of itself on this connection.</summary>
     public PeerStatusMessage? StatusSent { get; set; }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 
 namespace BlockRepl.Core;
 
@@ -17,6 +18,9 @@ public sealed record ResourceSettings
 
     /// <summary>Names of the peer nodes; a <see cref="PeerId"/> is an index here.</summary>
     public required ImmutableArray<string> Peers { get; init; }
+
+    /// <summary>The newest protocol version to offer to peers (G15): lower than the build's own only to stand in for an older build.</summary>
+    public ProtocolVersion NewestProtocol { get; init; } = ProtocolVersion.Newest;
 
     /// <summary>When a write counts as done.</summary>
     public WriteProtocol Protocol { get; init; } = WriteProtocol.C;

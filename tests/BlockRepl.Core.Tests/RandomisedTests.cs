@@ -1,4 +1,4 @@
-using BlockRepl.Core.Tests.Harness;
+using BlockRepl.Sim;
 
 namespace BlockRepl.Core.Tests;
 

@@ -1,4 +1,4 @@
-using BlockRepl.Core.Tests.Harness;
+using BlockRepl.Sim;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Core.Tests;

@@ -1,7 +1,7 @@
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>
 /// A disk under a page cache. The death of a process keeps the cache; a power cut keeps what was flushed and, of what was not, any

@@ -1,6 +1,6 @@
 using BlockRepl.Primitives;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>
 /// One node: disks and metadata that outlive its process, and while the process lives a <see cref="ResourceCore"/> with what it has asked for. Carries

@@ -1,7 +1,7 @@
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>Turns effects into the frames of the peer protocol and frames into events: what Core says must be sayable.</summary>
 public static class FrameCodec

@@ -1,6 +1,6 @@
 using BlockRepl.Primitives;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>What must hold in a cluster that has come to rest.</summary>
 public static class ClusterAssertions

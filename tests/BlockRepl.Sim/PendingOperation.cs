@@ -1,6 +1,6 @@
 using BlockRepl.Primitives;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>Something that Core asked a disk for and that is not over yet.</summary>
 /// <param name="Kind">LocalChange, LocalFlush, ResyncRead or WriteMetadata.</param>

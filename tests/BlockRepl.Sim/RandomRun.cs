@@ -1,6 +1,6 @@
 using BlockRepl.Primitives;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>
 /// One random history of a cluster: clients, operators, disks, network and disasters in an order drawn from the seed, then healing, then the check. A reckless one

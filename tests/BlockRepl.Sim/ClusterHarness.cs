@@ -1,7 +1,7 @@
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>
 /// Two nodes, alpha and beta, with simulated disks and a network between them. Nothing happens by itself: a test says which disk operation ends,

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using BlockRepl.Format;
 using BlockRepl.Primitives;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>The durable metadata of one volume on one node. Each part of a <see cref="MetadataWrite"/> becomes durable as a whole.</summary>
 public sealed class SimulatedMetadata

@@ -1,4 +1,4 @@
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>
 /// Knows what each block may hold: of the writes issued so far, those that no later acknowledged write replaces. Also knows which nodes hold each

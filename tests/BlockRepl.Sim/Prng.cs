@@ -1,4 +1,4 @@
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>Seeded random numbers (SplitMix64): the same seed gives the same run on every machine and version of .NET.</summary>
 public sealed class Prng(ulong seed) : IChance

@@ -1,4 +1,4 @@
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>One established connection: frames as bytes, in order each way.</summary>
 public sealed class SimulatedLink(LinkId id)

@@ -1,4 +1,4 @@
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>An operator's command and its answer.</summary>
 public sealed class CommandTicket

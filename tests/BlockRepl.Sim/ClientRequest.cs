@@ -1,7 +1,7 @@
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>A client's change and what became of it.</summary>
 /// <param name="Node">The node that it was sent to.</param>

@@ -1,6 +1,6 @@
 using BlockRepl.Primitives;
 
-namespace BlockRepl.Core.Tests.Harness;
+namespace BlockRepl.Sim;
 
 /// <summary>Content of a volume: blocks that were never written read as zeroes and take no memory.</summary>
 public sealed class SparseImage

@@ -13,6 +13,9 @@ internal sealed class Connections(
     /// <summary>Random number of this daemon's life, said in each Hello.</summary>
     public ulong Incarnation { get; } = context.Chance.NextUInt64();
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a connection that was Connected is about to be taken apart; nothing that hung on it has been let go yet.</summary>
+    public Action<Peer> OnDisconnecting { get; set; } = _ => { };
+
     /// <summary>Set by <see cref="ResourceCore"/>: the peer is gone; whoever waits for its answer must know.</summary>
     public Action<Peer> OnLost { get; set; } = _ => { };
 
@@ -182,6 +185,8 @@ internal sealed class Connections(
     /// </summary>
     private void Drop(Peer peer)
     {
+        if (peer.Step == HandshakeStep.Done)
+            OnDisconnecting(peer);
         LinkId link = peer.Link;
         peer.Link = LinkId.None;
         peer.Step = HandshakeStep.None;

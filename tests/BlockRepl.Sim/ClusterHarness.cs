@@ -274,6 +274,15 @@ public sealed class ClusterHarness
     public void Complete(SimulatedNode node, EffectKind kind, DiskResult? failure = null) =>
         Complete(node, node.Pending.First(operation => operation.Kind == kind), failure);
 
+    /// <summary>Ends the oldest running call of a handler with an exit code.</summary>
+    public void CompleteHandler(SimulatedNode node, HandlerKind kind, int exitCode)
+    {
+        Step++;
+        HandlerCall call = node.Handlers.First(running => running.Kind == kind);
+        node.Handlers.Remove(call);
+        node.Apply(new CoreEvent { Kind = CoreEventKind.HandlerCompleted, Subject = new HandlerOutcome(call, exitCode, "") });
+    }
+
     /// <summary>Ends all disk operations of a node, and those that follow from them.</summary>
     public void RunDisk(SimulatedNode node)
     {

@@ -142,6 +142,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
                 Configuration.FencingPolicy.ResourceOnly => Core.FencingPolicy.ResourceOnly,
                 _ => Core.FencingPolicy.ResourceAndStonith,
             },
+            Handlers = resource.Handlers.Configured,
             TimeoutMs = (long)network.Timeout.TotalMilliseconds,
             KoCount = network.KoCount,
             PingIntervalMs = (long)network.PingInterval.TotalMilliseconds,

@@ -51,7 +51,7 @@ internal sealed class Attachment(ResourceContext context)
             write.ActivityLogTransaction = ++volume.ActivityLog.Transaction;
         }
 
-        DiskState state = StateOf(flags);
+        DiskState state = StateOf(volume, superblock, flags);
         superblock = superblock with
         {
             Flags = Generations.FlagsFor(state, flags),
@@ -86,14 +86,16 @@ internal sealed class Attachment(ResourceContext context)
         context.StateChanged = true;
     }
 
-    // With fencing dont-care a node trusts what it last knew of itself; otherwise only the peer or a fence can tell (G6).
-    private DiskState StateOf(SuperblockFlags flags)
+    // With fencing dont-care a node trusts what it last knew of itself; otherwise only the peer or a fence can tell, or could when it was last asked (G6).
+    private DiskState StateOf(Volume volume, Superblock superblock, SuperblockFlags flags)
     {
         if ((flags & SuperblockFlags.Consistent) == 0)
             return DiskState.Inconsistent;
         if ((flags & SuperblockFlags.Outdated) != 0)
             return DiskState.Outdated;
-        return context.Settings.Fencing == FencingPolicy.DontCare && (flags & SuperblockFlags.WasUpToDate) != 0
+        bool isSure = context.Settings.Fencing == FencingPolicy.DontCare
+            || Array.TrueForAll(volume.Peers, peer => (superblock.Peers[peer.Slot].Flags & PeerSlotFlags.PeerOutdated) != 0);
+        return isSure && (flags & SuperblockFlags.WasUpToDate) != 0
             ? DiskState.UpToDate
             : DiskState.Consistent;
     }

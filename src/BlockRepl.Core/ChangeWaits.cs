@@ -14,4 +14,7 @@ internal enum ChangeWaits : byte
 
     /// <summary>A new generation is not durable yet (I9), or marks for a lost peer are not.</summary>
     Generation = 4,
+
+    /// <summary>A lost peer that does not have the change might go on by itself (G13).</summary>
+    Fence = 8,
 }

@@ -13,7 +13,7 @@ internal sealed class Connections(
     /// <summary>Random number of this daemon's life, said in each Hello.</summary>
     public ulong Incarnation { get; } = context.Chance.NextUInt64();
 
-    /// <summary>Set by <see cref="ResourceCore"/>: a connection that was Connected is about to be taken apart; nothing that hung on it has been let go yet.</summary>
+    /// <summary>Set by <see cref="ResourceCore"/>: a link, however far its handshake came, is about to be taken apart; nothing that hung on it has been let go yet.</summary>
     public Action<Peer> OnDisconnecting { get; set; } = _ => { };
 
     /// <summary>Set by <see cref="ResourceCore"/>: the peer is gone; whoever waits for its answer must know.</summary>
@@ -88,6 +88,7 @@ internal sealed class Connections(
             default:
                 if (RedialPause.IsLasting(message.Reason))
                     peer.RefusedInRow++;
+                peer.IsExpectedBack = message.Reason == GoodbyeReason.Renegotiate;
                 Lose(peer, ConnectionState.TearDown, said, null);
                 break;
         }
@@ -161,6 +162,7 @@ internal sealed class Connections(
     {
         if (goodbye is { } word)
             context.Send(peer, new GoodbyeMessage(word, detail));
+        peer.IsExpectedBack |= isReplaced || goodbye == GoodbyeReason.Renegotiate;
         if (peer.State is ConnectionState.Connecting or ConnectionState.Connected)
             ConnectionStates.Enter(context, peer, reason);
         context.Log($"{context.Settings.Name}@{peer.Name}: connection lost: {reason}: {detail}");
@@ -185,9 +187,10 @@ internal sealed class Connections(
     /// </summary>
     private void Drop(Peer peer)
     {
-        if (peer.Step == HandshakeStep.Done)
-            OnDisconnecting(peer);
         LinkId link = peer.Link;
+        if (link != LinkId.None)
+            OnDisconnecting(peer);
+        peer.IsExpectedBack = false;
         peer.Link = LinkId.None;
         peer.Step = HandshakeStep.None;
         peer.Role = Role.Unknown;
@@ -203,7 +206,7 @@ internal sealed class Connections(
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;
             peerVolume.IsMatched = false;
-            DoubtOwnData(volume);
+            DoubtOwnData(volume, peerVolume);
         }
 
         secondary.Forget(peer);
@@ -215,9 +218,9 @@ internal sealed class Connections(
     }
 
     // A Secondary cannot know whether the Primary goes on without it (G6); with fencing dont-care an operator has chosen not to ask.
-    private void DoubtOwnData(Volume volume)
+    private void DoubtOwnData(Volume volume, PeerVolume peerVolume)
     {
-        if (context.Settings.Fencing == FencingPolicy.DontCare || context.Role == Role.Primary || volume.Disk != DiskState.UpToDate)
+        if (FenceEvidence.IsOutdated(peerVolume) || context.Settings.Fencing == FencingPolicy.DontCare || context.Role == Role.Primary || volume.Disk != DiskState.UpToDate)
             return;
         volume.Disk = DiskState.Consistent;
         generations.Persist(volume, volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.Consistent, volume.Superblock!.Flags) }, null);

@@ -11,4 +11,10 @@ internal enum FreezeReason : byte
 
     /// <summary>A demotion is under way.</summary>
     RoleChange = 2,
+
+    /// <summary>A peer that is not mirrored might go on by itself: nothing may be answered that relies on its absence (G13).</summary>
+    Fencing = 4,
+
+    /// <summary>An operator said <c>suspend-io</c>.</summary>
+    User = 8,
 }

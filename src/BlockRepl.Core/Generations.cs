@@ -36,11 +36,13 @@ internal sealed class Generations(ResourceContext context)
         context.Log($"{context.Settings.Name}/{volume.Name}: new generation {superblock.Current}, was {old}");
         volume.Superblock = superblock;
         volume.GenerationPending = true;
+        volume.GenerationAwaitsFlush = true;
 
         // The new generation says that this node's data counts, so what was acknowledged before it must be stable here: else this host, losing power next, would
         // overwrite the peer that still has it.
         Disk.Flush(volume, FlushWaiter.ForAction(result =>
         {
+            volume.GenerationAwaitsFlush = false;
             if (result.IsOk && volume.GenerationPending)
                 Persist(volume, volume.Superblock!, () => Durable(volume));
         }));

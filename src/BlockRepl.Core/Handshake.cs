@@ -17,6 +17,12 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>
     public Action<Peer, GoodbyeReason, string> OnRefused { get; set; } = (_, _, _) => { };
 
+    /// <summary>
+    /// Set by <see cref="ResourceCore"/>: called before this node says its verdict; from then on the peer may become UpToDate without this node knowing it. False if the verdict must wait: the
+    /// action is then called when it may be said.
+    /// </summary>
+    public Func<Peer, Action, bool> BeforeVerdict { get; set; } = (_, _) => true;
+
     /// <summary>Set by <see cref="ResourceCore"/>: this node's role is about to change, so its state is not worth saying yet (hard part 20).</summary>
     public Func<bool> IsRoleChanging { get; set; } = () => false;
 
@@ -182,8 +188,15 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             }
         }
 
+        var verdict = new VerdictMessage(verdicts.ToImmutable());
+        if (BeforeVerdict(peer, () => SayVerdict(peer, verdict)))
+            SayVerdict(peer, verdict);
+    }
+
+    private void SayVerdict(Peer peer, VerdictMessage verdict)
+    {
         peer.Step = HandshakeStep.Verdict;
-        context.Send(peer, new VerdictMessage(verdicts.ToImmutable()));
+        context.Send(peer, verdict);
         ConfirmIfComplete(peer);
     }
 

@@ -20,4 +20,13 @@ public enum OperatorVerb : byte
 
     /// <summary>Declare the connected, fresh disks equal (<c>new-current-uuid --clear-bitmap</c>).</summary>
     SkipInitialSync,
+
+    /// <summary>Declare this node's data Outdated.</summary>
+    Outdate,
+
+    /// <summary>Hold clients' changes until <see cref="ResumeIo"/>, once everything answered is stable on both nodes.</summary>
+    SuspendIo,
+
+    /// <summary>Let clients' changes go on, whatever holds them: <see cref="SuspendIo"/>, or a fence that failed.</summary>
+    ResumeIo,
 }

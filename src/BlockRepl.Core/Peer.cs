@@ -31,6 +31,9 @@ internal sealed class Peer(PeerId id, string name)
 
     public Role Role { get; set; }
 
+    /// <summary>The connection is being ended to be made anew at once: the peer is not lost yet.</summary>
+    public bool IsExpectedBack { get; set; }
+
     /// <summary>The peer's half of the handshake, once complete (I10).</summary>
     public ResourceStateMessage? PeerState { get; set; }
 

@@ -40,6 +40,9 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Flushes sent and not yet confirmed, in stream order.</summary>
     public Queue<ChangeRequest> AwaitingStable { get; } = new();
 
+    /// <summary>The peer lacks something that may be answered only under a generation of this node's own, once the peer is known not to go on by itself.</summary>
+    public bool OwesGeneration { get; set; }
+
     /// <summary>When the oldest change not known to be stable was sent (monotonic ms).</summary>
     public long UnstableSinceMs { get; set; }
 

@@ -5,8 +5,11 @@ namespace BlockRepl.Core;
 /// <summary>Who may be promoted, as far as this node can tell by itself (G6): never without a disk, without force only on UpToDate data. Whether the peer is Primary the peer is asked.</summary>
 internal static class PromotionRules
 {
-    /// <summary>Why this node may not become Primary now, and what would help; null if it may.</summary>
-    public static CommandResult? Refuse(ResourceContext context, bool force)
+    /// <summary>
+    /// Why this node may not become Primary now, and what would help; null if it may. With <paramref name="mayFence"/> there is an absent peer that <c>fence-peer</c> is asked about
+    /// next, which is the evidence that Consistent data lacks.
+    /// </summary>
+    public static CommandResult? Refuse(ResourceContext context, bool force, bool mayFence)
     {
         string name = context.Settings.Name;
         foreach (Volume volume in context.Volumes)
@@ -16,7 +19,7 @@ internal static class PromotionRules
             bool isTarget = Array.Exists(volume.Peers, peer => peer.Target is not null || peer.State == ReplicationState.WFBitMapT);
             if (isTarget)
                 return CommandResult.NoUpToDateData($"{name}/{volume.Name} is being resynced from the peer", $"wait for it: blockrepl wait-sync {name}");
-            if (volume.Disk == DiskState.UpToDate || force)
+            if (volume.Disk == DiskState.UpToDate || force || (mayFence && volume.Disk == DiskState.Consistent))
                 continue;
             string hint = volume.Disk == DiskState.Consistent
                 ? $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}"

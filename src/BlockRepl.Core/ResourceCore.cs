@@ -30,6 +30,9 @@ public sealed class ResourceCore
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
+    private readonly Fencing _fencing;
+    private readonly IoSuspension _suspension;
+    private readonly Outdating _outdating;
 
     /// <param name="settings">The resource's configuration; fixed for the life of this object.</param>
     /// <param name="chance">Where random numbers come from.</param>
@@ -39,21 +42,27 @@ public sealed class ResourceCore
         _handlers = new Handlers(_context);
         _generations = new Generations(_context);
         _disk = new LocalDisk(_context);
-        _writes = new WritePath(_context, _generations, _disk);
+        var freeze = new FreezeRecord(_context);
+        var fenced = new FencedChanges(_context, freeze, _generations);
+        _writes = new WritePath(_context, freeze, fenced, _disk);
+        fenced.OnReleased = _writes.FinishIfDone;
+        _fencing = new Fencing(_context, _writes, _handlers);
         _activityLogs = new ActivityLogWriter(_context, _writes);
         _secondary = new SecondaryPath(_context, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
         _handshake = new Handshake(_context, _writes, _source, _target);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
-        _roles = new RoleChanges(_context, _writes, _disk, _connections);
+        _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing);
+        _outdating = new Outdating(_context);
+        _suspension = new IoSuspension(_context, _writes, _disk, _fencing);
         _attachment = new Attachment(_context);
-        _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
+        _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment, _outdating) { TellPeers = SendStatus };
         _skipInitialSync = new SkipInitialSync(_context, _generations);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
-        Status = new ResourceStatusReader(_context, _writes);
+        Status = new ResourceStatusReader(_context, _writes, _fencing, _suspension, _roles);
 
         _generations.Disk = _disk;
         _generations.OnChangeReleased = _writes.FinishIfDone;
@@ -69,7 +78,13 @@ public sealed class ResourceCore
         _handshake.OnRefused = _connections.Refuse;
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
-        _connections.OnDisconnecting = peer => _handlers.Call(HandlerKind.Disconnected, peer);
+        _connections.OnDisconnecting = peer =>
+        {
+            _fencing.Disconnecting(peer);
+            if (peer.Step == HandshakeStep.Done)
+                _handlers.Call(HandlerKind.Disconnected, peer);
+        };
+        _handshake.BeforeVerdict = _fencing.BeforeVerdict;
         _connections.OnLost = peer =>
         {
             _roles.PeerLost();
@@ -227,6 +242,15 @@ public sealed class ResourceCore
             case OperatorVerb.Down:
                 _shutdown.Down(cookie);
                 break;
+            case OperatorVerb.Outdate:
+                _outdating.Outdate(cookie);
+                break;
+            case OperatorVerb.SuspendIo:
+                _suspension.Suspend(cookie);
+                break;
+            case OperatorVerb.ResumeIo:
+                _suspension.Resume(cookie);
+                break;
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
                 break;
@@ -238,6 +262,8 @@ public sealed class ResourceCore
     /// <summary>The pass after every event. Each step does nothing unless something is due.</summary>
     private void Settle()
     {
+        // First: what it lets go takes part in the rest.
+        _fencing.Settle();
         foreach (Volume volume in _context.Volumes)
         {
             if (_context.Role == Role.Primary && volume.HasDisk)
@@ -272,6 +298,9 @@ public sealed class ResourceCore
             if (peer.Step == HandshakeStep.Draining)
                 _handshake.Advance(peer);
         }
+
+        _suspension.Settle();
+        _outdating.Settle();
 
         // And once more: a promotion may have waited for that handshake, which was refused.
         if (_roles.IsBusy)

@@ -10,18 +10,53 @@ public sealed class ResourceStatusReader
 {
     private readonly ResourceContext _context;
     private readonly WritePath _writes;
+    private readonly Fencing _fencing;
+    private readonly RoleChanges _roles;
+    private readonly IoSuspension _suspension;
 
-    internal ResourceStatusReader(ResourceContext context, WritePath writes)
+    internal ResourceStatusReader(ResourceContext context, WritePath writes, Fencing fencing, IoSuspension suspension, RoleChanges roles)
     {
+        _roles = roles;
         _context = context;
         _writes = writes;
+        _fencing = fencing;
+        _suspension = suspension;
     }
 
     /// <summary>This node's role.</summary>
     public Role Role => _context.Role;
 
-    /// <summary>Why changes are held back, in words; empty if they are not.</summary>
-    public string Suspended => _writes.IsFrozen ? "handshake or role change" : "";
+    /// <summary>Why changes are held back, each reason with what it waits for and since when (hard part 28); empty if they are not.</summary>
+    public ImmutableArray<SuspensionReason> Suspended
+    {
+        get
+        {
+            var reasons = ImmutableArray.CreateBuilder<SuspensionReason>();
+            Add(FreezeReason.User, "user", _suspension.WaitsFor);
+            Add(FreezeReason.Fencing, "fencing", string.Join("; ", _context.Peers.Select(_fencing.Describe).Where(static text => text.Length > 0)));
+            Add(FreezeReason.Handshake, "handshake", "");
+            Add(FreezeReason.RoleChange, "role-change", "");
+            return reasons.ToImmutable();
+
+            void Add(FreezeReason reason, string word, string detail)
+            {
+                if (_writes.Frozen.Has(reason))
+                    reasons.Add(new SuspensionReason(word, _writes.Frozen.SinceMs(reason), detail));
+            }
+        }
+    }
+
+    /// <summary>What is being done, or could not be done, about a peer that is not there; empty if nothing.</summary>
+    public string Fence(PeerId peer) => _fencing.Describe(_context.Peers[peer.Value]);
+
+    /// <summary>The absent peer is known, durably, not to go on by itself.</summary>
+    public bool IsPeerFenced(PeerId peer) => !_context.Peers[peer.Value].IsConnected && _fencing.HasEvidence(_context.Peers[peer.Value]);
+
+    /// <summary>A promotion waits for the answer of <c>fence-peer</c>.</summary>
+    public bool IsAwaitingFence => _roles.IsAwaitingFence;
+
+    /// <summary>A promotion without force would first have to fence this peer.</summary>
+    public bool IsFenceNeededToPromote(PeerId peer) => _fencing.IsNeededToPromote(_context.Peers[peer.Value]);
 
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;

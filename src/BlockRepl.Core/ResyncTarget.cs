@@ -185,7 +185,11 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         };
         superblock = superblock.WithPeer(
             peerVolume.Slot,
-            superblock.Peers[peerVolume.Slot] with { BitmapGeneration = GenerationId.None, Flags = PeerSlotFlags.None });
+            superblock.Peers[peerVolume.Slot] with
+            {
+                BitmapGeneration = GenerationId.None,
+                Flags = superblock.Peers[peerVolume.Slot].Flags & PeerSlotFlags.PeerFencing,
+            });
         LinkId link = peerVolume.Peer.Link;
         BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap, 0, peerVolume.Bitmap.BlockCount)];
         generations.Persist(volume, superblock, () =>

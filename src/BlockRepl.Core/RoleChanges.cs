@@ -1,4 +1,3 @@
-using BlockRepl.Format;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
 
@@ -7,15 +6,18 @@ namespace BlockRepl.Core;
 /// <summary>Promotion and demotion, one at a time, each in steps that are taken up after every event until the last is done.</summary>
 /// <remarks>
 /// <code>
-/// promote: refuse? ─► ask the connected peer ─► everything received is on disk ─► flush ─► PrimaryIndicator durable ─► Primary
+/// promote: refuse? ─► fence a peer that is not there ─► ask the connected peer ─► everything received is on disk ─► flush ─► PrimaryIndicator durable ─► Primary
+///                                                                     given up after that: indicator gone, durable ─► refused
 /// demote:  hold new changes ─► those under way done ─► stable on both nodes ─► log empty, indicator gone, durable ─► Secondary
 /// </code>
+/// With a fencing policy a promotion that loses the peer on the way is refused: the data is in doubt from then on (G6).
 /// </remarks>
-internal sealed class RoleChanges(ResourceContext context, WritePath writes, LocalDisk disk, Connections connections)
+internal sealed class RoleChanges(ResourceContext context, WritePath writes, LocalDisk disk, Connections connections, Fencing fencing)
 {
     // How long a peer that was Primary when it last spoke may take to say that it is so no more.
     private const long AnswerMs = 1_000;
 
+    private readonly RoleMetadata _metadata = new(context);
     private Step _step;
     private long _askedMs;
     private object? _cookie;
@@ -23,15 +25,19 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     private ulong _askId;
     private int _pending;
     private bool _failed;
+    private bool _isPeerLost;
+    private CommandResult? _refusal;
 
     private enum Step
     {
         Idle,
         AwaitHandshake,
+        AwaitFence,
         AwaitPeer,
         Settle,
         Flush,
         Persist,
+        TakeBack,
         DemoteDrain,
         DemoteFlush,
         DemotePersist,
@@ -39,11 +45,13 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     public bool IsBusy => _step != Step.Idle;
 
+    public bool IsAwaitingFence => _step == Step.AwaitFence;
+
     /// <summary>The change can no longer be refused: a handshake that begins waits for its outcome (hard part 20).</summary>
-    public bool IsBeyondRefusal => _step is not (Step.Idle or Step.AwaitHandshake or Step.AwaitPeer or Step.DemoteDrain);
+    public bool IsBeyondRefusal => _step is not (Step.Idle or Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer or Step.DemoteDrain);
 
     /// <summary>This node is about to be Primary: it must not let the peer be, too (hard part 20).</summary>
-    private bool IsPromoting => _step is Step.AwaitHandshake or Step.AwaitPeer or Step.Settle or Step.Flush or Step.Persist;
+    private bool IsPromoting => _step is Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer or Step.Settle or Step.Flush or Step.Persist;
 
     public void Promote(object? cookie, bool force)
     {
@@ -57,6 +65,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
         _cookie = cookie;
         _force = force;
+        _isPeerLost = false;
+        _refusal = null;
         _step = Step.AwaitHandshake;
         Advance();
     }
@@ -75,6 +85,10 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         _cookie = cookie;
         _step = Step.DemoteDrain;
         writes.Freeze(FreezeReason.RoleChange);
+
+        // The clients are gone or cut off: what is held for a fence or by suspend-io is held for nobody, and would keep this node Primary for ever.
+        fencing.Demoted();
+        writes.FailHeld(FreezeReason.Fencing | FreezeReason.User);
         Advance();
     }
 
@@ -116,10 +130,9 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     {
         // Asked anew it might be decided alone, while the peer decides the same: whoever wants that may ask again, knowing that the peer is gone (hard part 20).
         if (_step == Step.AwaitPeer)
-        {
-            Finish(CommandResult.Refused(
-                $"{context.Settings.Name}: the connection was lost before the peer had answered", "look at status, and try again"));
-        }
+            Finish(Lost());
+        else if (_step is Step.Settle or Step.Flush or Step.Persist)
+            _isPeerLost = true;
     }
 
     /// <summary>Takes the next step if it is due. Called after every event.</summary>
@@ -130,10 +143,17 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             case Step.AwaitHandshake:
                 AskPeers();
                 break;
+            case Step.AwaitFence when Array.Exists(context.Peers, static peer => peer.Link != LinkId.None):
+                // It is there after all: it is asked itself, once it is known what it has.
+                Enter(Step.AwaitHandshake);
+                break;
             case Step.AwaitPeer when context.NowMs - _askedMs >= AnswerMs && Array.Find(context.Peers, static peer => peer.IsConnected && peer.Role == Role.Primary) is { } primary:
                 // It was Primary when it last spoke, and does not answer: its loss is not noticed yet, or it is slow.
                 Finish(CommandResult.Refused(
                     $"{context.Settings.Name}: {primary.Name} is Primary and does not answer", "try again when its loss has been noticed"));
+                break;
+            case Step.Settle or Step.Flush when IsInDoubt():
+                Finish(Lost());
                 break;
             case Step.Settle when IsSettled():
                 Enter(Step.Flush);
@@ -141,15 +161,21 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 break;
             case Step.Flush when _pending == 0:
                 if (_failed)
+                {
                     Finish(CommandResult.Failed("the local disk could not be flushed", "see the log"));
+                }
                 else
-                    PersistPrimary();
+                {
+                    _step = Step.Persist;
+                    _metadata.PersistPrimary();
+                }
+
                 break;
-            case Step.Persist when _pending == 0:
-                if (_failed)
-                    Finish(CommandResult.Failed("the metadata could not be written", "see the log"));
-                else
-                    BecomePrimary();
+            case Step.Persist when _metadata.IsDone:
+                BecomePrimary();
+                break;
+            case Step.TakeBack when _metadata.IsDone:
+                Finish(_refusal!);
                 break;
             case Step.DemoteDrain when IsQuiet():
                 Enter(Step.DemoteFlush);
@@ -158,9 +184,10 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                     writes.SendOwnBarrier(volume);
                 break;
             case Step.DemoteFlush when _pending == 0 && IsStableOnPeers():
-                PersistSecondary();
+                _step = Step.DemotePersist;
+                _metadata.PersistSecondary(fencing.AfterDemotion);
                 break;
-            case Step.DemotePersist when _pending == 0:
+            case Step.DemotePersist when _metadata.IsDone:
                 BecomeSecondary();
                 break;
             default:
@@ -172,7 +199,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     {
         if (_step == Step.Idle)
             return false;
-        context.CompleteCommand(cookie, CommandResult.Refused("another role change is under way", "try again when it is over"));
+        string what = _step == Step.AwaitFence ? "a promotion waits for fence-peer" : "another role change is under way";
+        context.CompleteCommand(cookie, CommandResult.Refused($"{context.Settings.Name}: {what}", "try again when it is over"));
         return true;
     }
 
@@ -187,13 +215,24 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     {
         foreach (Peer peer in context.Peers)
         {
-            if (peer.Link != LinkId.None && peer.Step is not (HandshakeStep.Done or HandshakeStep.Hello))
+            // With a fencing policy also for one that has only just knocked: it is better asked than fenced.
+            if (peer.Link != LinkId.None && peer.Step != HandshakeStep.Done && (fencing.IsAsked || peer.Step != HandshakeStep.Hello))
                 return;
         }
 
-        if (PromotionRules.Refuse(context, _force) is { } refusal)
+        Peer? absent = _force ? null : Array.Find(context.Peers, fencing.IsNeededToPromote);
+        if (PromotionRules.Refuse(context, _force, mayFence: absent is not null) is { } refusal)
         {
             Finish(refusal);
+            return;
+        }
+
+        if (absent is not null)
+        {
+            _step = Step.AwaitFence;
+            context.StateChanged = true;
+            object? cookie = _cookie;
+            fencing.Ask(absent, failure => Fenced(cookie, failure));
             return;
         }
 
@@ -212,6 +251,23 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         if (_pending == 0)
             Enter(Step.Settle);
     }
+
+    // The answer may come while a handshake is awaited that came between; then the next step finds the evidence, or asks again.
+    private void Fenced(object? cookie, CommandResult? failure)
+    {
+        if (_step != Step.AwaitFence || _cookie != cookie)
+            return;
+        if (failure is not null)
+            Finish(failure);
+        else
+            Enter(Step.AwaitHandshake);
+    }
+
+    // Without the peer this data is not known to be the newest any more, and nobody was asked what the peer does.
+    private bool IsInDoubt() => _isPeerLost && !_force && fencing.IsAsked && Array.Exists(context.Volumes, static volume => volume.Disk != DiskState.UpToDate);
+
+    private CommandResult Lost() => CommandResult.Refused(
+        $"{context.Settings.Name}: the connection was lost before the promotion was over", "look at status, and try again");
 
     // Everything that came over a connection that is gone must be on the disk, in order, before anything newer (hard part 11).
     private bool IsSettled()
@@ -268,53 +324,20 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
     }
 
-    private void PersistPrimary()
-    {
-        _step = Step.Persist;
-        _failed = false;
-        _pending = context.Volumes.Length;
-        foreach (Volume volume in context.Volumes)
-        {
-            Superblock superblock = volume.Superblock!;
-            SuperblockFlags flags = superblock.Flags & ~SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator;
-            if (volume.Disk != DiskState.UpToDate)
-            {
-                // Forced: this data counts from now on, under a generation of its own, so that whoever has newer data will see a split brain (G7).
-                if (superblock.Current.IsReal)
-                {
-                    foreach (PeerVolume peer in volume.Peers)
-                    {
-                        // Whichever place is free: the peer must still recognise where this data comes from, or it would call it unrelated.
-                        PeerSlot slot = superblock.Peers[peer.Slot];
-                        superblock = slot.BitmapGeneration.IsNone
-                            ? superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current })
-                            : superblock.WithHistory(superblock.Current);
-                    }
-                }
-
-                superblock = superblock with { Current = context.NewGeneration() };
-                flags = Generations.FlagsFor(DiskState.UpToDate, flags) & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
-            }
-
-            volume.Superblock = superblock with { Flags = flags, BootId = context.BootId };
-            context.WriteMetadata(volume, new MetadataWrite
-            {
-                Volume = volume.Nr,
-                Superblock = volume.Superblock,
-                OnDurable = () => _pending--,
-                OnFailed = PersistFailed,
-            });
-        }
-    }
-
     private void BecomePrimary()
     {
-        if (Array.Exists(context.Volumes, static volume => !volume.HasDisk))
-        {
-            Finish(CommandResult.Failed("a local disk failed during the promotion", "see the log"));
-            return;
-        }
+        if (_metadata.HasFailed)
+            TakeBack(CommandResult.Failed("the metadata could not be written", "see the log"));
+        else if (Array.Exists(context.Volumes, static volume => !volume.HasDisk))
+            TakeBack(CommandResult.Failed("a local disk failed during the promotion", "see the log"));
+        else if (IsInDoubt())
+            TakeBack(Lost());
+        else
+            EnterPrimary();
+    }
 
+    private void EnterPrimary()
+    {
         bool forced = false;
         foreach (Volume volume in context.Volumes)
         {
@@ -335,44 +358,22 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         Finish(CommandResult.Ok);
     }
 
-    private void PersistSecondary()
+    private void TakeBack(CommandResult refusal)
     {
-        _step = Step.DemotePersist;
-        _pending = 0;
-        foreach (Volume volume in context.Volumes)
-        {
-            if (!volume.HasDisk)
-                continue;
-            _pending++;
-            volume.ActivityLog!.Clear();
-            volume.Superblock = volume.Superblock! with { Flags = volume.Superblock.Flags & ~SuperblockFlags.PrimaryIndicator };
-            var write = new MetadataWrite
-            {
-                Volume = volume.Nr,
-                Superblock = volume.Superblock,
-                ActivityLog = volume.ActivityLog.Snapshot(),
-                ActivityLogTransaction = ++volume.ActivityLog.Transaction,
-                OnDurable = () => _pending--,
-                OnFailed = PersistFailed,
-            };
-            foreach (PeerVolume peer in volume.Peers)
-            {
-                if (peer.Bitmap!.SetCount > 0)
-                    write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap, 0, peer.Bitmap.BlockCount));
-            }
-
-            context.WriteMetadata(volume, write);
-        }
-    }
-
-    private void PersistFailed()
-    {
-        _failed = true;
-        _pending--;
+        _refusal = refusal;
+        _step = Step.TakeBack;
+        _metadata.TakePrimaryBack();
+        Advance();
     }
 
     private void BecomeSecondary()
     {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.HasDisk)
+                volume.Disk = fencing.AfterDemotion(volume);
+        }
+
         context.Role = Role.Secondary;
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Secondary");

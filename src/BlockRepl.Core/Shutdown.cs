@@ -9,7 +9,7 @@ namespace BlockRepl.Core;
 /// the activity log was empty. A peer that does not answer is not waited for longer than <see cref="PatienceMs"/>: its part becomes marks.
 /// </summary>
 internal sealed class Shutdown(
-    ResourceContext context, WritePath writes, LocalDisk disk, Connections connections, Attachment attachment)
+    ResourceContext context, WritePath writes, LocalDisk disk, Connections connections, Attachment attachment, Outdating outdating)
 {
     private const long PatienceMs = 3_000;
 
@@ -23,9 +23,13 @@ internal sealed class Shutdown(
     {
         Idle,
         Flush,
+        Outdate,
         Farewell,
         Persist,
     }
+
+    /// <summary>Set by <see cref="ResourceCore"/>: tells the peers this node's state as it is now.</summary>
+    public Action TellPeers { get; set; } = () => { };
 
     public bool IsBusy => _step != Step.Idle;
 
@@ -49,7 +53,7 @@ internal sealed class Shutdown(
         switch (_step)
         {
             case Step.Flush when _pending == 0 && (NothingUnstable() || context.NowMs >= _deadlineMs):
-                SayFarewell();
+                OutdateOrLeave();
                 break;
             case Step.Flush when context.Role == Role.Primary:
                 // A barrier that was on its way already may have been too early for the newest changes.
@@ -151,6 +155,27 @@ internal sealed class Shutdown(
         }
 
         return true;
+    }
+
+    // With a fencing policy a Secondary that leaves its Primary says that it will not go on by itself, and keeps that: nobody needs to fence it then.
+    private void OutdateOrLeave()
+    {
+        bool leavesPrimary = context.Settings.Fencing != FencingPolicy.DontCare && context.Role == Role.Secondary
+            && Array.Exists(context.Peers, static peer => peer.IsConnected && peer.Role == Role.Primary);
+        Volume[] good = Array.FindAll(context.Volumes, static volume => volume.Disk > DiskState.Outdated);
+        if (!leavesPrimary || good.Length == 0)
+        {
+            SayFarewell();
+            return;
+        }
+
+        _step = Step.Outdate;
+        outdating.Mark(good, isFailure =>
+        {
+            if (!isFailure)
+                TellPeers();
+            SayFarewell();
+        });
     }
 
     private void SayFarewell()

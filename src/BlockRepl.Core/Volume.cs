@@ -44,6 +44,12 @@ internal sealed class Volume
     /// <summary>A new generation is on its way to disk (I9): until it is durable nothing is answered that relies on it.</summary>
     public bool GenerationPending { get; set; }
 
+    /// <summary>The new generation waits for a flush and must not become durable before it: no other write of the superblock may carry it.</summary>
+    public bool GenerationAwaitsFlush { get; set; }
+
+    /// <summary>Changes that wait until a peer that is gone is known not to go on by itself, in no order.</summary>
+    public List<ChangeRequest> AwaitingFence { get; } = [];
+
     /// <summary>Changes that wait for <see cref="GenerationPending"/>.</summary>
     public List<ChangeRequest> AwaitingGeneration { get; } = [];
 
@@ -57,6 +63,9 @@ internal sealed class Volume
     public SequenceNumber LastChange { get; set; }
 
     public FlushCoordinator Flushes { get; } = new();
+
+    /// <summary>Clients' flushes under way.</summary>
+    public int ClientFlushes { get; set; }
 
     /// <summary>A barrier of the Primary's own is under way.</summary>
     public bool OwnBarrierInFlight { get; set; }

@@ -13,27 +13,41 @@ namespace BlockRepl.Core;
 ///                  └ Thaw       └ log durable     └ earlier done └► Local + Peer + Generation all met ─► Reply
 /// </code>
 /// </remarks>
-internal sealed class WritePath(ResourceContext context, Generations generations, LocalDisk disk)
+internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, FencedChanges fenced, LocalDisk disk)
 {
     private readonly Queue<ChangeRequest> _frozen = new();
 
-    private FreezeReason _frozenFor;
+    /// <summary>Who holds new changes back, and since when.</summary>
+    public FreezeRecord Frozen { get; } = freeze;
 
-    /// <summary>New changes are held back: a handshake or a role change needs a moment without any.</summary>
-    public bool IsFrozen => _frozenFor != FreezeReason.None;
+    /// <summary>New changes are held back.</summary>
+    public bool IsFrozen => Frozen.IsFrozen;
+
+    /// <summary>Changes that wait for a lost peer to be fenced.</summary>
+    public FencedChanges Fenced { get; } = fenced;
 
     /// <summary>Changes held back by <see cref="Freeze"/>.</summary>
     public int FrozenCount => _frozen.Count;
 
     /// <summary>Holds back every change that comes from now on.</summary>
-    public void Freeze(FreezeReason reason) => _frozenFor |= reason;
+    public void Freeze(FreezeReason reason) => Frozen.Add(reason);
 
     /// <summary>Lets the held changes go on, in the order in which they came, unless there is another reason to hold them.</summary>
     public void Thaw(FreezeReason reason)
     {
-        _frozenFor &= ~reason;
+        Frozen.Remove(reason);
         while (!IsFrozen && _frozen.TryDequeue(out ChangeRequest? request))
             Admit(request);
+    }
+
+    /// <summary>Answers everything that is held back with EIO, and holds back no longer for these reasons: this node gives the role up, and its clients are gone.</summary>
+    public void FailHeld(FreezeReason reasons)
+    {
+        foreach (Volume volume in context.Volumes)
+            Fenced.Fail(volume);
+        for (int count = _frozen.Count; count > 0; count--)
+            Refuse(_frozen.Dequeue());
+        Frozen.Remove(reasons);
     }
 
     /// <summary>A client's change. Core takes its own reference on the buffer.</summary>
@@ -93,10 +107,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         List<ChangeRequest> waiting = volume.AwaitingExtent;
         volume.AwaitingExtent = [];
         foreach (ChangeRequest request in waiting)
-        {
-            request.Result = DiskResult.Io;
-            Reply(request);
-        }
+            Refuse(request);
 
         // The peers may well answer; but without a disk a flush here has failed, whatever they say.
         foreach (PeerVolume peer in volume.Peers)
@@ -109,7 +120,9 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             }
         }
 
+        Fenced.Fail(volume);
         volume.GenerationPending = false;
+        volume.GenerationAwaitsFlush = false;
         foreach (ChangeRequest request in volume.AwaitingGeneration)
         {
             request.Result = DiskResult.Io;
@@ -180,7 +193,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
                 && (peerVolume.Unstable.Newest > peerVolume.Peer.Applied || ClientAwaitsStable(peerVolume));
             peerVolume.Unstable.MarkAllAndClear(peerVolume);
             if (peerMisses)
-                generations.EnsureOwnGeneration(volume);
+                Fenced.EnsureOwnGeneration(peerVolume);
         }
 
         // Also when mirroring ended earlier, because the local disk failed: nobody else will ever answer these.
@@ -208,6 +221,8 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         {
             if ((request.Flags & ChangeFlags.Background) != 0)
                 volume.OwnBarrierInFlight = false;
+            else
+                volume.ClientFlushes--;
         }
         else
         {
@@ -232,7 +247,9 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     private void ReleaseFromPeer(Volume volume, ChangeRequest request)
     {
         request.Waits &= ~ChangeWaits.Peer;
-        if (volume.HasDisk)
+        if (volume.HasDisk && Fenced.IsHolding && (request.Flags & ChangeFlags.Background) == 0)
+            FencedChanges.Hold(volume, request);
+        else if (volume.HasDisk)
             Generations.AwaitGeneration(volume, request);
         else if (request.Result.IsOk)
             request.Result = DiskResult.Io;
@@ -244,11 +261,11 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         Volume volume = context.Volumes[request.Volume.Value];
         if (context.Role != Role.Primary || !volume.HasDisk)
         {
-            request.Result = DiskResult.Io;
-            Reply(request);
+            Refuse(request);
         }
         else if (request.IsFlush)
         {
+            volume.ClientFlushes++;
             StartFlush(volume, request);
         }
         else if (request.Range.Length == 0)
@@ -304,8 +321,11 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             {
                 peer.Mark(request.Range);
                 if (volume.Superblock.Peers[peer.Slot].BitmapGeneration.IsNone)
-                    generations.EnsureOwnGeneration(volume);
-                Generations.AwaitGeneration(volume, request);
+                    Fenced.EnsureOwnGeneration(peer);
+                if (Fenced.IsHolding)
+                    FencedChanges.Hold(volume, request);
+                else
+                    Generations.AwaitGeneration(volume, request);
             }
         }
 
@@ -355,6 +375,12 @@ internal sealed class WritePath(ResourceContext context, Generations generations
 
         Generations.AwaitGeneration(volume, request);
         disk.Flush(volume, FlushWaiter.ForClient(request));
+    }
+
+    private void Refuse(ChangeRequest request)
+    {
+        request.Result = DiskResult.Io;
+        Reply(request);
     }
 
     private void Reply(ChangeRequest request)

@@ -13,6 +13,7 @@ public sealed class LookTests
         Node = "beta",
         Role = Role.Secondary,
         Suspended = ["fencing"],
+        SuspendedDetails = [new SuspensionStatus("fencing", 7, "fence-peer runs")],
         Protocol = WriteProtocol.C,
         MayPromote = false,
         WhyNotPromotable = "the disk of mail/spool is Inconsistent",
@@ -65,6 +66,7 @@ public sealed class LookTests
 
         Assert.Equal((0, """
             mail role:Secondary suspended:fencing
+              I/O is held by fencing for 7 s: fence-peer runs
               volume:spool disk:Inconsistent size:1GiB clients:2
                 waiting for the peer, for 3 s
               volume:index disk:UpToDate
@@ -105,6 +107,13 @@ public sealed class LookTests
                 "role": "Secondary",
                 "suspended": [
                   "fencing"
+                ],
+                "suspended_details": [
+                  {
+                    "reason": "fencing",
+                    "since_seconds": 7,
+                    "detail": "fence-peer runs"
+                  }
                 ],
                 "volumes": [
                   {
@@ -154,14 +163,16 @@ public sealed class LookTests
                       }
                     ],
                     "since_seconds": 61,
-                    "detail": null
+                    "detail": null,
+                    "fence": null
                   }
                 ],
                 "node": "beta",
                 "protocol": "C",
                 "may_promote": false,
                 "why_not_promotable": "the disk of mail/spool is Inconsistent",
-                "hint": "wait for the resync: blockrepl wait-sync mail"
+                "hint": "wait for the resync: blockrepl wait-sync mail",
+                "awaits_fence": false
               }
             ]
 

@@ -18,6 +18,9 @@ public sealed record ClientRequest(string Node, VolumeNr Volume, ChangeKind Kind
     /// <summary>The cluster's step when it was answered, or when its node died.</summary>
     public long EndedAt { get; set; } = long.MaxValue;
 
+    /// <summary>It was answered, one way or the other.</summary>
+    public bool IsAnswered => Result is not null;
+
     /// <summary>It was answered with success.</summary>
     public bool IsAcknowledged => Result is { IsOk: true };
 }

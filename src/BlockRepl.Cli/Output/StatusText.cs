@@ -25,6 +25,11 @@ public static class StatusText
     {
         var suspended = resource.Suspended.Count == 0 ? "" : " suspended:" + paint.Bad(string.Join(',', resource.Suspended));
         output.WriteLine($"{resource.Name} role:{paint.Of(resource.Role)}{suspended}");
+        foreach (var reason in resource.SuspendedDetails)
+        {
+            var detail = reason.Detail is null ? "" : $": {reason.Detail}";
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  I/O is held by {reason.Reason} for {reason.SinceSeconds} s{detail}"));
+        }
         foreach (var volume in resource.Volumes)
         {
             var clients = volume.Clients == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" clients:{volume.Clients}");
@@ -50,6 +55,8 @@ public static class StatusText
                 + string.Create(CultureInfo.InvariantCulture, $" for:{connection.SinceSeconds}s"));
         if (connection.Detail is not null)
             output.WriteLine($"    {connection.Detail}");
+        if (connection.Fence is not null)
+            output.WriteLine($"    fence: {connection.Fence}");
         foreach (var volume in connection.Volumes)
         {
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";

@@ -18,12 +18,6 @@ public sealed record ClusterConfiguration
     /// <summary>The resources in the order of the file.</summary>
     public required IReadOnlyList<ResourceConfiguration> Resources { get; init; }
 
-    /// <summary>
-    /// Settings that are read but that this release does not keep yet, a sentence each. The daemon logs each as a
-    /// warning at start, because a silent setting is a claim that it holds.
-    /// </summary>
-    public IReadOnlyList<string> NotYetKept { get; init; } = [];
-
     /// <summary>Settings that are legal but unwise, a sentence each; logged at start.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 

@@ -64,11 +64,7 @@ public static class ConfigurationReader
         if (!errors.IsEmpty)
             return null;
         var configuration = new ClusterConfiguration { File = file, Nodes = nodes, Tls = tls, Nbd = nbd, Resources = resources };
-        return configuration with
-        {
-            NotYetKept = ConfigurationReview.NotYetKept(configuration),
-            Warnings = ConfigurationReview.Warnings(configuration),
-        };
+        return configuration with { Warnings = ConfigurationReview.Warnings(configuration) };
     }
 
     private static List<NodeConfiguration> ReadNodes(MappingReader root, ErrorSink errors)

@@ -3,18 +3,6 @@ namespace BlockRepl.Daemon.Configuration;
 /// <summary>What an operator should know about a configuration that is legal.</summary>
 internal static class ConfigurationReview
 {
-    /// <summary>Settings that are read and not kept yet. A feature that is finished takes its lines out here.</summary>
-    public static IReadOnlyList<string> NotYetKept(ClusterConfiguration configuration)
-    {
-        List<string> said = [];
-        foreach (var resource in configuration.Resources)
-        {
-            if (resource.Fencing != FencingPolicy.DontCare)
-                said.Add($"resource {resource.Name}: fencing is read but not kept yet; a lost peer is not fenced (G13)");
-        }
-        return said;
-    }
-
     /// <summary>Legal, but probably not meant.</summary>
     public static IReadOnlyList<string> Warnings(ClusterConfiguration configuration)
     {
@@ -24,6 +12,12 @@ internal static class ConfigurationReview
         foreach (var resource in configuration.Resources)
         {
             var network = resource.Network;
+            if (resource.Fencing != FencingPolicy.DontCare && resource.Handlers[Core.HandlerKind.FencePeer] is null)
+            {
+                said.Add(resource.Fencing == FencingPolicy.ResourceAndStonith
+                    ? $"resource {resource.Name}: fencing is resource-and-stonith without a fence-peer handler; when the peer is lost I/O freezes until a person says resume-io"
+                    : $"resource {resource.Name}: fencing is resource-only without a fence-peer handler; no node is promoted without its peer but by a person");
+            }
             if (network.Timeout >= network.PingInterval || network.Timeout >= network.ConnectInterval)
                 said.Add($"resource {resource.Name}: timeout should be shorter than ping-int and connect-int");
         }

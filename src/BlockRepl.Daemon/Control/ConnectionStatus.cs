@@ -22,4 +22,7 @@ public sealed record ConnectionStatus
 
     /// <summary>Why the peer is not connected, or "split brain" with both sides' changes, in words; null when all is well.</summary>
     public string? Detail { get; init; }
+
+    /// <summary>Of an absent peer: "outdated" when it is known not to go on by itself, else what is being done about that, in words; null when there is nothing to do.</summary>
+    public string? Fence { get; init; }
 }

@@ -14,6 +14,9 @@ public sealed record ResourceStatus
     /// <summary>Why client I/O is held, a word each; empty when it is not.</summary>
     public IReadOnlyList<string> Suspended { get; init; } = [];
 
+    /// <summary>The reasons of <see cref="Suspended"/> with what each waits for and since when.</summary>
+    public IReadOnlyList<SuspensionStatus> SuspendedDetails { get; init; } = [];
+
     /// <summary>Every configured volume, in the order of the configuration.</summary>
     public required IReadOnlyList<VolumeStatus> Volumes { get; init; }
 
@@ -26,12 +29,15 @@ public sealed record ResourceStatus
     /// <summary>When a write counts as done.</summary>
     public WriteProtocol Protocol { get; init; } = WriteProtocol.C;
 
-    /// <summary>True when <c>primary</c> without <c>--force</c> would succeed, or the node is Primary.</summary>
+    /// <summary>True on a Secondary when <c>primary</c> without <c>--force</c> would succeed without asking a handler; false on a Primary.</summary>
     public bool MayPromote { get; init; }
 
-    /// <summary>Why <see cref="MayPromote"/> is false, in words; null when it is true.</summary>
+    /// <summary>Why <see cref="MayPromote"/> is false, in words; null when it is true, and on a Primary.</summary>
     public string? WhyNotPromotable { get; init; }
 
     /// <summary>What would help the state that the resource is in; null when it needs no help.</summary>
     public string? Hint { get; init; }
+
+    /// <summary>A promotion waits for the fence-peer handler.</summary>
+    public bool AwaitsFence { get; init; }
 }

@@ -19,6 +19,7 @@ internal sealed partial class HandlerRunner : IDisposable
     private readonly CancellationToken _stopping;
     private readonly Lock _lock = new();
     private readonly Dictionary<HandlerKind, Task> _lanes = [];
+    private bool _isDisposed;
 
     /// <param name="configuration">The resource.</param>
     /// <param name="context">The daemon.</param>
@@ -42,10 +43,14 @@ internal sealed partial class HandlerRunner : IDisposable
         }
     }
 
+    /// <summary>Kills what runs, and runs nothing any more: every call, also one to come, is answered as broken.</summary>
+    public void Stop() => _stop.Cancel();
+
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Whatever runs is killed by this call itself; what waits ends without having begun.
+        // Whatever runs is killed by this call itself.
+        Volatile.Write(ref _isDisposed, true);
         _stop.Cancel();
         _stop.Dispose();
     }
@@ -66,8 +71,10 @@ internal sealed partial class HandlerRunner : IDisposable
         string name = HandlerNames.Of(call.Kind);
         HandlerOutcome outcome;
         if (_stopping.IsCancellationRequested)
-            return;
-        if (_configuration.Handlers[call.Kind] is not { } command)
+        {
+            outcome = new HandlerOutcome(call, HandlerOutcome.Broken, "the daemon is stopping");
+        }
+        else if (_configuration.Handlers[call.Kind] is not { } command)
         {
             outcome = new HandlerOutcome(call, HandlerOutcome.Broken, "no such handler is configured");
         }
@@ -79,7 +86,7 @@ internal sealed partial class HandlerRunner : IDisposable
             outcome = new HandlerOutcome(call, exitCode, detail);
         }
 
-        if (!_stopping.IsCancellationRequested)
+        if (!Volatile.Read(ref _isDisposed))
             _report(outcome);
     }
 

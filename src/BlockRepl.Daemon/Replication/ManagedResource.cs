@@ -31,7 +31,21 @@ internal sealed partial class ManagedResource : IDisposable
     /// <summary>Carries out one verb.</summary>
     public async Task<ControlResult> ExecuteAsync(ControlCommand command)
     {
-        await _one.WaitAsync();
+        // What a handler says on this node, and what a person says about a promotion that hangs on one, must not wait for that promotion. Core orders these by itself.
+        switch (command.Verb)
+        {
+            case ControlVerb.Outdate:
+                return await AskAsync(new OperatorCommand(OperatorVerb.Outdate));
+            case ControlVerb.SuspendIo:
+                return await AskAsync(new OperatorCommand(OperatorVerb.SuspendIo));
+            case ControlVerb.ResumeIo:
+                return await AskAsync(new OperatorCommand(OperatorVerb.ResumeIo));
+            default:
+                break;
+        }
+
+        if (await EnterAsync() is { } refusal)
+            return refusal;
         try
         {
             return command.Verb switch
@@ -69,6 +83,8 @@ internal sealed partial class ManagedResource : IDisposable
     /// <summary>The daemon ends: clients go, the resource is demoted and taken down.</summary>
     public async Task StopAsync()
     {
+        // A promotion that waits for a handler must not hold the stop up.
+        Runtime.Handlers.Stop();
         await _one.WaitAsync();
         try
         {
@@ -87,6 +103,24 @@ internal sealed partial class ManagedResource : IDisposable
     {
         Runtime.Dispose();
         _one.Dispose();
+    }
+
+    // Waits for its turn, but not behind a promotion that waits for its fence-peer handler: that may be the one who asks.
+    private async Task<ControlResult?> EnterAsync()
+    {
+        using var giveUp = new CancellationTokenSource();
+        Task turn = _one.WaitAsync(giveUp.Token);
+        while (!turn.IsCompleted)
+        {
+            Task change = _context.Events.NextChangeAsync();
+            if (Runtime.GetStatus().AwaitsFence)
+                await giveUp.CancelAsync();
+            await Task.WhenAny(turn, change);
+        }
+
+        return turn.IsCanceled
+            ? ControlResult.Refused($"a promotion of {Name} waits for its fence-peer handler", "try again when it is over; see status")
+            : null;
     }
 
     private async Task<ControlResult> BringUpAsync()

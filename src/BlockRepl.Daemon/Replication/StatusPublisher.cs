@@ -27,15 +27,19 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
     {
         string name = runtime.Settings.Name;
         (string? why, string? hint) = WhyNotPromotable(name);
-        List<string> suspended = [];
-        if (core.Suspended.Length > 0)
-            suspended.Add(core.Suspended);
+        SuspensionStatus[] suspended =
+        [
+            .. core.Suspended.Select(reason => new SuspensionStatus(
+                reason.Word, Math.Max(0, ResourceRuntime.NowMs - reason.SinceMs) / 1000, reason.Detail.Length > 0 ? reason.Detail : null)),
+        ];
         return new ResourceStatus
         {
             Name = name,
             Node = runtime.Settings.NodeName,
             Role = core.Role,
-            Suspended = suspended,
+            Suspended = [.. suspended.Select(reason => reason.Reason)],
+            SuspendedDetails = suspended,
+            AwaitsFence = core.IsAwaitingFence,
             Protocol = runtime.Settings.Protocol,
             MayPromote = core.Role != Role.Primary && why is null,
             WhyNotPromotable = why,
@@ -82,6 +86,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             PeerRole = core.PeerRole(peer),
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
+            Fence = core.Fence(peer) is { Length: > 0 } fence ? fence : core.IsPeerFenced(peer) ? "outdated" : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
         };
     }
@@ -137,15 +142,24 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
                 case DiskState.Diskless or DiskState.Failed or DiskState.Attaching:
                     return ($"{volume.Name} has no local disk here ({disk})", $"bring it up: blockrepl up {name}");
                 case DiskState.Consistent:
-                    return ($"{volume.Name} is Consistent: whether the peer went on without it is not known",
-                        $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}");
+                    return ($"{volume.Name} is Consistent: whether the peer went on without it is not known", HintForConsistent(name));
                 default:
                     return ($"{volume.Name} is {disk} here", $"connect to a node with UpToDate data, or make this data count: blockrepl primary --force {name}");
             }
         }
 
+        for (int i = 0; i < runtime.Settings.Peers.Length; i++)
+        {
+            if (core.IsFenceNeededToPromote(new PeerId(i)))
+                return ($"whether {runtime.Settings.Peers[i]} goes on without this node is not known", HintForConsistent(name));
+        }
+
         return (null, null);
     }
+
+    private string HintForConsistent(string name) => runtime.Settings.Handlers.Contains(HandlerKind.FencePeer)
+        ? $"connect to the peer; or let the fence-peer handler find out: blockrepl primary {name}"
+        : $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}";
 
     private string? ConnectionHint(string name)
     {

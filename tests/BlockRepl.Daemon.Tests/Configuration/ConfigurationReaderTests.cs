@@ -42,15 +42,14 @@ public sealed class ConfigurationReaderTests
         Assert.Equal(new SourcePosition(13, 7), mail.Volumes[1].Source);
     }
 
-    [Fact]
-    public void What_is_read_but_not_kept_is_said()
+    [Theory]
+    [InlineData("resource-only", "but by a person")]
+    [InlineData("resource-and-stonith", "I/O freezes until a person")]
+    public void Fencing_without_a_handler_is_warned_about(string policy, string what)
     {
-        var configuration = ConfigurationText.Accept(ConfigurationText.Minimal.Replace(
-            "    volumes:", "    fencing: resource-only\n    handlers: { split-brain: /bin/mail-root }\n    volumes:", StringComparison.Ordinal));
-
-        Assert.Equal(
-            ["resource mail: fencing is read but not kept yet; a lost peer is not fenced (G13)"],
-            configuration.NotYetKept);
+        string With(string more) => ConfigurationText.Minimal.Replace("    volumes:", $"    fencing: {policy}\n{more}    volumes:", StringComparison.Ordinal);
+        Assert.Contains(what, Assert.Single(ConfigurationText.Accept(With("")).Warnings), StringComparison.Ordinal);
+        Assert.Empty(ConfigurationText.Accept(With("    handlers: { fence-peer: /bin/fence }\n")).Warnings);
     }
 
     [Fact]

@@ -1,0 +1,96 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>
+/// <c>outdate</c>: this node's data is declared older than the peer's, durably, so that it is not promoted (G6). What the <c>fence-peer</c> handler of a Primary says on its peer.
+/// </summary>
+internal sealed class Outdating(ResourceContext context)
+{
+    private readonly List<object?> _waiting = [];
+
+    public void Outdate(object? cookie)
+    {
+        // Once this node has said its state to the peer it must not change it before the handshake is over (I10).
+        _waiting.Add(cookie);
+        Settle();
+    }
+
+    /// <summary>Carries out what waits for a handshake. Called after every event.</summary>
+    public void Settle()
+    {
+        if (_waiting.Count == 0 || Array.Exists(context.Peers, static peer => peer.Step is HandshakeStep.State or HandshakeStep.Verdict))
+            return;
+        object?[] cookies = [.. _waiting];
+        _waiting.Clear();
+        foreach (object? cookie in cookies)
+            Do(cookie);
+    }
+
+    private void Do(object? cookie)
+    {
+        string name = context.Settings.Name;
+        if (context.Role == Role.Primary)
+        {
+            Refuse(cookie, CommandResult.Refused($"{name} is Primary here: its data is in use", $"demote it first: blockrepl secondary {name}"));
+            return;
+        }
+
+        if (Array.Find(context.Peers, static peer => peer.IsConnected && peer.Role == Role.Primary) is { } primary)
+        {
+            Refuse(cookie, CommandResult.Refused(
+                $"{name} is connected to {primary.Name}, which is Primary: its data is kept current", $"disconnect first: blockrepl disconnect {name}"));
+            return;
+        }
+
+        if (Array.Find(context.Volumes, static volume => !volume.HasDisk) is { } diskless)
+        {
+            Refuse(cookie, CommandResult.NoDisk($"{name}/{diskless.Name} has no local disk here ({diskless.Disk})", $"bring it up first: blockrepl up {name}"));
+            return;
+        }
+
+        Volume[] good = Array.FindAll(context.Volumes, static volume => volume.Disk > DiskState.Outdated);
+        if (good.Length == 0)
+        {
+            // One worse volume is enough to keep the whole resource from being promoted.
+            context.CompleteCommand(cookie, Array.Find(context.Volumes, static volume => volume.Disk < DiskState.Outdated) is { } worse
+                ? CommandResult.NoUpToDateData($"{name}/{worse.Name} is {worse.Disk} here, which is worse than Outdated", "nothing needs to be done: it is not promoted without --force")
+                : CommandResult.Ok);
+            return;
+        }
+
+        Mark(good, isFailure => context.CompleteCommand(
+            cookie, isFailure ? CommandResult.Failed($"{name}: the metadata could not be written", "see the log") : CommandResult.Ok));
+    }
+
+    /// <summary>Makes volumes Outdated; <paramref name="ended"/> is called once, when that is durable on all of them or has failed (true).</summary>
+    public void Mark(Volume[] volumes, Action<bool> ended)
+    {
+        int pending = volumes.Length;
+        bool failed = false;
+        void Ended(bool isFailure)
+        {
+            failed |= isFailure;
+            if (--pending == 0)
+                ended(failed);
+        }
+
+        foreach (Volume volume in volumes)
+        {
+            volume.Disk = DiskState.Outdated;
+            volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.Outdated, volume.Superblock.Flags) };
+            context.WriteMetadata(volume, new MetadataWrite
+            {
+                Volume = volume.Nr,
+                Superblock = volume.Superblock,
+                OnDurable = () => Ended(false),
+                OnFailed = () => Ended(true),
+            });
+        }
+
+        context.StateChanged = true;
+        context.Log($"{context.Settings.Name}: outdated");
+    }
+
+    private void Refuse(object? cookie, CommandResult refusal) => context.CompleteCommand(cookie, refusal);
+}

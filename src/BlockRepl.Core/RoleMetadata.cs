@@ -1,0 +1,106 @@
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>What a role change puts into the superblocks, on all volumes at once, and whether all of it became durable.</summary>
+internal sealed class RoleMetadata(ResourceContext context)
+{
+    private int _pending;
+
+    /// <summary>Everything asked for has ended, well or not.</summary>
+    public bool IsDone => _pending == 0;
+
+    /// <summary>Something could not be written.</summary>
+    public bool HasFailed { get; private set; }
+
+    /// <summary>
+    /// This node is about to be Primary. By force, data that is not UpToDate counts from now on, under a generation of its own, so that whoever has newer data will see a split brain (G7).
+    /// </summary>
+    public void PersistPrimary()
+    {
+        Begin();
+        foreach (Volume volume in context.Volumes)
+        {
+            Superblock superblock = volume.Superblock!;
+            SuperblockFlags flags = superblock.Flags & ~SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator;
+            if (volume.Disk != DiskState.UpToDate)
+            {
+                if (superblock.Current.IsReal)
+                {
+                    foreach (PeerVolume peer in volume.Peers)
+                    {
+                        // Whichever place is free: the peer must still recognise where this data comes from, or it would call it unrelated.
+                        PeerSlot slot = superblock.Peers[peer.Slot];
+                        superblock = slot.BitmapGeneration.IsNone
+                            ? superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current })
+                            : superblock.WithHistory(superblock.Current);
+                    }
+                }
+
+                superblock = superblock with { Current = context.NewGeneration() };
+                flags = Generations.FlagsFor(DiskState.UpToDate, flags) & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
+            }
+
+            Write(volume, superblock with { Flags = flags, BootId = context.BootId });
+        }
+    }
+
+    /// <summary>A promotion that had begun to be written is given up: no volume must come back from a crash as that of a Primary.</summary>
+    public void TakePrimaryBack()
+    {
+        Begin();
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.HasDisk && (volume.Superblock!.Flags & SuperblockFlags.PrimaryIndicator) != 0)
+                Write(volume, volume.Superblock with { Flags = volume.Superblock.Flags & ~SuperblockFlags.PrimaryIndicator });
+        }
+    }
+
+    /// <summary>This node is about to be Secondary: an empty activity log, every mark, no indicator, and what its data is worth without the peer.</summary>
+    public void PersistSecondary(Func<Volume, DiskState> worth)
+    {
+        Begin();
+        foreach (Volume volume in context.Volumes)
+        {
+            if (!volume.HasDisk)
+                continue;
+            volume.ActivityLog!.Clear();
+            var write = new MetadataWrite
+            {
+                Volume = volume.Nr,
+                ActivityLog = volume.ActivityLog.Snapshot(),
+                ActivityLogTransaction = ++volume.ActivityLog.Transaction,
+            };
+            foreach (PeerVolume peer in volume.Peers)
+            {
+                if (peer.Bitmap!.SetCount > 0)
+                    write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap, 0, peer.Bitmap.BlockCount));
+            }
+
+            SuperblockFlags flags = Generations.FlagsFor(worth(volume), volume.Superblock!.Flags);
+            Write(volume, volume.Superblock with { Flags = flags & ~SuperblockFlags.PrimaryIndicator }, write);
+        }
+    }
+
+    private void Begin()
+    {
+        HasFailed = false;
+        _pending = 0;
+    }
+
+    private void Write(Volume volume, Superblock superblock, MetadataWrite? write = null)
+    {
+        _pending++;
+        volume.Superblock = superblock;
+        write ??= new MetadataWrite { Volume = volume.Nr };
+        write.Superblock = superblock;
+        write.OnDurable = () => _pending--;
+        write.OnFailed = () =>
+        {
+            HasFailed = true;
+            _pending--;
+        };
+        context.WriteMetadata(volume, write);
+    }
+}

@@ -1,0 +1,94 @@
+using BlockRepl.Primitives;
+using BlockRepl.Sim;
+using static BlockRepl.Core.Tests.FencingTests;
+
+namespace BlockRepl.Core.Tests;
+
+/// <summary>The verb outdate (G6): what a Primary's fence handler says on the peer.</summary>
+public class OutdateTests
+{
+    private static readonly VolumeNr V = ClusterHarness.Volume0;
+
+    [Fact]
+    public void It_is_refused_with_11_on_a_Primary_and_beside_one()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        Assert.Equal(11, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Outdate).ExitCode);
+        CommandTicket beside = cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate);
+        Assert.Equal(11, beside.ExitCode);
+        Assert.Contains("alpha, which is Primary", beside.Result!.Message, StringComparison.Ordinal);
+        cluster.AssertInSync();
+    }
+
+    [Fact]
+    public void It_is_durable_before_it_is_answered_and_outlives_the_process()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        Lose(cluster);
+        cluster.Run();
+        CommandTicket ticket = cluster.Command(cluster.Beta, OperatorVerb.Outdate);
+        Assert.Null(ticket.Result);
+        cluster.Run();
+        Assert.Equal(0, ticket.ExitCode);
+        Assert.Equal(DiskState.Outdated, StateIn(cluster.Beta.Metadata[0].Superblock));
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate).ExitCode);
+        cluster.Beta.Kill();
+        cluster.Beta.Start();
+        cluster.Run();
+        Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(V));
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Reconnect(cluster);
+        cluster.AssertInSync();
+    }
+
+    /// <summary>outdate-early: at any step of a connection that is being made it is either refused, or undone by the connection itself.</summary>
+    [Fact]
+    public void Said_while_the_connection_is_being_made_it_is_refused_or_undone_by_it()
+    {
+        int answered = 0;
+        for (int steps = 0; ; steps++)
+        {
+            ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
+            Lose(cluster);
+            cluster.Run();
+            ClientRequest held = cluster.Write(cluster.Alpha, 0);
+            cluster.IsNetworkUp = true;
+            int done = 0;
+            while (done < steps && cluster.StepOnce())
+                done++;
+            if (done < steps)
+                break;
+            CommandTicket ticket = cluster.Command(cluster.Beta, OperatorVerb.Outdate);
+            cluster.Run();
+            Assert.Contains(ticket.ExitCode, new[] { 0, 11, 17 });
+            answered += ticket.ExitCode == 0 ? 1 : 0;
+            Assert.True(held.IsAcknowledged);
+            cluster.AssertInSync();
+        }
+
+        Assert.NotEqual(0, answered);
+    }
+
+    [Fact]
+    public void Worse_than_Outdated_is_answered_with_17_and_no_disk_with_16()
+    {
+        var cluster = new ClusterHarness();
+        cluster.StartBoth();
+        cluster.Run();
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate).ExitCode);
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Down);
+        Assert.Equal(16, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate).ExitCode);
+    }
+
+    [Fact]
+    public void Metadata_that_cannot_be_written_is_answered_with_1()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.DontCare);
+        Lose(cluster);
+        cluster.Run();
+        CommandTicket ticket = cluster.Command(cluster.Beta, OperatorVerb.Outdate);
+        cluster.Complete(cluster.Beta, EffectKind.WriteMetadata, DiskResult.Io);
+        cluster.Run();
+        Assert.Equal(1, ticket.ExitCode);
+    }
+}

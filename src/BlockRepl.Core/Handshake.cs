@@ -128,7 +128,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             flags, peerVolume.Bitmap!.SetCount);
     }
 
-    private GenerationFacts Facts(string node, Role role, bool discard, VolumeStateInfo info) => new()
+    private GenerationFacts Facts(Peer peer, string node, Role role, bool discard, VolumeStateInfo info) => new()
     {
         Node = node,
         Role = role,
@@ -140,7 +140,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         CrashedPrimary = (info.Flags & VolumeFlags.CrashedPrimary) != 0,
 
         // Only protocol C says that the survivor has everything: with A and B a Primary that lost power may have flushed what its peer never got (G1).
-        LostPower = context.Settings.Protocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
+        LostPower = context.Settings.Protocol == WriteProtocol.C && peer.PeerProtocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
         FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
         DiscardMyData = discard,
     };
@@ -149,7 +149,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     {
         if (peer.Step != HandshakeStep.State || peer.PeerState is not { } state)
             return;
-        if (state.Protocol != context.Settings.Protocol)
+        if (state.Protocol != context.Settings.Protocol && peer.Version < ProtocolVersion.V2)
         {
             OnRefused(peer, GoodbyeReason.Refused, $"protocol {context.Settings.Protocol} here, {state.Protocol} there: the configurations differ");
             return;
@@ -161,6 +161,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             return;
         }
 
+        SettingsChange.Agree(context, peer, state.Protocol);
         peer.Role = state.Role;
         peer.Received = state.NextSequence.Value == 0 ? default : new SequenceNumber(state.NextSequence.Value - 1);
         peer.AppliedHere = peer.AckSent = peer.ReceivedAckSent = peer.Received;
@@ -206,8 +207,8 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         }
 
         SyncVerdict verdict = SyncDecision.Decide(
-            Facts(context.Settings.NodeName, context.Role, peer.DiscardMyData, ours),
-            Facts(peer.Name, state.Role, state.DiscardMyData, theirs));
+            Facts(peer, context.Settings.NodeName, context.Role, peer.DiscardMyData, ours),
+            Facts(peer, peer.Name, state.Role, state.DiscardMyData, theirs));
         peerVolume.Verdict = verdict;
         context.Log($"{context.Settings.Name}/{volume.Name}@{peer.Name}: handshake: {verdict.Result} by rule {verdict.Rule} ({verdict.Reason})");
         switch (verdict.Result)

@@ -20,4 +20,7 @@ public enum OperatorVerb : byte
 
     /// <summary>Declare the connected, fresh disks equal (<c>new-current-uuid --clear-bitmap</c>).</summary>
     SkipInitialSync,
+
+    /// <summary>End the connection, if there is one, and connect anew at once: the facts have changed.</summary>
+    Reconnect,
 }

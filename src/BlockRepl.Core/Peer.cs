@@ -40,6 +40,12 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>The protocol version that both sides of this connection speak; decided by the two Hellos.</summary>
     public ProtocolVersion Version { get; set; }
 
+    /// <summary>When a write counts as done, by the peer's configuration; what it last said on this connection.</summary>
+    public WriteProtocol PeerProtocol { get; set; } = WriteProtocol.C;
+
+    /// <summary>When a write counts as done on this connection: the safer of what the two configurations say (docs/decisions/0040).</summary>
+    public WriteProtocol Protocol { get; set; } = WriteProtocol.C;
+
     /// <summary>What this node last told the peer of itself on this connection.</summary>
     public PeerStatusMessage? StatusSent { get; set; }
 

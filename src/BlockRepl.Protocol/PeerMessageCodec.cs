@@ -24,6 +24,9 @@ public static class PeerMessageCodec
             PeerStatusMessage m => 2 + (m.Volumes.Length * (6 + 4 + 2 + 11)),
             RoleReplyMessage => 11 + 2 + TextFieldMax,
             GoodbyeMessage => 2 + TextFieldMax,
+            RenegotiateRequestMessage => TextFieldMax,
+            ResizeRequestMessage => 11 + 4 + 2 + 10 + 2,
+            ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
             WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
             // A volume number, a 64-bit value and a flag at most.
@@ -82,7 +85,7 @@ public static class PeerMessageCodec
     }
 
     private static int VolumeLengthMax(VolumeStateInfo volume) =>
-        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11;
+        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11 + 10;
 
     private static int HistoryLengthMax(int count) => 3 + (count * sizeof(ulong));
 

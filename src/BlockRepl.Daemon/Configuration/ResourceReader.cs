@@ -41,6 +41,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             Network = ReadNetwork(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
+            Written = WrittenSettings.Of(map),
         };
     }
 

@@ -18,7 +18,7 @@ internal static class FrameEnvelope
             return FrameKind.Malformed;
         return field switch
         {
-            <= (uint)FrameKind.Goodbye => (FrameKind)field,
+            _ when IsKnown(field) => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,
             _ => FrameKind.Malformed,
@@ -92,6 +92,9 @@ internal static class FrameEnvelope
         return buffer[start..writer.Position];
     }
 
+    // The numbers have gaps: each part of version 2 has a range of its own.
+    private static bool IsKnown(uint field) => field is <= (uint)FrameKind.Goodbye or (>= (uint)FrameKind.SettingsUpdate and <= (uint)FrameKind.ResizeReply);
+
     private static void ReadChecksum(ReadOnlySpan<byte> frame, ref ProtoReader reader)
     {
         // A checksum of zero may be left out, as proto3 leaves out every zero.
@@ -108,7 +111,7 @@ internal static class FrameEnvelope
                 covered = reader.FieldStart;
                 stored = reader.Fixed32("crc32c");
             }
-            else if (field > (uint)FrameKind.Goodbye)
+            else if (!IsKnown(field))
             {
                 reader.Skip();
             }

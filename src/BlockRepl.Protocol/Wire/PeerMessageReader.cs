@@ -23,6 +23,10 @@ internal static class PeerMessageReader
         FrameKind.RoleReply => RoleReply(ref reader),
         FrameKind.WriteFailed => WriteFailed(ref reader),
         FrameKind.Goodbye => Goodbye(ref reader),
+        FrameKind.SettingsUpdate => AdjustMessages.SettingsUpdate(ref reader),
+        FrameKind.RenegotiateRequest => AdjustMessages.RenegotiateRequest(ref reader),
+        FrameKind.ResizeRequest => AdjustMessages.ResizeRequest(ref reader),
+        FrameKind.ResizeReply => AdjustMessages.ResizeReply(ref reader),
         _ => null,
     };
 

@@ -83,6 +83,9 @@ internal static class PeerMessageWriter
             case AckMessage m:
                 Ack(ref writer, m);
                 break;
+            case SettingsUpdateMessage or RenegotiateRequestMessage or ResizeRequestMessage or ResizeReplyMessage:
+                AdjustMessages.Write(ref writer, message);
+                break;
             default:
                 throw Check.Unreachable($"no encoding for {message.Kind}");
         }
@@ -105,6 +108,7 @@ internal static class PeerMessageWriter
             History(ref writer, 7, volume.History);
             writer.UInt64(8, (ulong)volume.Flags);
             writer.Int64(9, volume.DirtyBlocks);
+            writer.Int64(15, volume.CapacityBytes);
             writer.EndMessage(mark);
         }
 

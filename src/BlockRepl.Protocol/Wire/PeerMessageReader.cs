@@ -26,6 +26,9 @@ internal static class PeerMessageReader
         FrameKind.ResyncAck => ResyncMessageReader.Ack(ref reader),
         FrameKind.ResyncRequest => ResyncMessageReader.Request(ref reader),
         FrameKind.ResyncReply => ResyncMessageReader.Reply(ref reader),
+        FrameKind.VerifyControl => VerifyMessageCodec.Control(ref reader),
+        FrameKind.VerifyRange => VerifyMessageCodec.RangeDigests(ref reader),
+        FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),
         _ => null,
     };
 

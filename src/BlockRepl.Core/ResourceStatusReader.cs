@@ -119,7 +119,7 @@ public sealed class ResourceStatusReader
 
     private ImmutableArray<ResyncStatus> ResyncsFor(Peer peer)
     {
-        if (peer.Version < ProtocolVersion.V2)
+        if (peer.Version < Protocol.ProtocolVersion.V2)
             return [];
         var resyncs = ImmutableArray.CreateBuilder<ResyncStatus>();
         foreach (Volume volume in _context.Volumes)

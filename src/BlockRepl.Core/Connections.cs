@@ -13,6 +13,9 @@ internal sealed class Connections(
     /// <summary>Random number of this daemon's life, said in each Hello.</summary>
     public ulong Incarnation { get; } = context.Chance.NextUInt64();
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a connection that was Connected is about to be taken apart; nothing that hung on it has been let go yet.</summary>
+    public Action<Peer> OnDisconnecting { get; set; } = _ => { };
+
     /// <summary>Set by <see cref="ResourceCore"/>: the peer is gone; whoever waits for its answer must know.</summary>
     public Action<Peer> OnLost { get; set; } = _ => { };
 
@@ -20,6 +23,7 @@ internal sealed class Connections(
     public void Connect(Peer peer, bool discardMyData)
     {
         peer.DiscardMyData = discardMyData;
+        peer.RefusedInRow = 0;
         if (peer.IsWanted && !discardMyData)
             return;
         if (peer.Link != LinkId.None)
@@ -82,6 +86,8 @@ internal sealed class Connections(
                 StandAlone(peer, said);
                 break;
             default:
+                if (RedialPause.IsLasting(message.Reason))
+                    peer.RefusedInRow++;
                 Lose(peer, ConnectionState.TearDown, said, null);
                 break;
         }
@@ -92,6 +98,8 @@ internal sealed class Connections(
     {
         context.Log($"{context.Settings.Name}@{peer.Name}: {why}");
         context.Send(peer, new GoodbyeMessage(reason, why));
+        if (RedialPause.IsLasting(reason))
+            peer.RefusedInRow++;
         if (reason is GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated)
             StandAlone(peer, why);
         else
@@ -177,6 +185,8 @@ internal sealed class Connections(
     /// </summary>
     private void Drop(Peer peer)
     {
+        if (peer.Step == HandshakeStep.Done)
+            OnDisconnecting(peer);
         LinkId link = peer.Link;
         peer.Link = LinkId.None;
         peer.Step = HandshakeStep.None;
@@ -193,6 +203,7 @@ internal sealed class Connections(
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;
             peerVolume.IsMatched = false;
+            peerVolume.IsPausedThere = false;
             DoubtOwnData(volume);
         }
 

@@ -40,6 +40,8 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>The protocol version that both sides of this connection speak; decided by the two Hellos.</summary>
     public ProtocolVersion Version { get; set; }
 
+    /// <summary>Handshakes in a row that ended in a refusal that will not go away by itself.</summary>
+    public int RefusedInRow { get; set; }
     /// <summary>When a write counts as done, by the peer's configuration; what it last said on this connection.</summary>
     public WriteProtocol PeerProtocol { get; set; } = WriteProtocol.C;
 

@@ -27,15 +27,19 @@ public sealed class ResourceCore
     private readonly Attachment _attachment;
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
+    private readonly ResyncRequests _resyncRequests;
+    private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
+    private readonly Handlers _handlers;
 
     /// <param name="settings">The resource's configuration; replaced by <see cref="CoreEventKind.SettingsChanged"/>.</param>
     /// <param name="chance">Where random numbers come from.</param>
     public ResourceCore(ResourceSettings settings, IChance chance)
     {
         _context = new ResourceContext(settings, chance);
+        _handlers = new Handlers(_context);
         _generations = new Generations(_context);
         _disk = new LocalDisk(_context);
         _writes = new WritePath(_context, _generations, _disk);
@@ -50,8 +54,10 @@ public sealed class ResourceCore
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
         _settings = new SettingsChange(_context, _connections);
+        _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
+        _resyncPauses = new ResyncPauses(_context);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _settings);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
         Status = new ResourceStatusReader(_context, _writes);
 
@@ -61,11 +67,15 @@ public sealed class ResourceCore
         _disk.OnFailed = volume =>
         {
             _completions.DiskFailed(volume);
+            _handlers.Call(HandlerKind.LocalIoError, volume: volume);
             SendStatus();
         };
+        _source.OnBeginning = peerVolume => _handlers.Call(HandlerKind.BeforeResyncSource, peerVolume.Peer, peerVolume.Volume);
+        _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
         _handshake.OnRefused = _connections.Refuse;
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
+        _connections.OnDisconnecting = peer => _handlers.Call(HandlerKind.Disconnected, peer);
         _connections.OnLost = peer =>
         {
             _roles.PeerLost();
@@ -125,6 +135,9 @@ public sealed class ResourceCore
             case CoreEventKind.DiskClosed:
                 VolumeOf(e).IsClosed = true;
                 break;
+            case CoreEventKind.HandlerCompleted:
+                _handlers.Completed((HandlerOutcome)e.Subject!);
+                break;
             case CoreEventKind.Command:
                 OnCommand((OperatorCommand)e.Subject!, e.Second);
                 break;
@@ -140,6 +153,7 @@ public sealed class ResourceCore
             case CoreEventKind.Tick:
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
+                _resyncRequests.ResyncMarks(PeerOf(e));
                 break;
             default:
                 if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
@@ -198,6 +212,10 @@ public sealed class ResourceCore
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
                 break;
+            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when _shutdown.IsBusy || _roles.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change, disconnect or down of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
             case OperatorVerb.Down when _roles.IsBusy:
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
@@ -235,6 +253,15 @@ public sealed class ResourceCore
 
                 _context.CompleteCommand(cookie, CommandResult.Ok);
                 break;
+            case OperatorVerb.Invalidate:
+                _resyncRequests.Invalidate(command, cookie);
+                break;
+            case OperatorVerb.InvalidateRemote:
+                _resyncRequests.InvalidateRemote(command, cookie);
+                break;
+            case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
+                _resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);
+                break;
             default:
                 throw Check.Unreachable("operator verb");
         }
@@ -266,6 +293,8 @@ public sealed class ResourceCore
                 _secondary.AcknowledgeIfDue(peer);
         }
 
+        _resyncRequests.Advance();
+        _skipInitialSync.Advance();
         if (_roles.IsBusy)
             _roles.Advance();
         if (_shutdown.IsBusy)
@@ -309,7 +338,8 @@ public sealed class ResourceCore
             if (!peer.IsConnected || peer.Link == LinkId.None)
                 continue;
             PeerStatusMessage status = Status.ForPeer(peer);
-            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan()))
+            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan())
+                && before.Resyncs.AsSpan().SequenceEqual(status.Resyncs.AsSpan()))
                 continue;
             peer.StatusSent = status;
             _context.Send(peer, status);

@@ -28,6 +28,9 @@ public sealed record ResourceSettings
     /// <summary>What a lost peer means.</summary>
     public FencingPolicy Fencing { get; init; } = FencingPolicy.DontCare;
 
+    /// <summary>The handlers that the edge has programs for.</summary>
+    public HandlerSet Handlers { get; init; }
+
     /// <summary>Silence of the peer that ends the connection while something waits for it (DRBD: <c>timeout</c>, 6 s).</summary>
     public long TimeoutMs { get; init; } = 6_000;
 

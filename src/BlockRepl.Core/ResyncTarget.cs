@@ -12,6 +12,9 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     // Runs in one message; bounded by what a frame may hold.
     private const int RunsPerPart = 4096;
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as target has ended well, durably.</summary>
+    public Action<PeerVolume> OnFinished { get; set; } = _ => { };
+
     /// <summary>Sends this node's marks towards the source, run-length coded.</summary>
     public void SendBitmap(PeerVolume peerVolume)
     {
@@ -49,7 +52,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         Superblock superblock = volume.Superblock!;
         // An old generation that the source shares does not go into the history: half overwritten, this is no descendant of it. If the source goes on
         // at it, a forced promotion here must look like the split brain that it is (G7).
-        bool isShared = peerVolume.Verdict.Rule is >= 34 and <= 42;
+        bool isShared = ResyncSource.IsSharedGeneration(peerVolume.Verdict);
         superblock = (superblock.Current.IsReal && !isShared ? superblock.WithHistory(superblock.Current) : superblock) with
         {
             Current = message.SyncGeneration,
@@ -170,6 +173,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     {
         Volume volume = peerVolume.Volume;
         long startedMs = peerVolume.Target?.StartedMs ?? context.NowMs;
+        bool wasResync = peerVolume.Target is not null;
         peerVolume.Target = null;
         peerVolume.PeerReportedDirtyBlocks = 0;
         peerVolume.Bitmap!.ClearAll();
@@ -192,6 +196,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
                 volume.Disk = isSure ? DiskState.UpToDate : DiskState.Consistent;
             context.StateChanged = true;
             context.Log($"{context.Settings.Name}/{volume.Name}@{peerVolume.Peer.Name}: resync done as target in {context.NowMs - startedMs} ms");
+            if (wasResync)
+                OnFinished(peerVolume);
             if (peerVolume.Peer.Link != link)
                 return;
             peerVolume.State = ReplicationState.Established;

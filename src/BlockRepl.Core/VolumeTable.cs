@@ -1,3 +1,4 @@
+using System.Collections;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Core;
@@ -7,7 +8,7 @@ namespace BlockRepl.Core;
 /// theirs is still under way. A number is never used again while the resource is up.
 /// </summary>
 /// <remarks>Under the gate. Going through it allocates nothing, and what is added or taken away meanwhile does not disturb.</remarks>
-internal sealed class VolumeTable
+internal sealed class VolumeTable : IEnumerable<Volume>
 {
     private Volume[] _byNumber = [];
     private Volume[] _present = [];
@@ -38,7 +39,14 @@ internal sealed class VolumeTable
     /// <summary>The volume of this name that the resource has now; null if there is none.</summary>
     public Volume? Find(string name) => Array.Find(_present, volume => volume.Name == name);
 
+    /// <summary>Whether this is true of every volume that the resource has.</summary>
+    public bool TrueForAll(Predicate<Volume> match) => Array.TrueForAll(_present, match);
+
     public Enumerator GetEnumerator() => new(_present);
+
+    IEnumerator<Volume> IEnumerable<Volume>.GetEnumerator() => ((IEnumerable<Volume>)_present).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => _present.GetEnumerator();
 
     public struct Enumerator(Volume[] volumes)
     {

@@ -9,7 +9,7 @@ public class SettingsChangeTests
 {
     private static string Disagreement(SimulatedNode node) => node.Status.Disagreement(ClusterHarness.PeerOf);
 
-    private static WriteProtocol InForce(SimulatedNode node) => node.Status.Protocol(ClusterHarness.PeerOf);
+    private static WriteProtocol InForce(SimulatedNode node) => node.Status.ProtocolInForce(ClusterHarness.PeerOf);
 
     [Fact]
     public void A_protocol_changed_on_one_node_leaves_the_safer_in_force_until_the_other_says_the_same()

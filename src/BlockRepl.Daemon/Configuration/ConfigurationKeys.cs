@@ -19,12 +19,12 @@ public static class ConfigurationKeys
     /// <summary>Keys of a resource.</summary>
     public static IReadOnlyList<string> Resource { get; } =
     [
-        "protocol", "compression", "fencing", "handlers", "timeout", "ping-int", "ping-timeout", "connect-int", "ko-count",
+        "protocol", "compression", "fencing", "handlers", "handler-timeout", "timeout", "ping-int", "ping-timeout", "connect-int", "ko-count",
         "max-epoch-size", "al-extents", "volumes",
     ];
 
     /// <summary>Keys of <c>handlers</c>.</summary>
-    public static IReadOnlyList<string> Handlers { get; } = ["fence-peer", "unfence-peer", "split-brain", "out-of-sync"];
+    public static IReadOnlyList<string> Handlers { get; } = Core.HandlerNames.All;
 
     /// <summary>Keys of a volume.</summary>
     public static IReadOnlyList<string> Volume { get; } = ["disk", "size", "meta-disk"];

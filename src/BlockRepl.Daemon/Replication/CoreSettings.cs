@@ -23,6 +23,7 @@ internal static class CoreSettings
                 Configuration.FencingPolicy.ResourceOnly => Core.FencingPolicy.ResourceOnly,
                 _ => Core.FencingPolicy.ResourceAndStonith,
             },
+            Handlers = resource.Handlers.Configured,
             TimeoutMs = (long)network.Timeout.TotalMilliseconds,
             KoCount = network.KoCount,
             PingIntervalMs = (long)network.PingInterval.TotalMilliseconds,

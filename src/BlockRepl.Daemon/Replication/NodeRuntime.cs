@@ -55,7 +55,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     /// <inheritdoc/>
     public async ValueTask StartAsync(CancellationToken cancellationToken)
     {
-        // Blocking I/O runs on the pool's threads where Kestrel hands messages on; it must not starve the rest.
+        // Timers, the control service and dialling share the pool, whose threads beyond this number come only twice a second.
         ThreadPool.SetMinThreads(16, 16);
         if (_context.BringUp)
         {

@@ -26,7 +26,7 @@ internal sealed class PeerListener(IPeerAcceptor acceptor, string node) : IAsync
                 Tls = tls,
                 IsPeerAllowed = name => configuration.PeersOf(node).Any(peer => peer.Name == name),
             };
-            _server = await PeerServer.StartAsync(options, acceptor, cancellationToken);
+            _server = PeerServer.Start(options, acceptor);
         }
         catch (IOException e)
         {

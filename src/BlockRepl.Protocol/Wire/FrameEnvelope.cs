@@ -18,7 +18,10 @@ internal static class FrameEnvelope
             return FrameKind.Malformed;
         return field switch
         {
-            _ when IsKnown(field) => (FrameKind)field,
+            <= (uint)FrameKind.Goodbye => (FrameKind)field,
+            >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncReply => (FrameKind)field,
+            >= (uint)FrameKind.SettingsUpdate and <= (uint)FrameKind.ResizeReply => (FrameKind)field,
+            >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.VerifyResult => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,
             _ => FrameKind.Malformed,
@@ -92,9 +95,6 @@ internal static class FrameEnvelope
         return buffer[start..writer.Position];
     }
 
-    // The numbers have gaps: each part of version 2 has a range of its own.
-    private static bool IsKnown(uint field) => field is <= (uint)FrameKind.Goodbye or (>= (uint)FrameKind.SettingsUpdate and <= (uint)FrameKind.ResizeReply);
-
     private static void ReadChecksum(ReadOnlySpan<byte> frame, ref ProtoReader reader)
     {
         // A checksum of zero may be left out, as proto3 leaves out every zero.
@@ -111,7 +111,7 @@ internal static class FrameEnvelope
                 covered = reader.FieldStart;
                 stored = reader.Fixed32("crc32c");
             }
-            else if (!IsKnown(field))
+            else if (field >= ProtocolLimits.FirstIgnorableKind)
             {
                 reader.Skip();
             }

@@ -68,6 +68,7 @@ public sealed class SchemaTests
     }
 
     [Theory]
+    [InlineData("handler-timeout")]
     [InlineData("timeout")]
     [InlineData("ping-int")]
     [InlineData("ping-timeout")]

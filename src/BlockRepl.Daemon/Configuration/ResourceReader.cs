@@ -39,6 +39,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
                 ("off", CompressionPolicy.Off), ("lz4", CompressionPolicy.Lz4), ("auto", CompressionPolicy.Auto)),
             Handlers = ReadHandlers(reader),
             Network = ReadNetwork(reader),
+            SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
         };

@@ -142,6 +142,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
                 Configuration.FencingPolicy.ResourceOnly => Core.FencingPolicy.ResourceOnly,
                 _ => Core.FencingPolicy.ResourceAndStonith,
             },
+            SplitBrain = resource.SplitBrain.Policies,
+            RoleConflict = resource.SplitBrain.RoleConflict,
             TimeoutMs = (long)network.Timeout.TotalMilliseconds,
             KoCount = network.KoCount,
             PingIntervalMs = (long)network.PingInterval.TotalMilliseconds,

@@ -13,6 +13,9 @@ internal sealed class Connections(
     /// <summary>Random number of this daemon's life, said in each Hello.</summary>
     public ulong Incarnation { get; } = context.Chance.NextUInt64();
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a connection that was Connected is about to be taken apart; nothing that hung on it has been let go yet.</summary>
+    public Action<Peer> OnDisconnecting { get; set; } = _ => { };
+
     /// <summary>Set by <see cref="ResourceCore"/>: the peer is gone; whoever waits for its answer must know.</summary>
     public Action<Peer> OnLost { get; set; } = _ => { };
 
@@ -20,6 +23,7 @@ internal sealed class Connections(
     public void Connect(Peer peer, bool discardMyData)
     {
         peer.DiscardMyData = discardMyData;
+        peer.RefusedInRow = 0;
         if (peer.IsWanted && !discardMyData)
             return;
         if (peer.Link != LinkId.None)
@@ -84,6 +88,8 @@ internal sealed class Connections(
                 StandAlone(peer, said);
                 break;
             default:
+                if (RedialPause.IsLasting(message.Reason))
+                    peer.RefusedInRow++;
                 Lose(peer, ConnectionState.TearDown, said, null);
                 break;
         }
@@ -95,6 +101,8 @@ internal sealed class Connections(
         context.Log($"{context.Settings.Name}@{peer.Name}: {why}");
         bool isUnknownThere = reason == GoodbyeReason.RoleConflict && peer.Version < ProtocolVersion.V2;
         context.Send(peer, new GoodbyeMessage(isUnknownThere ? GoodbyeReason.Refused : reason, why));
+        if (RedialPause.IsLasting(reason))
+            peer.RefusedInRow++;
         if (reason is GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated
             || reason == GoodbyeReason.RoleConflict && context.Settings.RoleConflict != RoleConflictPolicy.RetryConnect)
         {
@@ -155,7 +163,7 @@ internal sealed class Connections(
         effect.Peer = peer.Id;
         effect.Link = link;
         effect.Subject = new GoodbyeMessage(
-            GoodbyeReason.Refused, $"StandAlone after a split brain on {split.Name}; {extent}");
+            GoodbyeReason.Unspecified, $"StandAlone after a split brain on {split.Name}; {extent}");
     }
 
     private void StandAlone(Peer peer, string why)
@@ -197,6 +205,8 @@ internal sealed class Connections(
     /// </summary>
     private void Drop(Peer peer)
     {
+        if (peer.Step == HandshakeStep.Done)
+            OnDisconnecting(peer);
         LinkId link = peer.Link;
         peer.Link = LinkId.None;
         peer.Step = HandshakeStep.None;

@@ -9,12 +9,13 @@ namespace BlockRepl.Core;
 /// From a fresh link to Connected: who are you, what do you have, what follows from it. Both nodes run the same steps and reach mirrored verdicts
 /// from the same facts (hard parts 18 and 19, I10).
 /// </summary>
-internal sealed class Handshake(ResourceContext context, WritePath writes, ResyncSource source, ResyncTarget target)
+internal sealed class Handshake(ResourceContext context, WritePath writes, ResyncSource source, ResyncTarget target, Handlers handlers)
 {
     // How long a Primary lets the peer say its state first.
     private const long SecondaryFirstMs = 1_000;
 
     private readonly HandshakeComparison _comparison = new(context);
+    private readonly DivergenceReports _reports = new(context, handlers);
 
     /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>
     public Action<Peer, GoodbyeReason, string> OnRefused { get; set; } = (_, _, _) => { };
@@ -127,17 +128,13 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             return;
         }
 
-        if (context.Role == Role.Primary && state.Role == Role.Primary)
-        {
-            OnRefused(peer, GoodbyeReason.SplitBrain, "both nodes are Primary");
-            return;
-        }
-
         peer.Role = state.Role;
         peer.Received = state.NextSequence.Value == 0 ? default : new SequenceNumber(state.NextSequence.Value - 1);
         peer.AppliedHere = peer.AckSent = peer.ReceivedAckSent = peer.Received;
         peer.Applied = context.LastSequence;
-        if (_comparison.Decide(peer, state, out ImmutableArray<VolumeVerdict> verdicts) is { } refusal)
+        HandshakeComparison.Refusal? refusal = _comparison.Decide(peer, state, out ImmutableArray<VolumeVerdict> verdicts);
+        _reports.Report(peer, refusal);
+        if (refusal is not null)
         {
             OnRefused(peer, refusal.Reason, refusal.Why);
             return;
@@ -171,6 +168,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
 
         peer.Step = HandshakeStep.Done;
         peer.DiscardMyData &= ResyncTarget.OwesBegin(context, peer);
+        peer.RefusedInRow = 0;
         peer.Detail = "";
         peer.ProgressMs = context.NowMs;
         ConnectionStates.Enter(context, peer, ConnectionState.Connected);

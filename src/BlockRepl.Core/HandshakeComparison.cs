@@ -62,7 +62,15 @@ internal sealed class HandshakeComparison(ResourceContext context)
             compared.Add((peerVolume, ours, theirs));
         }
 
-        if (compared.Count > 0 && Judge(peer, state, compared) is { } refusal)
+        Refusal? refusal = compared.Count > 0 ? Judge(peer, state, compared) : null;
+        if (context.Role == Role.Primary && state.Role == Role.Primary)
+        {
+            return refusal is { Reason: GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated }
+                ? refusal with { Why = $"both nodes are Primary, and {refusal.Why}" }
+                : new Refusal(GoodbyeReason.SplitBrain, "split brain: both nodes are Primary");
+        }
+
+        if (refusal is not null)
             return refusal;
         verdicts = [.. context.Volumes
             .Select(volume => volume.Peers[peer.Id.Value])
@@ -88,11 +96,20 @@ internal sealed class HandshakeComparison(ResourceContext context)
             if (verdicts[i].Result == SyncResult.SplitBrain || verdicts[i].ResolvesSplitBrain)
                 volume.Divergence = new Divergence(ours.DirtyBlocks, 0, theirs.DirtyBlocks, 0);
             context.Log($"{context.Settings.Name}/{volume.Volume.Name}@{peer.Name}: handshake: {verdicts[i].Result} by rule {verdicts[i].Rule} ({verdicts[i].Reason})");
-            refusal ??= Refuse(peer, volume);
+            if (Refuse(peer, volume) is { } found && (refusal is null || Weight(found) > Weight(refusal)))
+                refusal = found;
         }
 
         return refusal;
     }
+
+    // The gravest is what an operator must hear of.
+    private static int Weight(Refusal refusal) => refusal.Reason switch
+    {
+        GoodbyeReason.Unrelated => 2,
+        GoodbyeReason.SplitBrain => 1,
+        _ => 0,
+    };
 
     private Refusal? Refuse(Peer peer, PeerVolume volume) => volume.Verdict.Result switch
     {

@@ -29,12 +29,14 @@ public sealed class ResourceCore
     private readonly SkipInitialSync _skipInitialSync;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
+    private readonly Handlers _handlers;
 
     /// <param name="settings">The resource's configuration; fixed for the life of this object.</param>
     /// <param name="chance">Where random numbers come from.</param>
     public ResourceCore(ResourceSettings settings, IChance chance)
     {
         _context = new ResourceContext(settings, chance);
+        _handlers = new Handlers(_context);
         _generations = new Generations(_context);
         _disk = new LocalDisk(_context);
         _writes = new WritePath(_context, _generations, _disk);
@@ -42,7 +44,7 @@ public sealed class ResourceCore
         _secondary = new SecondaryPath(_context, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
-        _handshake = new Handshake(_context, _writes, _source, _target);
+        _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections);
         _attachment = new Attachment(_context);
@@ -59,11 +61,15 @@ public sealed class ResourceCore
         _disk.OnFailed = volume =>
         {
             _completions.DiskFailed(volume);
+            _handlers.Call(HandlerKind.LocalIoError, volume: volume);
             SendStatus();
         };
+        _source.OnBeginning = peerVolume => _handlers.Call(HandlerKind.BeforeResyncSource, peerVolume.Peer, peerVolume.Volume);
+        _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
         _handshake.OnRefused = _connections.Refuse;
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
+        _connections.OnDisconnecting = peer => _handlers.Call(HandlerKind.Disconnected, peer);
         _connections.OnLost = peer =>
         {
             _roles.PeerLost();
@@ -122,6 +128,9 @@ public sealed class ResourceCore
                 break;
             case CoreEventKind.DiskClosed:
                 VolumeOf(e).IsClosed = true;
+                break;
+            case CoreEventKind.HandlerCompleted:
+                _handlers.Completed((HandlerOutcome)e.Subject!);
                 break;
             case CoreEventKind.Command:
                 OnCommand((OperatorCommand)e.Subject!, e.Second);

@@ -44,6 +44,12 @@ public sealed class ResourceStatusReader
     /// <summary>When the connection entered its state, in monotonic milliseconds.</summary>
     public long StateSinceMs(PeerId peer) => _context.Peers[peer.Value].StateSinceMs;
 
+    /// <summary>Milliseconds that the dialling side should let pass before it tries this peer again; zero unless the peer keeps refusing.</summary>
+    public long RedialPauseMs(PeerId peer) => RedialPause.After(_context.Peers[peer.Value].RefusedInRow, _context.Settings);
+
+    /// <summary>The protocol version spoken on the present connection to a peer; zero before both sides have named theirs.</summary>
+    public uint ProtocolVersion(PeerId peer) => _context.Peers[peer.Value].IsConnected ? (uint)_context.Peers[peer.Value].Version : 0;
+
     /// <summary>The link to a peer, or none.</summary>
     public LinkId Link(PeerId peer) => _context.Peers[peer.Value].Link;
 

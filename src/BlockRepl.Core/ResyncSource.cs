@@ -15,6 +15,9 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as source has ended well.</summary>
     public Action<PeerVolume> OnFinished { get; set; } = _ => { };
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as source is about to begin.</summary>
+    public Action<PeerVolume> OnBeginning { get; set; } = _ => { };
+
     /// <summary>The verdict made this node the source: remembers durably that the peer is being resynced, and from which state of marks.</summary>
     public static void Prepare(PeerVolume peerVolume, bool full)
     {
@@ -44,6 +47,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         ForgetBeyondEnd(peerVolume);
         var job = new SourceJob(peerVolume.Bitmap!, context.NewGeneration(), peerVolume.Verdict.IsFull, context.NowMs);
         peerVolume.Source = job;
+        OnBeginning(peerVolume);
 
         // The data were chosen as they are in the page cache, perhaps one that outlived the process. They must be stable before the target gives up being
         // consistent: if this host lost power later, the only other copy of what it had not flushed would be half overwritten.

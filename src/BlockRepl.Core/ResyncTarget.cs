@@ -18,6 +18,9 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     public static bool OwesBegin(ResourceContext context, Peer peer) =>
         Array.Exists(context.Volumes, volume => volume.Peers[peer.Id.Value].Verdict is { IsTarget: true, ResolvesSplitBrain: true });
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as target has ended well, durably.</summary>
+    public Action<PeerVolume> OnFinished { get; set; } = _ => { };
+
     /// <summary>Sends this node's marks towards the source, run-length coded.</summary>
     public void SendBitmap(PeerVolume peerVolume)
     {
@@ -184,6 +187,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     {
         Volume volume = peerVolume.Volume;
         long startedMs = peerVolume.Target?.StartedMs ?? context.NowMs;
+        bool wasResync = peerVolume.Target is not null;
         peerVolume.Target = null;
         peerVolume.PeerReportedDirtyBlocks = 0;
         peerVolume.Bitmap!.ClearAll();
@@ -206,6 +210,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
                 volume.Disk = isSure ? DiskState.UpToDate : DiskState.Consistent;
             context.StateChanged = true;
             context.Log($"{context.Settings.Name}/{volume.Name}@{peerVolume.Peer.Name}: resync done as target in {context.NowMs - startedMs} ms");
+            if (wasResync)
+                OnFinished(peerVolume);
             if (peerVolume.Peer.Link != link)
                 return;
             peerVolume.State = ReplicationState.Established;

@@ -26,6 +26,9 @@ public static class PeerMessageCodec
             GoodbyeMessage => 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
             WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
+            VerifyControlMessage m => VerifyMessageCodec.LengthMax(m),
+            VerifyRangeMessage m => VerifyMessageCodec.LengthMax(m),
+            VerifyResultMessage => 4 + 11 + 11 + 9,
             // A volume number, a 64-bit value and a flag at most.
             _ => 4 + 11 + 2,
         };

@@ -48,6 +48,14 @@ internal static class Samples
         new AliveMessage(new(1000)),
         new AckMessage(new(10), new(9), [new(new(0), new(8)), new(new(400), new(ulong.MaxValue))]),
         new AckMessage(new(0), new(0), []),
+        new VerifyControlMessage(new(1), VerifyAction.Stop, ulong.MaxValue)
+        {
+            Range = new(1L << 40, 1L << 41), Repair = true, Flush = 3, Position = 1L << 41, Different = 5, Repaired = 4,
+            Ranges = [new(0, 4096), new(1L << 40, 8192)], Text = "the disk failed",
+        },
+        new VerifyControlMessage(new(0), VerifyAction.Ask, 0),
+        new VerifyRangeMessage(new(2), 7, 300, new(1L << 40, 4097), Data(2 * BlockDigest.Length)),
+        new VerifyResultMessage(new(2), 7, 300, 1UL << 63),
     ];
 
     public static readonly ChangeHeader[] Changes =

@@ -45,6 +45,9 @@ public sealed class SimulatedNode
     /// <summary>Disk operations asked for and not over.</summary>
     public List<PendingOperation> Pending { get; } = [];
 
+    /// <summary>Handlers that were called and have not ended.</summary>
+    public List<HandlerCall> Handlers { get; } = [];
+
     /// <summary>What Core logged.</summary>
     public List<string> Log { get; } = [];
 
@@ -205,6 +208,7 @@ public sealed class SimulatedNode
         _core = null;
         _effects.Clear();
         Pending.Clear();
+        Handlers.Clear();
         WantsLink = false;
         foreach (ClientRequest request in Unanswered)
             request.EndedAt = _cluster.Step;
@@ -266,6 +270,9 @@ public sealed class SimulatedNode
                 var ticket = (CommandTicket)effect.Subject!;
                 Check.That(ticket.Result is null, "a command was answered twice");
                 ticket.Result = effect.Command;
+                break;
+            case EffectKind.RunHandler:
+                Handlers.Add(effect.Handler);
                 break;
             case EffectKind.Log:
                 Log.Add(effect.Text);

@@ -20,6 +20,9 @@ public sealed record ResourceConfiguration
     /// <summary><c>handlers</c>. Default none.</summary>
     public HandlerConfiguration Handlers { get; init; } = HandlerConfiguration.None;
 
+    /// <summary><c>handler-timeout</c>: how long a handler may take before it is killed and counts as broken. 1 s to 1 h, default 60 s.</summary>
+    public TimeSpan HandlerTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>Time-outs and limits of the connection.</summary>
     public NetworkOptions Network { get; init; } = NetworkOptions.Default;
 

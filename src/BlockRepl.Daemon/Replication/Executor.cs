@@ -48,6 +48,9 @@ internal sealed partial class Executor : IDisposable
             case EffectKind.StopConnecting:
                 _runtime.Connectors[effect.Peer.Value].Stop();
                 break;
+            case EffectKind.RunHandler:
+                _runtime.Handlers.Run(effect.Handler);
+                break;
             default:
                 throw Check.Unreachable($"effect {effect.Kind} has no order of its own");
         }

@@ -19,6 +19,7 @@ internal static class FrameEnvelope
         return field switch
         {
             <= (uint)FrameKind.Goodbye => (FrameKind)field,
+            >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.VerifyResult => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,
             _ => FrameKind.Malformed,

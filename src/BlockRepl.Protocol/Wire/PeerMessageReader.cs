@@ -23,6 +23,9 @@ internal static class PeerMessageReader
         FrameKind.RoleReply => RoleReply(ref reader),
         FrameKind.WriteFailed => WriteFailed(ref reader),
         FrameKind.Goodbye => Goodbye(ref reader),
+        FrameKind.VerifyControl => VerifyMessageCodec.Control(ref reader),
+        FrameKind.VerifyRange => VerifyMessageCodec.RangeDigests(ref reader),
+        FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),
         _ => null,
     };
 

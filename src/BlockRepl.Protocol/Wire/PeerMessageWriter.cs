@@ -83,6 +83,15 @@ internal static class PeerMessageWriter
             case AckMessage m:
                 Ack(ref writer, m);
                 break;
+            case VerifyControlMessage m:
+                VerifyMessageCodec.Write(ref writer, m);
+                break;
+            case VerifyRangeMessage m:
+                VerifyMessageCodec.Write(ref writer, m);
+                break;
+            case VerifyResultMessage m:
+                VerifyMessageCodec.Write(ref writer, m);
+                break;
             default:
                 throw Check.Unreachable($"no encoding for {message.Kind}");
         }

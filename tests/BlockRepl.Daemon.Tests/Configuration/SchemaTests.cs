@@ -73,6 +73,7 @@ public sealed class SchemaTests
     }
 
     [Theory]
+    [InlineData("handler-timeout")]
     [InlineData("timeout")]
     [InlineData("ping-int")]
     [InlineData("ping-timeout")]

@@ -223,6 +223,7 @@ internal sealed class Connections(
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;
             peerVolume.IsMatched = false;
+            peerVolume.IsPausedThere = false;
             DoubtOwnData(volume);
         }
 

@@ -39,6 +39,15 @@ internal static class Samples
         new SyncEndMessage(new(1), new(0xFEDCBA9876543210), History),
         new SyncEndedMessage(new(300)),
         new PeerStatusMessage(Role.Secondary, [new(new(0), DiskState.Inconsistent, 1L << 51), new(new(1), DiskState.UpToDate, 0)]),
+        new PeerStatusMessage(Role.Primary, [new(new(0), DiskState.UpToDate, 5)])
+        {
+            Resyncs = [new(new(0), true, long.MaxValue, 1L << 40, 3, 4, 5), new(new(9), false, 0, 0, 0, 0, 0)],
+        },
+        new ResyncAckMessage(new(3), long.MaxValue),
+        new ResyncRequestMessage(7, new(3), true, true),
+        new ResyncRequestMessage(ulong.MaxValue, new(0), false, false),
+        new ResyncReplyMessage(7, true, ""),
+        new ResyncReplyMessage(8, false, "the peer is Primary"),
         new RoleRequestMessage(9, Role.Primary),
         new RoleReplyMessage(9, true, ""),
         new RoleReplyMessage(10, false, "the peer is Primary"),

@@ -39,6 +39,9 @@ internal sealed class VolumeTable : IEnumerable<Volume>
     /// <summary>The volume of this name that the resource has now; null if there is none.</summary>
     public Volume? Find(string name) => Array.Find(_present, volume => volume.Name == name);
 
+    /// <summary>The first volume that the resource has and of which this is true; null if there is none.</summary>
+    public Volume? Find(Predicate<Volume> match) => Array.Find(_present, match);
+
     /// <summary>Whether this is true of every volume that the resource has.</summary>
     public bool TrueForAll(Predicate<Volume> match) => Array.TrueForAll(_present, match);
 

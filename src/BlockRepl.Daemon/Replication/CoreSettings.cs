@@ -23,6 +23,8 @@ internal static class CoreSettings
                 Configuration.FencingPolicy.ResourceOnly => Core.FencingPolicy.ResourceOnly,
                 _ => Core.FencingPolicy.ResourceAndStonith,
             },
+            SplitBrain = resource.SplitBrain.Policies,
+            RoleConflict = resource.SplitBrain.RoleConflict,
             Handlers = resource.Handlers.Configured,
             TimeoutMs = (long)network.Timeout.TotalMilliseconds,
             KoCount = network.KoCount,

@@ -60,7 +60,16 @@ public sealed class ResourceStatusReader
     public LinkId Link(PeerId peer) => _context.Peers[peer.Value].Link;
 
     /// <summary>What happens on a volume towards a peer.</summary>
-    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer) => At(volume, peer).State;
+    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer)
+    {
+        PeerVolume at = At(volume, peer);
+        return at.State switch
+        {
+            Primitives.ReplicationState.SyncSource when at.IsPaused => Primitives.ReplicationState.PausedSyncS,
+            Primitives.ReplicationState.SyncTarget when at.IsPaused => Primitives.ReplicationState.PausedSyncT,
+            _ => at.State,
+        };
+    }
 
     /// <summary>What the last handshake with a peer decided about a volume.</summary>
     public SyncVerdict Verdict(VolumeNr volume, PeerId peer) => At(volume, peer).Verdict;
@@ -114,7 +123,22 @@ public sealed class ResourceStatusReader
         var volumes = ImmutableArray.CreateBuilder<PeerVolumeStatus>(_context.Volumes.Length);
         foreach (Volume volume in _context.Volumes)
             volumes.Add(new PeerVolumeStatus(volume.Nr, volume.Disk, volume.Peers[peer.Id.Value].Bitmap?.SetCount ?? 0));
-        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable());
+        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable()) { Resyncs = ResyncsFor(peer) };
+    }
+
+    private ImmutableArray<ResyncStatus> ResyncsFor(Peer peer)
+    {
+        if (peer.Version < Protocol.ProtocolVersion.V2)
+            return [];
+        var resyncs = ImmutableArray.CreateBuilder<ResyncStatus>();
+        foreach (Volume volume in _context.Volumes)
+        {
+            PeerVolume at = volume.Peers[peer.Id.Value];
+            if (at.IsPausedHere)
+                resyncs.Add(new ResyncStatus(volume.Nr, true, 0, 0, 0, 0, 0));
+        }
+
+        return resyncs.ToImmutable();
     }
 
     private PeerVolume At(VolumeNr volume, PeerId peer) => _context.Volumes[volume.Value].Peers[peer.Value];

@@ -13,10 +13,10 @@ internal sealed class FenceEvidence(ResourceContext context)
     public static bool IsOutdated(PeerVolume peerVolume) => Has(peerVolume, PeerSlotFlags.PeerOutdated);
 
     /// <summary>The peer is known not to go on with any volume by itself.</summary>
-    public bool IsOutdated(Peer peer) => Array.TrueForAll(context.Volumes, volume => IsOutdated(volume.Peers[peer.Id.Value]));
+    public bool IsOutdated(Peer peer) => context.Volumes.TrueForAll(volume => IsOutdated(volume.Peers[peer.Id.Value]));
 
     /// <summary>Something is known about the peer on some volume.</summary>
-    public bool HasAny(Peer peer, PeerSlotFlags flag) => Array.Exists(context.Volumes, volume => Has(volume.Peers[peer.Id.Value], flag));
+    public bool HasAny(Peer peer, PeerSlotFlags flag) => context.Volumes.Exists(volume => Has(volume.Peers[peer.Id.Value], flag));
 
     /// <summary>Sets or clears a flag on every volume that has a disk; durable some time later, in order with the other metadata writes.</summary>
     public void Set(Peer peer, PeerSlotFlags flag, bool isSet)

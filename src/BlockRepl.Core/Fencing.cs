@@ -70,8 +70,6 @@ internal sealed class Fencing
     {
         PeerFence fence = Of(peer);
         fence.IsUnfencing = false;
-        if (!IsAsked)
-            return;
         if (peer.Step < HandshakeStep.Verdict)
         {
             TakeEvidenceBack(peer, fence);
@@ -79,6 +77,8 @@ internal sealed class Fencing
         }
 
         fence.Reset();
+        if (!IsAsked)
+            return;
         if (peer.Step == HandshakeStep.Done)
             KeepItsWords(peer);
         if (_context.Role != Role.Primary || _evidence.IsOutdated(peer))
@@ -99,11 +99,10 @@ internal sealed class Fencing
     /// </summary>
     public bool BeforeVerdict(Peer peer, Action goOn)
     {
-        if (!IsAsked)
-            return true;
+        // Also without a fencing policy: there may be evidence from a time when there was one, and there may be one again.
         PeerFence fence = Of(peer);
         fence.Reset();
-        if (_context.Role == Role.Primary)
+        if (IsAsked && _context.Role == Role.Primary)
         {
             fence.IsNeeded = true;
             fence.SinceMs = _context.NowMs;
@@ -180,6 +179,7 @@ internal sealed class Fencing
             PeerFence fence = Of(peer);
             if (fence.IsNeeded && peer.Step == HandshakeStep.Done && IsHarmless(peer))
                 fence.IsNeeded = false;
+            fence.IsNeeded &= IsAsked;
             if (fence.CallAtMs > 0 && _context.NowMs >= fence.CallAtMs && peer.Step < HandshakeStep.Draining)
             {
                 fence.CallAtMs = 0;
@@ -190,7 +190,7 @@ internal sealed class Fencing
                 UnfenceIfBack(peer, fence);
         }
 
-        if (_writes.Frozen.Has(Frozen) && Array.TrueForAll(_fences, static fence => !fence.IsNeeded))
+        if (_writes.Frozen.Has(Frozen) && (!IsStonith || Array.TrueForAll(_fences, static fence => !fence.IsNeeded)))
         {
             _context.Log($"{Name}: I/O goes on");
             _writes.Frozen.Remove(Frozen);
@@ -202,7 +202,7 @@ internal sealed class Fencing
     private PeerFence Of(Peer peer) => _fences[peer.Id.Value];
 
     // Connected, and for every volume mirrored again, or without data that it could go on with.
-    private bool IsHarmless(Peer peer) => Array.TrueForAll(_context.Volumes, volume =>
+    private bool IsHarmless(Peer peer) => _context.Volumes.TrueForAll(volume =>
     {
         PeerVolume at = volume.Peers[peer.Id.Value];
         return at.IsReplicating || !at.IsMatched || !volume.HasDisk || FenceEvidence.SaysItCannotGoOn(at);
@@ -230,7 +230,7 @@ internal sealed class Fencing
 
     private void Call(Peer peer, PeerFence fence)
     {
-        if (Array.Exists(_context.Volumes, static volume => volume.Disk < DiskState.Consistent))
+        if (_context.Volumes.Exists(static volume => volume.Disk < DiskState.Consistent))
         {
             Answer(peer, fence, "fence-peer was not called, because this node has no complete data itself");
             return;
@@ -267,7 +267,7 @@ internal sealed class Fencing
         {
             case 3 or 4 or 7:
                 return "";
-            case 5 when Array.TrueForAll(_context.Volumes, static volume => volume.Disk == DiskState.UpToDate):
+            case 5 when _context.Volumes.TrueForAll(static volume => volume.Disk == DiskState.UpToDate):
                 return "";
             case 5:
                 return "fence-peer cannot reach it (exit code 5), which says something only to a node that is UpToDate itself";

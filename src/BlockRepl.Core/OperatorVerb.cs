@@ -29,4 +29,19 @@ public enum OperatorVerb : byte
 
     /// <summary>Let clients' changes go on, whatever holds them: <see cref="SuspendIo"/>, or a fence that failed.</summary>
     ResumeIo,
+
+    /// <summary>Throw this node's data away: a full resync with it as the target.</summary>
+    Invalidate,
+
+    /// <summary>Overwrite the peer's data with this node's.</summary>
+    InvalidateRemote,
+
+    /// <summary>Let no resync run until <see cref="ResumeSync"/>.</summary>
+    PauseSync,
+
+    /// <summary>End this node's pause.</summary>
+    ResumeSync,
+
+    /// <summary>End the connection, if there is one, and connect anew at once: the facts have changed.</summary>
+    Reconnect,
 }

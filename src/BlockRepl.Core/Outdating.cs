@@ -43,17 +43,17 @@ internal sealed class Outdating(ResourceContext context)
             return;
         }
 
-        if (Array.Find(context.Volumes, static volume => !volume.HasDisk) is { } diskless)
+        if (context.Volumes.Find(static volume => !volume.HasDisk) is { } diskless)
         {
             Refuse(cookie, CommandResult.NoDisk($"{name}/{diskless.Name} has no local disk here ({diskless.Disk})", $"bring it up first: blockrepl up {name}"));
             return;
         }
 
-        Volume[] good = Array.FindAll(context.Volumes, static volume => volume.Disk > DiskState.Outdated);
-        if (good.Length == 0)
+        List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated)];
+        if (good.Count == 0)
         {
             // One worse volume is enough to keep the whole resource from being promoted.
-            context.CompleteCommand(cookie, Array.Find(context.Volumes, static volume => volume.Disk < DiskState.Outdated) is { } worse
+            context.CompleteCommand(cookie, context.Volumes.Find(static volume => volume.Disk < DiskState.Outdated) is { } worse
                 ? CommandResult.NoUpToDateData($"{name}/{worse.Name} is {worse.Disk} here, which is worse than Outdated", "nothing needs to be done: it is not promoted without --force")
                 : CommandResult.Ok);
             return;
@@ -64,9 +64,9 @@ internal sealed class Outdating(ResourceContext context)
     }
 
     /// <summary>Makes volumes Outdated; <paramref name="ended"/> is called once, when that is durable on all of them or has failed (true).</summary>
-    public void Mark(Volume[] volumes, Action<bool> ended)
+    public void Mark(List<Volume> volumes, Action<bool> ended)
     {
-        int pending = volumes.Length;
+        int pending = volumes.Count;
         bool failed = false;
         void Ended(bool isFailure)
         {

@@ -13,7 +13,10 @@ internal sealed class PeerMessages(
     SecondaryPath secondary,
     ResyncSource source,
     ResyncTarget target,
-    SkipInitialSync skipInitialSync)
+    SkipInitialSync skipInitialSync,
+    ResyncRequests resyncRequests,
+    ResyncPauses resyncPauses,
+    SettingsChange settings)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
     public string? Receive(Peer peer, PeerMessage message)
@@ -80,6 +83,14 @@ internal sealed class PeerMessages(
                 return ForVolume(peer, done.Nr, ReplicationState.SyncSource, volume => source.CheckpointStable(volume, done.Id, here: false));
             case SyncClearedMessage cleared:
                 return ForVolume(peer, cleared.Nr, ReplicationState.SyncTarget, volume => target.Cleared(volume, cleared.Id));
+            case SettingsUpdateMessage update:
+                settings.PeerChanged(peer, update);
+                return null;
+            case ResyncRequestMessage request:
+                return ForVolume(peer, request.Nr, volume => resyncRequests.PeerAsks(volume, request, roles.IsBusy));
+            case ResyncReplyMessage reply:
+                resyncRequests.PeerAnswers(peer, reply);
+                return null;
             case SyncEndMessage end:
                 return OnSyncEnd(peer, end);
             case SyncEndedMessage ended:
@@ -87,6 +98,14 @@ internal sealed class PeerMessages(
             default:
                 return $"{message.Kind} was not expected";
         }
+    }
+
+    private string? ForVolume(Peer peer, VolumeNr peerNr, Action<PeerVolume> action)
+    {
+        if (secondary.FindVolume(peer, peerNr) is not { } volume)
+            return $"unknown volume number {peerNr}";
+        action(volume);
+        return null;
     }
 
     private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Action<PeerVolume> action) =>
@@ -136,7 +155,7 @@ internal sealed class PeerMessages(
     /// <summary>What the peer has received and applied.</summary>
     public string? Ack(Peer peer, SequenceNumber received, SequenceNumber applied)
     {
-        SequenceNumber counted = context.Settings.Protocol == WriteProtocol.C ? applied : received;
+        SequenceNumber counted = peer.Protocol == WriteProtocol.C ? applied : received;
         if (received > context.LastSequence || applied > received)
             return $"an acknowledgement of {received}/{applied}, but only {context.LastSequence} was sent";
         if (applied > peer.Applied)
@@ -199,11 +218,23 @@ internal sealed class PeerMessages(
                 job.TotalBlocks = Math.Max(job.TotalBlocks, theirs.DirtyBlocks);
             }
 
+            resyncPauses.PeerSays(volume, Find(status.Resyncs, theirs.Nr));
             context.StateChanged |= volume.PeerDisk != theirs.DiskState;
             if (theirs.DiskState <= DiskState.Failed && volume.PeerDisk > DiskState.Failed)
                 PeerDiskGone(volume, theirs.DiskState);
             else
                 volume.PeerDisk = theirs.DiskState;
         }
+    }
+
+    private static ResyncStatus? Find(System.Collections.Immutable.ImmutableArray<ResyncStatus> resyncs, VolumeNr nr)
+    {
+        foreach (ResyncStatus resync in resyncs)
+        {
+            if (resync.Nr == nr)
+                return resync;
+        }
+
+        return null;
     }
 }

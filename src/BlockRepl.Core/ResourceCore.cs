@@ -27,6 +27,9 @@ public sealed class ResourceCore
     private readonly Attachment _attachment;
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
+    private readonly ResyncRequests _resyncRequests;
+    private readonly ResyncPauses _resyncPauses;
+    private readonly SettingsChange _settings;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
@@ -34,7 +37,7 @@ public sealed class ResourceCore
     private readonly IoSuspension _suspension;
     private readonly Outdating _outdating;
 
-    /// <param name="settings">The resource's configuration; fixed for the life of this object.</param>
+    /// <param name="settings">The resource's configuration; replaced by <see cref="CoreEventKind.SettingsChanged"/>.</param>
     /// <param name="chance">Where random numbers come from.</param>
     public ResourceCore(ResourceSettings settings, IChance chance)
     {
@@ -51,7 +54,7 @@ public sealed class ResourceCore
         _secondary = new SecondaryPath(_context, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
-        _handshake = new Handshake(_context, _writes, _source, _target);
+        _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing);
         _outdating = new Outdating(_context);
@@ -59,8 +62,11 @@ public sealed class ResourceCore
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment, _outdating) { TellPeers = SendStatus };
         _skipInitialSync = new SkipInitialSync(_context, _generations);
+        _settings = new SettingsChange(_context, _connections);
+        _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
+        _resyncPauses = new ResyncPauses(_context);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
         Status = new ResourceStatusReader(_context, _writes, _fencing, _suspension, _roles);
 
@@ -150,6 +156,9 @@ public sealed class ResourceCore
             case CoreEventKind.Command:
                 OnCommand((OperatorCommand)e.Subject!, e.Second);
                 break;
+            case CoreEventKind.SettingsChanged:
+                _settings.Apply((ResourceSettings)e.Subject!);
+                break;
             case CoreEventKind.LinkUp:
                 _connections.LinkUp(PeerOf(e), e.Link);
                 break;
@@ -159,6 +168,7 @@ public sealed class ResourceCore
             case CoreEventKind.Tick:
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
+                _resyncRequests.ResyncMarks(PeerOf(e));
                 break;
             default:
                 if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
@@ -217,6 +227,10 @@ public sealed class ResourceCore
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
                 break;
+            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when _shutdown.IsBusy || _roles.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change, disconnect or down of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
             case OperatorVerb.Down when _roles.IsBusy:
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
@@ -254,6 +268,24 @@ public sealed class ResourceCore
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
                 break;
+            case OperatorVerb.Reconnect:
+                foreach (Peer peer in _context.Peers)
+                {
+                    if (command.Peer is null || command.Peer == peer.Id)
+                        _connections.Renegotiate(peer, "the configuration was changed");
+                }
+
+                _context.CompleteCommand(cookie, CommandResult.Ok);
+                break;
+            case OperatorVerb.Invalidate:
+                _resyncRequests.Invalidate(command, cookie);
+                break;
+            case OperatorVerb.InvalidateRemote:
+                _resyncRequests.InvalidateRemote(command, cookie);
+                break;
+            case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
+                _resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);
+                break;
             default:
                 throw Check.Unreachable("operator verb");
         }
@@ -287,6 +319,8 @@ public sealed class ResourceCore
                 _secondary.AcknowledgeIfDue(peer);
         }
 
+        _resyncRequests.Advance();
+        _skipInitialSync.Advance();
         if (_roles.IsBusy)
             _roles.Advance();
         if (_shutdown.IsBusy)
@@ -333,7 +367,8 @@ public sealed class ResourceCore
             if (!peer.IsConnected || peer.Link == LinkId.None)
                 continue;
             PeerStatusMessage status = Status.ForPeer(peer);
-            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan()))
+            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan())
+                && before.Resyncs.AsSpan().SequenceEqual(status.Resyncs.AsSpan()))
                 continue;
             peer.StatusSent = status;
             _context.Send(peer, status);

@@ -61,6 +61,12 @@ public sealed class ResourceStatusReader
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;
 
+    /// <summary>What the attachment of a volume's disk made of the activity log that it found; zeroes after an orderly end.</summary>
+    public AppliedLog AppliedLog(VolumeNr volume) => _context.Volumes[volume.Value].AppliedLog;
+
+    /// <summary>Extents that are active: after a crash now, so much would be marked.</summary>
+    public int ActiveExtents(VolumeNr volume) => _context.Volumes[volume.Value].ActivityLog?.Count ?? 0;
+
     /// <summary>Bytes that a volume's export has; zero while Diskless.</summary>
     public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk ? _context.Volumes[volume.Value].SizeBytes : 0;
 
@@ -72,6 +78,15 @@ public sealed class ResourceStatusReader
 
     /// <summary>The peer's role; Unknown while not connected.</summary>
     public Role PeerRole(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Role : Role.Unknown;
+
+    /// <summary>What is in force while this node's configuration and the peer's differ, in words; empty if they do not.</summary>
+    public string Disagreement(PeerId peer) => SettingsChange.Describe(_context, _context.Peers[peer.Value]);
+
+    /// <summary>When a write counts as done towards a peer: the safer of the two configurations' words while connected.</summary>
+    public WriteProtocol ProtocolInForce(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Protocol : _context.Settings.Protocol;
+
+    /// <summary>The protocol version of the connection to a peer; null while not connected.</summary>
+    public ProtocolVersion? PeerVersion(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Version : null;
 
     /// <summary>Why a peer is not connected, in words.</summary>
     public string Detail(PeerId peer) => _context.Peers[peer.Value].Detail;
@@ -89,7 +104,19 @@ public sealed class ResourceStatusReader
     public LinkId Link(PeerId peer) => _context.Peers[peer.Value].Link;
 
     /// <summary>What happens on a volume towards a peer.</summary>
-    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer) => At(volume, peer).State;
+    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer)
+    {
+        PeerVolume at = At(volume, peer);
+        return at.State switch
+        {
+            Primitives.ReplicationState.SyncSource when at.IsPaused => Primitives.ReplicationState.PausedSyncS,
+            Primitives.ReplicationState.SyncTarget when at.IsPaused => Primitives.ReplicationState.PausedSyncT,
+            _ => at.State,
+        };
+    }
+
+    /// <summary>What the last handshake with a peer decided about a volume.</summary>
+    public SyncVerdict Verdict(VolumeNr volume, PeerId peer) => At(volume, peer).Verdict;
 
     /// <summary>The state of the peer's disk.</summary>
     public DiskState PeerDiskState(VolumeNr volume, PeerId peer) => At(volume, peer).PeerDisk;
@@ -140,7 +167,22 @@ public sealed class ResourceStatusReader
         var volumes = ImmutableArray.CreateBuilder<PeerVolumeStatus>(_context.Volumes.Length);
         foreach (Volume volume in _context.Volumes)
             volumes.Add(new PeerVolumeStatus(volume.Nr, volume.Disk, volume.Peers[peer.Id.Value].Bitmap?.SetCount ?? 0));
-        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable());
+        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable()) { Resyncs = ResyncsFor(peer) };
+    }
+
+    private ImmutableArray<ResyncStatus> ResyncsFor(Peer peer)
+    {
+        if (peer.Version < Protocol.ProtocolVersion.V2)
+            return [];
+        var resyncs = ImmutableArray.CreateBuilder<ResyncStatus>();
+        foreach (Volume volume in _context.Volumes)
+        {
+            PeerVolume at = volume.Peers[peer.Id.Value];
+            if (at.IsPausedHere)
+                resyncs.Add(new ResyncStatus(volume.Nr, true, 0, 0, 0, 0, 0));
+        }
+
+        return resyncs.ToImmutable();
     }
 
     private PeerVolume At(VolumeNr volume, PeerId peer) => _context.Volumes[volume.Value].Peers[peer.Value];

@@ -264,7 +264,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     }
 
     // Without the peer this data is not known to be the newest any more, and nobody was asked what the peer does.
-    private bool IsInDoubt() => _isPeerLost && !_force && fencing.IsAsked && Array.Exists(context.Volumes, static volume => volume.Disk != DiskState.UpToDate);
+    private bool IsInDoubt() => _isPeerLost && !_force && fencing.IsAsked && context.Volumes.Exists(static volume => volume.Disk != DiskState.UpToDate);
 
     private CommandResult Lost() => CommandResult.Refused(
         $"{context.Settings.Name}: the connection was lost before the promotion was over", "look at status, and try again");
@@ -326,9 +326,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     private void BecomePrimary()
     {
-        if (_metadata.HasFailed)
-            TakeBack(CommandResult.Failed("the metadata could not be written", "see the log"));
-        else if (Array.Exists(context.Volumes, static volume => !volume.HasDisk))
+        if (_metadata.HasFailed || context.Volumes.Exists(static volume => !volume.HasDisk))
             TakeBack(CommandResult.Failed("a local disk failed during the promotion", "see the log"));
         else if (IsInDoubt())
             TakeBack(Lost());
@@ -351,6 +349,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Log($"{context.Settings.Name}: Primary");
         foreach (Peer peer in context.Peers)
         {
+            // What is written from now on was not meant when somebody gave this node's data up.
+            peer.DiscardMyData = false;
             if (forced)
                 connections.Renegotiate(peer, "promoted by force");
         }

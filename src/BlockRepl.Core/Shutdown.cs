@@ -162,8 +162,8 @@ internal sealed class Shutdown(
     {
         bool leavesPrimary = context.Settings.Fencing != FencingPolicy.DontCare && context.Role == Role.Secondary
             && Array.Exists(context.Peers, static peer => peer.IsConnected && peer.Role == Role.Primary);
-        Volume[] good = Array.FindAll(context.Volumes, static volume => volume.Disk > DiskState.Outdated);
-        if (!leavesPrimary || good.Length == 0)
+        List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated)];
+        if (!leavesPrimary || good.Count == 0)
         {
             SayFarewell();
             return;

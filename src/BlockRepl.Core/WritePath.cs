@@ -320,8 +320,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
             else if (volume.Superblock is not null)
             {
                 peer.Mark(request.Range);
-                if (volume.Superblock.Peers[peer.Slot].BitmapGeneration.IsNone)
-                    Fenced.EnsureOwnGeneration(peer);
+                Fenced.EnsureOwnGeneration(peer);
                 if (Fenced.IsHolding)
                     FencedChanges.Hold(volume, request);
                 else
@@ -340,7 +339,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
             peer.UnstableSinceMs = context.NowMs;
         peer.Unstable.Append(request.Sequence, request.Range);
         context.SendChange(peer, request);
-        if (context.Settings.Protocol == WriteProtocol.A)
+        if (peer.Peer.Protocol == WriteProtocol.A)
             return;
         AwaitAck(peer.Peer, request);
     }
@@ -365,7 +364,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
 
             // Protocols A and B promise nothing about the peer's stable storage (G3 is protocol C's); a barrier of the Primary's own always
             // waits, because only the peer's answer makes anything stable there.
-            if (context.Settings.Protocol != WriteProtocol.C && (request.Flags & ChangeFlags.Background) == 0)
+            if (peer.Peer.Protocol != WriteProtocol.C && (request.Flags & ChangeFlags.Background) == 0)
                 continue;
             if (peer.Peer.AwaitingAck.Count == 0 && peer.AwaitingStable.Count == 0)
                 peer.Peer.ProgressMs = context.NowMs;

@@ -66,6 +66,15 @@ public enum FrameKind : byte
     /// <summary>Last frame of an orderly end.</summary>
     Goodbye = 20,
 
+    /// <summary>The target has written resync data (version 2).</summary>
+    ResyncAck = 26,
+
+    /// <summary>A node asks for a resync of a volume in sync (version 2).</summary>
+    ResyncRequest = 27,
+
+    /// <summary>The answer.</summary>
+    ResyncReply = 28,
+
     /// <summary>Begins, directs and ends the comparison of a volume (version 2).</summary>
     VerifyControl = 31,
 
@@ -74,6 +83,18 @@ public enum FrameKind : byte
 
     /// <summary>How a range compared (version 2).</summary>
     VerifyResult = 33,
+
+    /// <summary>The sender's configuration was changed.</summary>
+    SettingsUpdate = 37,
+
+    /// <summary>A Secondary asks for a new handshake.</summary>
+    RenegotiateRequest = 38,
+
+    /// <summary>A node asks its peer to take up a new size.</summary>
+    ResizeRequest = 39,
+
+    /// <summary>The answer.</summary>
+    ResizeReply = 40,
 
     /// <summary>A later version's frame that may be dropped (body numbers 64 to 2046).</summary>
     Ignorable = 254,

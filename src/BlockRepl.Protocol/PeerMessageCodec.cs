@@ -21,9 +21,13 @@ public static class PeerMessageCodec
             VerdictMessage m => m.Volumes.Length * (6 + 4 + 6 + 6),
             BitmapPartMessage m => 4 + 11 + 6 + (m.Runs.Length * ProtoWriter.VarintBytesMax) + 2,
             SyncEndMessage m => 4 + 9 + HistoryLengthMax(m.History.Length),
-            PeerStatusMessage m => 2 + (m.Volumes.Length * (6 + 4 + 2 + 11)),
-            RoleReplyMessage => 11 + 2 + TextFieldMax,
+            PeerStatusMessage m => 2 + (m.Volumes.Length * (6 + 4 + 2 + 11)) + (m.Resyncs.Length * (6 + 4 + 2 + (5 * 11))),
+            RoleReplyMessage or ResyncReplyMessage => 11 + 2 + TextFieldMax,
+            ResyncRequestMessage => 11 + 4 + 2 + 2,
             GoodbyeMessage => 2 + TextFieldMax,
+            RenegotiateRequestMessage => TextFieldMax,
+            ResizeRequestMessage => 11 + 4 + 2 + 10 + 2,
+            ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
             WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
             VerifyControlMessage m => VerifyMessageCodec.LengthMax(m),
@@ -85,7 +89,7 @@ public static class PeerMessageCodec
     }
 
     private static int VolumeLengthMax(VolumeStateInfo volume) =>
-        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11;
+        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11 + 10;
 
     private static int HistoryLengthMax(int count) => 3 + (count * sizeof(ulong));
 

@@ -35,6 +35,8 @@ public static class StatusText
             var clients = volume.Clients == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" clients:{volume.Clients}");
             var size = volume.SizeBytes == 0 ? "" : $" size:{Bytes(volume.SizeBytes)}";
             output.WriteLine($"  volume:{volume.Name} disk:{paint.Of(volume.DiskState)}{size}{clients}");
+            if (volume.AlAppliedExtents > 0)
+                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    its daemon had died: the activity log's {volume.AlAppliedExtents} extents were marked, {Bytes(volume.AlAppliedBytes)}"));
             foreach (var waiting in volume.WaitingFor)
                 output.WriteLine($"    waiting for {waiting}");
         }
@@ -57,6 +59,8 @@ public static class StatusText
             output.WriteLine($"    {connection.Detail}");
         if (connection.Fence is not null)
             output.WriteLine($"    fence: {connection.Fence}");
+        if (connection.Note is not null)
+            output.WriteLine($"    {connection.Note}");
         foreach (var volume in connection.Volumes)
         {
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";

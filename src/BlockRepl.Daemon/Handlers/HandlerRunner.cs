@@ -11,7 +11,7 @@ namespace BlockRepl.Daemon.Handlers;
 /// </summary>
 internal sealed partial class HandlerRunner : IDisposable
 {
-    private readonly ResourceConfiguration _configuration;
+    private readonly Func<ResourceConfiguration> _configuration;
     private readonly DaemonContext _context;
     private readonly Action<HandlerOutcome> _report;
     private readonly ILogger _log;
@@ -21,10 +21,10 @@ internal sealed partial class HandlerRunner : IDisposable
     private readonly Dictionary<HandlerKind, Task> _lanes = [];
     private bool _isDisposed;
 
-    /// <param name="configuration">The resource.</param>
+    /// <param name="configuration">The resource as it is configured when a call is made. Any thread.</param>
     /// <param name="context">The daemon.</param>
     /// <param name="report">Takes each answer, on a thread of the pool.</param>
-    public HandlerRunner(ResourceConfiguration configuration, DaemonContext context, Action<HandlerOutcome> report)
+    public HandlerRunner(Func<ResourceConfiguration> configuration, DaemonContext context, Action<HandlerOutcome> report)
     {
         _configuration = configuration;
         _context = context;
@@ -69,20 +69,21 @@ internal sealed partial class HandlerRunner : IDisposable
         // Off the carrier's thread, whatever state the lane is in.
         await before.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         string name = HandlerNames.Of(call.Kind);
+        ResourceConfiguration configuration = _configuration();
         HandlerOutcome outcome;
         if (_stopping.IsCancellationRequested)
         {
             outcome = new HandlerOutcome(call, HandlerOutcome.Broken, "the daemon is stopping");
         }
-        else if (_configuration.Handlers[call.Kind] is not { } command)
+        else if (configuration.Handlers[call.Kind] is not { } command)
         {
             outcome = new HandlerOutcome(call, HandlerOutcome.Broken, "no such handler is configured");
         }
         else
         {
-            LogCalled(_log, name, _configuration.Name, command);
-            var process = new HandlerProcess(name, _configuration.Name, _configuration.HandlerTimeout, _log);
-            (int exitCode, string detail) = await process.RunAsync(command, HandlerEnvironment.For(call, _configuration, _context), _stopping);
+            LogCalled(_log, name, configuration.Name, command);
+            var process = new HandlerProcess(name, configuration.Name, configuration.HandlerTimeout, _log);
+            (int exitCode, string detail) = await process.RunAsync(command, HandlerEnvironment.For(call, configuration, _context), _stopping);
             outcome = new HandlerOutcome(call, exitCode, detail);
         }
 

@@ -26,6 +26,13 @@ internal sealed partial class ManagedResource : IDisposable
     /// <summary>The last <see cref="UpAsync"/> found a disk in somebody else's hands.</summary>
     public bool FoundBusyDisk { get; private set; }
 
+    /// <summary>Nothing is attached and no connection is wanted.</summary>
+    public bool IsDown => Runtime.Volumes.All(volume => volume.Disk is null)
+        && Runtime.GetStatus().Connections.All(connection => connection.ConnectionState == ConnectionState.StandAlone);
+
+    /// <summary>Another object has taken its place, or it is not configured any more: it carries out no more commands.</summary>
+    public bool IsRetired { get; set; }
+
     private string Name => Runtime.Settings.Name;
 
     /// <summary>Carries out one verb.</summary>
@@ -48,6 +55,8 @@ internal sealed partial class ManagedResource : IDisposable
             return refusal;
         try
         {
+            if (IsRetired)
+                return ControlResult.Refused($"{Name} was changed by adjust meanwhile", "try again");
             return command.Verb switch
             {
                 ControlVerb.Up => await BringUpAsync(),
@@ -56,7 +65,12 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.Secondary => await DemoteAsync(command.Options.Force),
                 ControlVerb.Connect => await ConnectAsync(command.Options.DiscardMyData),
                 ControlVerb.Disconnect => await AskAsync(new OperatorCommand(OperatorVerb.Disconnect)),
+                ControlVerb.ShowGi or ControlVerb.GetGi => GenerationVerbs.Answer(Runtime, command),
                 ControlVerb.NewCurrentUuid when command.Options.ClearBitmap => await AskAsync(new OperatorCommand(OperatorVerb.SkipInitialSync)),
+                ControlVerb.Invalidate => await AskAsync(Command(OperatorVerb.Invalidate, command.Volume)),
+                ControlVerb.InvalidateRemote => await AskAsync(Command(OperatorVerb.InvalidateRemote, command.Volume)),
+                ControlVerb.PauseSync => await AskAsync(Command(OperatorVerb.PauseSync, command.Volume)),
+                ControlVerb.ResumeSync => await AskAsync(Command(OperatorVerb.ResumeSync, command.Volume)),
                 _ => ControlResult.NotImplemented(command.Verb),
             };
         }
@@ -79,6 +93,28 @@ internal sealed partial class ManagedResource : IDisposable
             _one.Release();
         }
     }
+
+    /// <summary>Runs something that no command may run beside.</summary>
+    public async Task<ControlResult> AloneAsync(Func<Task<ControlResult>> work)
+    {
+        await _one.WaitAsync();
+        try
+        {
+            return await work();
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    /// <summary>Taken down for good: with success no command reaches it any more.</summary>
+    public Task<ControlResult> RetireAsync(bool abortClients) => AloneAsync(async () =>
+    {
+        ControlResult down = await TakeDownAsync(abortClients);
+        IsRetired = down.ExitCode == ExitCodes.Done;
+        return down;
+    });
 
     /// <summary>The daemon ends: clients go, the resource is demoted and taken down.</summary>
     public async Task StopAsync()
@@ -262,6 +298,13 @@ internal sealed partial class ManagedResource : IDisposable
         }
 
         return AskAsync(new OperatorCommand(OperatorVerb.Connect) { DiscardMyData = discardMyData });
+    }
+
+    // The names have been checked against the status.
+    private OperatorCommand Command(OperatorVerb verb, string? volume)
+    {
+        RuntimeVolume? named = Array.Find(Runtime.Volumes, candidate => candidate.Configuration.Name == volume);
+        return new OperatorCommand(verb) { Volume = named?.Configuration.Nr };
     }
 
     private async Task<ControlResult> AskAsync(OperatorCommand command)

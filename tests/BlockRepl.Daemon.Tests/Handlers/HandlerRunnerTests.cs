@@ -81,7 +81,7 @@ public sealed class HandlerRunnerTests : IDisposable
         ClusterConfiguration configuration = With(
             $$"""handlers: { fence-peer: "sleep 0.3; echo up >> {{file}}", unfence-peer: "echo away >> {{file}}" }""");
         var done = new TaskCompletionSource();
-        using (var runner = new HandlerRunner(configuration.Resources[0], Context(configuration), outcome =>
+        using (var runner = new HandlerRunner(() => configuration.Resources[0], Context(configuration), outcome =>
         {
             if (outcome.Call.Kind == HandlerKind.UnfencePeer)
                 done.SetResult();
@@ -105,7 +105,7 @@ public sealed class HandlerRunnerTests : IDisposable
         var began = new TaskCompletionSource();
         watcher.Renamed += (_, _) => began.TrySetResult();
         watcher.EnableRaisingEvents = true;
-        var runner = new HandlerRunner(configuration.Resources[0], Context(configuration), _ => answers++);
+        var runner = new HandlerRunner(() => configuration.Resources[0], Context(configuration), _ => answers++);
         runner.Run(Call(HandlerKind.FencePeer, 1));
         await began.Task.WaitAsync(Limit);
         using var handler = System.Diagnostics.Process.GetProcessById(
@@ -135,7 +135,7 @@ public sealed class HandlerRunnerTests : IDisposable
         await File.WriteAllTextAsync(file, script);
         ClusterConfiguration configuration = With($"handlers: {{ fence-peer: \"exec sh {file}\" }}\n    {more}");
         var answer = new TaskCompletionSource<HandlerOutcome>();
-        using var runner = new HandlerRunner(configuration.Resources[0], Context(configuration), answer.SetResult);
+        using var runner = new HandlerRunner(() => configuration.Resources[0], Context(configuration), answer.SetResult);
         runner.Run(Call(HandlerKind.FencePeer, 1));
         return await answer.Task.WaitAsync(Limit);
     }

@@ -3,13 +3,16 @@ using BlockRepl.Primitives;
 namespace BlockRepl.Protocol.Wire;
 
 /// <summary>
-/// The outside of a frame: one body field, and behind it the frame's checksum, except for Changes and ResyncData, which
+/// The outside of a frame: one body field, and behind it the frame's checksum, except for Changes, ResyncData and ReadReply, which
 /// carry their own so that it can be computed over the data where they lie.
 /// </summary>
 internal static class FrameEnvelope
 {
     /// <summary>Bytes kept free in front of a body: its tag (two bytes at most) and its length.</summary>
     public const int HeadReserve = 2 + 5;
+
+    // The greatest body number of this build; those below it that are not taken are refused where the body is read.
+    private const uint LastKind = (uint)FrameKind.ReadReply;
 
     public static FrameKind PeekKind(ReadOnlySpan<byte> frame)
     {
@@ -18,7 +21,7 @@ internal static class FrameEnvelope
             return FrameKind.Malformed;
         return field switch
         {
-            <= (uint)FrameKind.Goodbye => (FrameKind)field,
+            <= LastKind => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,
             _ => FrameKind.Malformed,
@@ -52,7 +55,7 @@ internal static class FrameEnvelope
         reader.Next(out _);
         body = reader.Bytes("the body");
         bodyOffset = reader.Position - body.Length;
-        if (kind is FrameKind.Changes or FrameKind.ResyncData)
+        if (kind is FrameKind.Changes or FrameKind.ResyncData or FrameKind.ReadReply)
         {
             // The data reach to the frame's end; so the length of the message, of the body and of the data check each other.
             if (!reader.Failed && reader.Position != frame.Length)
@@ -108,7 +111,7 @@ internal static class FrameEnvelope
                 covered = reader.FieldStart;
                 stored = reader.Fixed32("crc32c");
             }
-            else if (field > (uint)FrameKind.Goodbye)
+            else if (field > LastKind)
             {
                 reader.Skip();
             }

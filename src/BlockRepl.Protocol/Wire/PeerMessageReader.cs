@@ -23,6 +23,7 @@ internal static class PeerMessageReader
         FrameKind.RoleReply => RoleReply(ref reader),
         FrameKind.WriteFailed => WriteFailed(ref reader),
         FrameKind.Goodbye => Goodbye(ref reader),
+        FrameKind.ReadRequest => ReadRequestReader.Read(ref reader),
         _ => null,
     };
 

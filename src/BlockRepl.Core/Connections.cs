@@ -23,6 +23,7 @@ internal sealed class Connections(
     public void Connect(Peer peer, bool discardMyData)
     {
         peer.DiscardMyData = discardMyData;
+        peer.RefusedInRow = 0;
         if (peer.IsWanted && !discardMyData)
             return;
         if (peer.Link != LinkId.None)
@@ -85,6 +86,8 @@ internal sealed class Connections(
                 StandAlone(peer, said);
                 break;
             default:
+                if (RedialPause.IsLasting(message.Reason))
+                    peer.RefusedInRow++;
                 Lose(peer, ConnectionState.TearDown, said, null);
                 break;
         }
@@ -95,6 +98,8 @@ internal sealed class Connections(
     {
         context.Log($"{context.Settings.Name}@{peer.Name}: {why}");
         context.Send(peer, new GoodbyeMessage(reason, why));
+        if (RedialPause.IsLasting(reason))
+            peer.RefusedInRow++;
         if (reason is GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated)
             StandAlone(peer, why);
         else
@@ -202,6 +207,7 @@ internal sealed class Connections(
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;
             peerVolume.IsMatched = false;
+            peerVolume.IsPausedThere = false;
             DoubtOwnData(volume);
         }
 

@@ -272,6 +272,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
 
         peer.Step = HandshakeStep.Done;
         peer.DiscardMyData = false;
+        peer.RefusedInRow = 0;
         peer.Detail = "";
         peer.ProgressMs = context.NowMs;
         ConnectionStates.Enter(context, peer, ConnectionState.Connected);

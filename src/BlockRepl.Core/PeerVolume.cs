@@ -76,6 +76,15 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Out-of-sync blocks that the peer last reported; used for display while this node is the target.</summary>
     public long PeerReportedDirtyBlocks { get; set; }
 
+    /// <summary>This node's operator has paused resyncs of the volume; outlives connections.</summary>
+    public bool IsPausedHere { get; set; }
+
+    /// <summary>The peer's operator has, as the peer says on this connection.</summary>
+    public bool IsPausedThere { get; set; }
+
+    /// <summary>The pauses of both sides add up.</summary>
+    public bool IsPaused => IsPausedHere || IsPausedThere;
+
     /// <summary>
     /// A disk failed, here or there: what belonged to a resync may still be on its way, and the other side learns it from the status on its.
     /// </summary>

@@ -29,6 +29,8 @@ public sealed class ResourceCore
     private readonly Attachment _attachment;
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
+    private readonly ResyncRequests _resyncRequests;
+    private readonly ResyncPauses _resyncPauses;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
@@ -54,8 +56,10 @@ public sealed class ResourceCore
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
+        _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
+        _resyncPauses = new ResyncPauses(_context);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote);
         Status = new ResourceStatusReader(_context, _writes);
 
@@ -163,6 +167,7 @@ public sealed class ResourceCore
             case CoreEventKind.Tick:
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
+                _resyncRequests.ResyncMarks(PeerOf(e));
                 break;
             default:
                 if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
@@ -229,6 +234,10 @@ public sealed class ResourceCore
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
                 break;
+            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when _shutdown.IsBusy || _roles.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change, disconnect or down of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
             case OperatorVerb.Down when _roles.IsBusy:
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
@@ -256,6 +265,15 @@ public sealed class ResourceCore
                 break;
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
+                break;
+            case OperatorVerb.Invalidate:
+                _resyncRequests.Invalidate(command, cookie);
+                break;
+            case OperatorVerb.InvalidateRemote:
+                _resyncRequests.InvalidateRemote(command, cookie);
+                break;
+            case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
+                _resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);
                 break;
             default:
                 throw Check.Unreachable("operator verb");
@@ -289,6 +307,8 @@ public sealed class ResourceCore
                 _secondary.AcknowledgeIfDue(peer);
         }
 
+        _resyncRequests.Advance();
+        _skipInitialSync.Advance();
         if (_roles.IsBusy)
             _roles.Advance();
         if (_shutdown.IsBusy)
@@ -341,7 +361,8 @@ public sealed class ResourceCore
             if (!peer.IsConnected || peer.Link == LinkId.None)
                 continue;
             PeerStatusMessage status = Status.ForPeer(peer);
-            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan()))
+            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan())
+                && before.Resyncs.AsSpan().SequenceEqual(status.Resyncs.AsSpan()))
                 continue;
             peer.StatusSent = status;
             _context.Send(peer, status);

@@ -52,7 +52,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         Superblock superblock = volume.Superblock!;
         // An old generation that the source shares does not go into the history: half overwritten, this is no descendant of it. If the source goes on
         // at it, a forced promotion here must look like the split brain that it is (G7).
-        bool isShared = peerVolume.Verdict.Rule is >= 34 and <= 42;
+        bool isShared = ResyncSource.IsSharedGeneration(peerVolume.Verdict);
         superblock = (superblock.Current.IsReal && !isShared ? superblock.WithHistory(superblock.Current) : superblock) with
         {
             Current = message.SyncGeneration,

@@ -94,6 +94,15 @@ public sealed class ClusterHarness
         return ticket;
     }
 
+    /// <summary>A command on one volume, or on all.</summary>
+    public CommandTicket Command(SimulatedNode node, OperatorCommand command)
+    {
+        Step++;
+        var ticket = new CommandTicket();
+        node.Apply(new CoreEvent { Kind = CoreEventKind.Command, Subject = command, Second = ticket });
+        return ticket;
+    }
+
     public CommandTicket CommandAndRun(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false)
     {
         CommandTicket ticket = Command(node, verb, force, discardMyData);
@@ -188,6 +197,26 @@ public sealed class ClusterHarness
             return false;
         NoticeLinkDown(to);
         return true;
+    }
+
+    /// <summary>Gives one node a link whose other end is the test's.</summary>
+    public void EstablishAlone(SimulatedNode node)
+    {
+        Step++;
+        _link = new SimulatedLink(new LinkId(NextNumber()));
+        node.WantsLink = false;
+        node.LastHeardMs = NowMs;
+        node.Apply(new CoreEvent { Kind = CoreEventKind.LinkUp, Link = _link.Id });
+    }
+
+    /// <summary>Hands a node a frame of the test's own, as from its peer.</summary>
+    public void DeliverTo(SimulatedNode to, byte[] frame)
+    {
+        Step++;
+        to.LastHeardMs = NowMs;
+        LinkId link = _link!.Id;
+        _link.Versions.Sent(1 - to.Index, frame);
+        FrameCodec.Decode(frame, to.Pool, e => to.Apply(e with { Link = link }));
     }
 
     /// <summary>Delivers everything that is on the way to a node now.</summary>
@@ -286,6 +315,13 @@ public sealed class ClusterHarness
             Assert.True(CompleteOne(node), $"no {kind} comes");
     }
 
+    /// <summary>Ends all disk operations of a node but those of one kind, and those that follow from them.</summary>
+    public void RunDiskExcept(SimulatedNode node, EffectKind kind)
+    {
+        while (node.Completable().FirstOrDefault(operation => operation.Kind != kind) is { } operation)
+            Complete(node, operation);
+    }
+
     /// <summary>Lets everything happen that can, until nothing can.</summary>
     public void Run()
     {
@@ -300,8 +336,10 @@ public sealed class ClusterHarness
     internal void Send(SimulatedNode from, LinkId link, byte[] frame)
     {
         // An effect for a link that is gone is dropped.
-        if (_link is { IsCut: false } current && current.Id == link && !current.IsClosed[from.Index] && !current.IsClosed[1 - from.Index])
-            current.To[1 - from.Index].Enqueue(frame);
+        if (_link is not { IsCut: false } current || current.Id != link || current.IsClosed[from.Index] || current.IsClosed[1 - from.Index])
+            return;
+        current.Versions.Sent(from.Index, frame);
+        current.To[1 - from.Index].Enqueue(frame);
     }
 
     internal void Close(SimulatedNode node, LinkId link)

@@ -147,6 +147,13 @@ internal sealed class ResourceRuntime : IDisposable
         return link is not null && link.Id == id ? link : null;
     }
 
+    /// <summary>How long the dialling side should leave a peer alone that keeps refusing, in milliseconds.</summary>
+    public long RedialPauseMs(PeerId peer)
+    {
+        lock (_gate)
+            return _core.Status.RedialPauseMs(peer);
+    }
+
     /// <summary>Holds a writer up while a peer's queue is over its limit (G12): with protocols A and B nothing else does.</summary>
     public void AwaitRoom()
     {

@@ -11,9 +11,6 @@ internal static class FrameEnvelope
     /// <summary>Bytes kept free in front of a body: its tag (two bytes at most) and its length.</summary>
     public const int HeadReserve = 2 + 5;
 
-    // The greatest body number of this build; those below it that are not taken are refused where the body is read.
-    private const uint LastKind = (uint)FrameKind.ReadReply;
-
     public static FrameKind PeekKind(ReadOnlySpan<byte> frame)
     {
         var reader = new ProtoReader(frame);
@@ -21,7 +18,9 @@ internal static class FrameEnvelope
             return FrameKind.Malformed;
         return field switch
         {
-            <= LastKind => (FrameKind)field,
+            <= (uint)FrameKind.ReadReply => (FrameKind)field,
+            >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncReply => (FrameKind)field,
+            >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.VerifyResult => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,
             _ => FrameKind.Malformed,
@@ -111,7 +110,7 @@ internal static class FrameEnvelope
                 covered = reader.FieldStart;
                 stored = reader.Fixed32("crc32c");
             }
-            else if (field > LastKind)
+            else if (field >= ProtocolLimits.FirstIgnorableKind)
             {
                 reader.Skip();
             }

@@ -143,6 +143,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
                 _ => Core.FencingPolicy.ResourceAndStonith,
             },
             Handlers = resource.Handlers.Configured,
+            OnIoError = resource.OnIoError,
+            OnNoDataAccessible = resource.OnNoDataAccessible,
             TimeoutMs = (long)network.Timeout.TotalMilliseconds,
             KoCount = network.KoCount,
             PingIntervalMs = (long)network.PingInterval.TotalMilliseconds,

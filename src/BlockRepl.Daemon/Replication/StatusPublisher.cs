@@ -66,6 +66,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             NbdUri = $"nbd+unix:///{volume.Name}?socket={context.RunDirectory.NbdSocket}",
             Clients = volume.ClientCount,
             WaitingFor = waiting,
+            ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
 

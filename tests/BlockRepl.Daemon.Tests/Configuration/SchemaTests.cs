@@ -43,6 +43,8 @@ public sealed class SchemaTests
     [Theory]
     [InlineData("protocol")]
     [InlineData("compression")]
+    [InlineData("on-io-error")]
+    [InlineData("on-no-data-accessible")]
     [InlineData("fencing")]
     public void Every_word_of_the_schema_is_read_and_the_default_is_its_default(string key)
     {

@@ -117,7 +117,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             return;
         remote.Server = null;
         remote.HadUnstable = peer.Unstable.Count > 0;
-        remote.MayMiss = context.Settings.Protocol != WriteProtocol.C && peer.Peer.Applied < remote.LostAt;
+        remote.MayMiss = peer.Peer.Protocol != WriteProtocol.C && peer.Peer.Applied < remote.LostAt;
         remote.Reason = $"{peer.Peer.Name}, which served it, is gone";
         volume.MirrorsBack = false;
         volume.GenerationPending = false;
@@ -144,6 +144,13 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         remote.Reason = "";
         volume.IsReturning = false;
         volume.MirrorsBack = false;
+    }
+
+    /// <summary>As <see cref="End"/>, for every volume.</summary>
+    public static void EndAll(ResourceContext context)
+    {
+        foreach (Volume volume in context.Volumes)
+            End(volume);
     }
 
     /// <summary>A client's read that the local disk did not serve: there is none to read from, or it failed with <paramref name="local"/>.</summary>

@@ -28,6 +28,12 @@ public sealed record ResourceSettings
     /// <summary>What a lost peer means.</summary>
     public FencingPolicy Fencing { get; init; } = FencingPolicy.DontCare;
 
+    /// <summary>What an operator has decided in advance about split brains (DRBD: <c>after-sb-0pri</c> and so on; nothing).</summary>
+    public SplitBrainPolicies SplitBrain { get; init; } = SplitBrainPolicies.Default;
+
+    /// <summary>What happens when a Primary would have to be overwritten (DRBD: <c>rr-conflict</c>, disconnect).</summary>
+    public RoleConflictPolicy RoleConflict { get; init; } = RoleConflictPolicy.Disconnect;
+
     /// <summary>The handlers that the edge has programs for.</summary>
     public HandlerSet Handlers { get; init; }
 
@@ -63,6 +69,11 @@ public sealed record ResourceSettings
 
     /// <summary>Age of the oldest write not known to be stable that makes the Primary send a barrier of its own.</summary>
     public long EpochAgeMaxMs { get; init; } = 30_000;
+
+    /// <summary>
+    /// Extents that the activity log may hold hot (DRBD: <c>al-extents</c>). The metadata has a number of places of its own, which this cannot exceed.
+    /// </summary>
+    public int ActivityLogExtentsMax { get; init; } = int.MaxValue;
 
     /// <summary>Bytes of resync data that may be on the way and not yet on the target's stable storage.</summary>
     public long ResyncWindowBytes { get; init; } = 64L << 20;

@@ -308,7 +308,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     private void BecomePrimary()
     {
-        if (Array.Exists(context.Volumes, static volume => !volume.HasDisk))
+        if (context.Volumes.Exists(static volume => !volume.HasDisk))
         {
             Finish(CommandResult.Failed("a local disk failed during the promotion", "see the log"));
             return;
@@ -327,6 +327,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Log($"{context.Settings.Name}: Primary");
         foreach (Peer peer in context.Peers)
         {
+            // What is written from now on was not meant when somebody gave this node's data up.
+            peer.DiscardMyData = false;
             if (forced)
                 connections.Renegotiate(peer, "promoted by force");
         }
@@ -375,7 +377,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Role = Role.Secondary;
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Secondary");
-        Array.ForEach(context.Volumes, RemoteService.End);
+        RemoteService.EndAll(context);
         writes.Thaw(FreezeReason.NoData);
         writes.Thaw(FreezeReason.RoleChange);
         Finish(CommandResult.Ok);

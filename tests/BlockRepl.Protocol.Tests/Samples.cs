@@ -19,11 +19,14 @@ internal static class Samples
             Role.Primary,
             WriteProtocol.C,
             [
-                new(new(0), "cyrus-spool", 1L << 40, DiskState.UpToDate, new(0xAABBCCDDEEFF0010), new(0x10), History, VolumeFlags.CrashedPrimary | VolumeFlags.LostPower, 77),
+                new(new(0), "cyrus-spool", 1L << 40, DiskState.UpToDate, new(0xAABBCCDDEEFF0010), new(0x10), History, VolumeFlags.CrashedPrimary | VolumeFlags.LostPower, 77) { CapacityBytes = 1L << 41 },
                 new(new(65535), "p\u00F6stgres", long.MaxValue, DiskState.Diskless, GenerationId.None, GenerationId.None, [], VolumeFlags.None, 0),
             ],
             new(ulong.MaxValue),
-            true),
+            true)
+        {
+            SplitBrainPolicies = "after-sb-0pri discard-node-beta",
+        },
         new ResourceStateMessage(Role.Unknown, WriteProtocol.A, [], new(0), false),
         new VerdictMessage([new(new(0), -5, 17), new(new(3), int.MaxValue, 0), new(new(4), int.MinValue, uint.MaxValue)]),
         new BitmapPartMessage(new(2), 1UL << 50, [0, 1, 300, 1UL << 40, 5], true),
@@ -52,6 +55,7 @@ internal static class Samples
         new ReadRequestMessage(ulong.MaxValue, new(3), new(1L << 40, 32 << 20), GenerationId.None),
         new ReadRequestMessage(1, new(0), default, new(0xFEDCBA9876543210)),
         new GoodbyeMessage(GoodbyeReason.SplitBrain, "both sides changed data"),
+        new GoodbyeMessage(GoodbyeReason.RoleConflict, "the target is Primary"),
         new AliveMessage(new(1000)),
         new AckMessage(new(10), new(9), [new(new(0), new(8)), new(new(400), new(ulong.MaxValue))]),
         new AckMessage(new(0), new(0), []),
@@ -63,6 +67,12 @@ internal static class Samples
         new VerifyControlMessage(new(0), VerifyAction.Ask, 0),
         new VerifyRangeMessage(new(2), 7, 300, new(1L << 40, 4097), Data(2 * BlockDigest.Length)),
         new VerifyResultMessage(new(2), 7, 300, 1UL << 63),
+        new SettingsUpdateMessage(WriteProtocol.B),
+        new RenegotiateRequestMessage("a volume was added"),
+        new ResizeRequestMessage(ulong.MaxValue, new(65535), true, long.MaxValue, true),
+        new ResizeRequestMessage(1, new(0), false, 0, false),
+        new ResizeReplyMessage(ulong.MaxValue, new(65535), long.MaxValue, true, ""),
+        new ResizeReplyMessage(2, new(1), 0, false, "the disk has not grown"),
     ];
 
     public static readonly ChangeHeader[] Changes =

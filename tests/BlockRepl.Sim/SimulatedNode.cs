@@ -151,6 +151,13 @@ public sealed class SimulatedNode
     /// <summary>The edge has closed the disk that Core gave up: what was under way on it has come back.</summary>
     public void CloseDisk(ushort volume = 0) => Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = new VolumeNr(volume) });
 
+    /// <summary>Changes the configuration of the running process.</summary>
+    public void Reconfigure(Func<ResourceSettings, ResourceSettings> change)
+    {
+        Settings = change(Settings);
+        Apply(new CoreEvent { Kind = CoreEventKind.SettingsChanged, Subject = Settings });
+    }
+
     /// <summary>Takes an event in and carries out what follows from it.</summary>
     public void Apply(CoreEvent e)
     {

@@ -44,8 +44,10 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             OnNoDataAccessible = reader.Word("on-no-data-accessible", NoDataPolicy.IoError,
                 ("io-error", NoDataPolicy.IoError), ("suspend-io", NoDataPolicy.SuspendIo)),
             Network = ReadNetwork(reader),
+            SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
+            Written = WrittenSettings.Of(map),
         };
     }
 

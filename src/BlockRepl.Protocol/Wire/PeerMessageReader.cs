@@ -30,6 +30,10 @@ internal static class PeerMessageReader
         FrameKind.VerifyControl => VerifyMessageCodec.Control(ref reader),
         FrameKind.VerifyRange => VerifyMessageCodec.RangeDigests(ref reader),
         FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),
+        FrameKind.SettingsUpdate => AdjustMessages.SettingsUpdate(ref reader),
+        FrameKind.RenegotiateRequest => AdjustMessages.RenegotiateRequest(ref reader),
+        FrameKind.ResizeRequest => AdjustMessages.ResizeRequest(ref reader),
+        FrameKind.ResizeReply => AdjustMessages.ResizeReply(ref reader),
         _ => null,
     };
 
@@ -301,7 +305,7 @@ internal static class PeerMessageReader
         }
 
         // A later version's reason is still a goodbye.
-        var known = reason <= (uint)GoodbyeReason.Protocol ? (GoodbyeReason)reason : GoodbyeReason.Unspecified;
+        var known = reason <= (uint)GoodbyeReason.RoleConflict ? (GoodbyeReason)reason : GoodbyeReason.Unspecified;
         return new GoodbyeMessage(known, detail);
     }
 

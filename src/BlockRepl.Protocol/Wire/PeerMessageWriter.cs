@@ -105,6 +105,9 @@ internal static class PeerMessageWriter
             case AckMessage m:
                 Ack(ref writer, m);
                 break;
+            case SettingsUpdateMessage or RenegotiateRequestMessage or ResizeRequestMessage or ResizeReplyMessage:
+                AdjustMessages.Write(ref writer, message);
+                break;
             case VerifyControlMessage m:
                 VerifyMessageCodec.Write(ref writer, m);
                 break;
@@ -136,11 +139,13 @@ internal static class PeerMessageWriter
             History(ref writer, 7, volume.History);
             writer.UInt64(8, (ulong)volume.Flags);
             writer.Int64(9, volume.DirtyBlocks);
+            writer.Int64(15, volume.CapacityBytes);
             writer.EndMessage(mark);
         }
 
         writer.UInt64(4, message.NextSequence.Value);
         writer.Bool(5, message.DiscardMyData);
+        writer.Text(6, message.SplitBrainPolicies);
     }
 
     private static void Verdict(ref ProtoWriter writer, VerdictMessage message)

@@ -11,6 +11,7 @@ internal static class ResourceStateReader
         Role role = Role.Unknown;
         ulong protocol = 0, nextSequence = 0;
         bool discard = false;
+        string policies = "";
         var volumes = ImmutableArray.CreateBuilder<VolumeStateInfo>();
         while (reader.Next(out uint field))
         {
@@ -35,6 +36,9 @@ internal static class ResourceStateReader
                 case 5:
                     discard = reader.Bool("discard_my_data");
                     break;
+                case 6:
+                    policies = reader.Text("split_brain_policies");
+                    break;
                 default:
                     reader.Skip();
                     break;
@@ -44,14 +48,17 @@ internal static class ResourceStateReader
         if (protocol == 0)
             reader.Fail(FrameErrorCode.BadValue, "protocol");
         return new ResourceStateMessage(
-            role, (WriteProtocol)protocol, volumes.ToImmutable(), new SequenceNumber(nextSequence), discard);
+            role, (WriteProtocol)protocol, volumes.ToImmutable(), new SequenceNumber(nextSequence), discard)
+        {
+            SplitBrainPolicies = policies,
+        };
     }
 
     private static VolumeStateInfo Volume(ref ProtoReader reader)
     {
         VolumeNr nr = default;
         string name = "";
-        ulong size = 0, current = 0, bitmap = 0;
+        ulong size = 0, capacity = 0, current = 0, bitmap = 0;
         DiskState state = DiskState.Diskless;
         var history = ImmutableArray.CreateBuilder<GenerationId>();
         uint flags = 0;
@@ -91,6 +98,9 @@ internal static class ResourceStateReader
                     if (reader.Bytes("volume.crash_boot_id").Length > ProtocolLimits.BootIdBytesMax)
                         reader.Fail(FrameErrorCode.LimitExceeded, "volume.crash_boot_id");
                     break;
+                case 15:
+                    capacity = reader.UInt64("volume.capacity_bytes", long.MaxValue);
+                    break;
                 default:
                     reader.Skip();
                     break;
@@ -101,6 +111,9 @@ internal static class ResourceStateReader
             reader.Fail(FrameErrorCode.BadValue, "volume.name");
         return new VolumeStateInfo(
             nr, name, (long)size, state, new GenerationId(current), new GenerationId(bitmap), history.ToImmutable(),
-            (VolumeFlags)flags, dirty);
+            (VolumeFlags)flags, dirty)
+        {
+            CapacityBytes = (long)capacity,
+        };
     }
 }

@@ -81,7 +81,7 @@ internal sealed class Fencing
             return;
         if (peer.Step == HandshakeStep.Done)
             KeepItsWords(peer);
-        if (_context.Role != Role.Primary || _evidence.IsOutdated(peer))
+        if (_context.Role != Role.Primary || _evidence.IsOutdated(peer) || !_context.Volumes.Exists(HasCurrentDisk))
             return;
         fence.IsNeeded = true;
         fence.SinceMs = _context.NowMs;
@@ -199,13 +199,16 @@ internal sealed class Fencing
         }
     }
 
+    // Without one nothing can be answered that the peer does not have.
+    private static bool HasCurrentDisk(Volume volume) => volume.HasDisk && !volume.IsReturning;
+
     private PeerFence Of(Peer peer) => _fences[peer.Id.Value];
 
     // Connected, and for every volume mirrored again, or without data that it could go on with.
     private bool IsHarmless(Peer peer) => _context.Volumes.TrueForAll(volume =>
     {
         PeerVolume at = volume.Peers[peer.Id.Value];
-        return at.IsReplicating || !at.IsMatched || !volume.HasDisk || FenceEvidence.SaysItCannotGoOn(at);
+        return at.IsReplicating || !at.IsMatched || !HasCurrentDisk(volume) || FenceEvidence.SaysItCannotGoOn(at);
     });
 
     // The peer said Outdated, Inconsistent or Diskless while it was connected: that is as good as a fence, and is kept.
@@ -230,7 +233,7 @@ internal sealed class Fencing
 
     private void Call(Peer peer, PeerFence fence)
     {
-        if (_context.Volumes.Exists(static volume => volume.Disk < DiskState.Consistent))
+        if (_context.Volumes.Exists(static volume => volume.Disk < DiskState.Consistent || volume.IsReturning))
         {
             Answer(peer, fence, "fence-peer was not called, because this node has no complete data itself");
             return;

@@ -17,4 +17,10 @@ internal enum FreezeReason : byte
 
     /// <summary>An operator said <c>suspend-io</c>.</summary>
     User = 8,
+
+    /// <summary>A disk comes back under the Primary: a handshake is to say how it becomes current again.</summary>
+    Attach = 16,
+
+    /// <summary>Nobody can serve, and requests are to wait (<c>on-no-data-accessible suspend-io</c>).</summary>
+    NoData = 32,
 }

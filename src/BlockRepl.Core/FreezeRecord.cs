@@ -9,10 +9,11 @@ internal sealed class FreezeRecord(ResourceContext context)
 
     public bool IsFrozen => Reasons != FreezeReason.None;
 
+    /// <summary>Whether one of these reasons holds.</summary>
     public bool Has(FreezeReason reason) => (Reasons & reason) != 0;
 
-    /// <summary>When a reason that holds began, in monotonic milliseconds.</summary>
-    public long SinceMs(FreezeReason reason) => _sinceMs[IndexOf(reason)];
+    /// <summary>When a reason that holds, of those given, began, in monotonic milliseconds.</summary>
+    public long SinceMs(FreezeReason reason) => _sinceMs[IndexOf(Reasons & reason)];
 
     public void Add(FreezeReason reason)
     {
@@ -30,7 +31,7 @@ internal sealed class FreezeRecord(ResourceContext context)
     }
 
     // A handshake takes a moment and reports its own end.
-    private static bool IsShown(FreezeReason reason) => (reason & (FreezeReason.Fencing | FreezeReason.User)) != 0;
+    private static bool IsShown(FreezeReason reason) => (reason & (FreezeReason.Fencing | FreezeReason.User | FreezeReason.NoData)) != 0;
 
     private static int IndexOf(FreezeReason reason) => int.TrailingZeroCount((int)reason);
 }

@@ -19,6 +19,8 @@ public sealed class ResourceCore
     private readonly WritePath _writes;
     private readonly ActivityLogWriter _activityLogs;
     private readonly SecondaryPath _secondary;
+    private readonly ServingPath _serving;
+    private readonly RemoteService _remote;
     private readonly ResyncSource _source;
     private readonly ResyncTarget _target;
     private readonly Handshake _handshake;
@@ -36,6 +38,7 @@ public sealed class ResourceCore
     private readonly Fencing _fencing;
     private readonly IoSuspension _suspension;
     private readonly Outdating _outdating;
+    private readonly OperatorCommands _commands;
 
     /// <param name="settings">The resource's configuration; replaced by <see cref="CoreEventKind.SettingsChanged"/>.</param>
     /// <param name="chance">Where random numbers come from.</param>
@@ -47,11 +50,13 @@ public sealed class ResourceCore
         _disk = new LocalDisk(_context);
         var freeze = new FreezeRecord(_context);
         var fenced = new FencedChanges(_context, freeze, _generations);
-        _writes = new WritePath(_context, freeze, fenced, _disk);
+        _remote = new RemoteService(_context, _generations) { Disk = _disk };
+        _writes = new WritePath(_context, freeze, fenced, _disk, _remote);
         fenced.OnReleased = _writes.FinishIfDone;
         _fencing = new Fencing(_context, _writes, _handlers);
         _activityLogs = new ActivityLogWriter(_context, _writes);
         _secondary = new SecondaryPath(_context, _disk);
+        _serving = new ServingPath(_context, _generations, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
         _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
@@ -65,9 +70,11 @@ public sealed class ResourceCore
         _settings = new SettingsChange(_context, _connections);
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
+        _commands = new OperatorCommands(
+            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings);
-        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
+        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote);
         Status = new ResourceStatusReader(_context, _writes, _fencing, _suspension, _roles);
 
         _generations.Disk = _disk;
@@ -81,7 +88,18 @@ public sealed class ResourceCore
         };
         _source.OnBeginning = peerVolume => _handlers.Call(HandlerKind.BeforeResyncSource, peerVolume.Peer, peerVolume.Volume);
         _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
+        _remote.OnStranded = _writes.FinishIfDone;
+        _remote.OnRefused = _writes.StopReplicating;
+        _remote.OnSuspended = () => _writes.Freeze(FreezeReason.NoData);
+        _remote.HoldsReads = () => _writes.HoldsReads;
+        _writes.OnPeerChangeAdmitted = _secondary.Readmit;
         _handshake.OnRefused = _connections.Refuse;
+        _handshake.OnConnected = peer =>
+        {
+            foreach (Volume volume in _context.Volumes)
+                _remote.Resume(volume.Peers[peer.Id.Value], peer.StateOf(volume));
+            ThawIfAccessible();
+        };
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
         _connections.OnDisconnecting = peer =>
@@ -138,10 +156,14 @@ public sealed class ResourceCore
                 _completions.MetadataWritten((MetadataWrite)e.Subject!, e.Result);
                 break;
             case CoreEventKind.ResyncReadCompleted:
-                _source.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
-                _completions.ReleaseHeld(_context.Volumes[e.Volume.Value]);
+            case CoreEventKind.PeerReadCompleted:
+                _completions.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
+                break;
+            case CoreEventKind.ClientRead:
+                _remote.ClientRead(VolumeOf(e), e.Header.Range, e.Result, e.Number, e.Second!);
                 break;
             case CoreEventKind.DiskAttached:
+                VolumeOf(e).DiskSerial = e.Number;
                 _attachment.Attach(VolumeOf(e), (AttachedDisk)e.Subject!);
                 break;
             case CoreEventKind.DiskFailed:
@@ -154,7 +176,7 @@ public sealed class ResourceCore
                 _handlers.Completed((HandlerOutcome)e.Subject!);
                 break;
             case CoreEventKind.Command:
-                OnCommand((OperatorCommand)e.Subject!, e.Second);
+                _commands.Carry((OperatorCommand)e.Subject!, e.Second);
                 break;
             case CoreEventKind.SettingsChanged:
                 _settings.Apply((ResourceSettings)e.Subject!);
@@ -198,6 +220,14 @@ public sealed class ResourceCore
                 else if (!volume.HasLostDisk)
                     wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
                 break;
+            case CoreEventKind.PeerMessage when e.Subject is ReadRequestMessage request:
+                wrong = peer.Step == HandshakeStep.Done
+                    ? _serving.Asked(peer, _secondary.FindVolume(peer, request.Nr), request)
+                    : "a read request during the handshake";
+                break;
+            case CoreEventKind.ReadReplied:
+                wrong = _remote.Replied(peer, e.Number, e.Result, (int)e.Header.Length, (BlockBuffer?)e.Subject, e.Offset);
+                break;
             case CoreEventKind.PeerMessage:
                 wrong = _messages.Receive(peer, (PeerMessage)e.Subject!);
                 break;
@@ -219,78 +249,6 @@ public sealed class ResourceCore
         }
     }
 
-    private void OnCommand(OperatorCommand command, object? cookie)
-    {
-        switch (command.Verb)
-        {
-            case OperatorVerb.Primary when _shutdown.IsBusy:
-                _context.CompleteCommand(cookie, CommandResult.Refused(
-                    $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
-                break;
-            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when _shutdown.IsBusy || _roles.IsBusy:
-                _context.CompleteCommand(cookie, CommandResult.Refused(
-                    $"a role change, disconnect or down of {_context.Settings.Name} is under way", "try again when it is over"));
-                break;
-            case OperatorVerb.Down when _roles.IsBusy:
-                _context.CompleteCommand(cookie, CommandResult.Refused(
-                    $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
-                break;
-            case OperatorVerb.Primary:
-                _roles.Promote(cookie, command.Force);
-                break;
-            case OperatorVerb.Secondary:
-                _roles.Demote(cookie);
-                break;
-            case OperatorVerb.Connect:
-                foreach (Peer peer in _context.Peers)
-                {
-                    if (command.Peer is null || command.Peer == peer.Id)
-                        _connections.Connect(peer, command.DiscardMyData);
-                }
-
-                _context.CompleteCommand(cookie, CommandResult.Ok);
-                break;
-            case OperatorVerb.Disconnect:
-                _shutdown.Disconnect(cookie);
-                break;
-            case OperatorVerb.Down:
-                _shutdown.Down(cookie);
-                break;
-            case OperatorVerb.Outdate:
-                _outdating.Outdate(cookie);
-                break;
-            case OperatorVerb.SuspendIo:
-                _suspension.Suspend(cookie);
-                break;
-            case OperatorVerb.ResumeIo:
-                _suspension.Resume(cookie);
-                break;
-            case OperatorVerb.SkipInitialSync:
-                _skipInitialSync.Start(cookie);
-                break;
-            case OperatorVerb.Reconnect:
-                foreach (Peer peer in _context.Peers)
-                {
-                    if (command.Peer is null || command.Peer == peer.Id)
-                        _connections.Renegotiate(peer, "the configuration was changed");
-                }
-
-                _context.CompleteCommand(cookie, CommandResult.Ok);
-                break;
-            case OperatorVerb.Invalidate:
-                _resyncRequests.Invalidate(command, cookie);
-                break;
-            case OperatorVerb.InvalidateRemote:
-                _resyncRequests.InvalidateRemote(command, cookie);
-                break;
-            case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
-                _resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);
-                break;
-            default:
-                throw Check.Unreachable("operator verb");
-        }
-    }
-
     /// <summary>The pass after every event. Each step does nothing unless something is due.</summary>
     private void Settle()
     {
@@ -298,14 +256,15 @@ public sealed class ResourceCore
         _fencing.Settle();
         foreach (Volume volume in _context.Volumes)
         {
-            if (_context.Role == Role.Primary && volume.HasDisk)
-            {
+            if (volume.HasDisk)
                 _activityLogs.Advance(volume);
+            if (_context.Role == Role.Primary && volume.IsAccessible)
                 _writes.SendOwnBarrierIfDue(volume);
-            }
 
             if (volume.IsClosed)
                 ForgetDiskIfQuiet(volume);
+            if (volume.Remote.Waiting.Count > 0)
+                _remote.AnswerWaiting(volume);
             foreach (PeerVolume peer in volume.Peers)
             {
                 if (peer.Source is not null)
@@ -344,6 +303,15 @@ public sealed class ResourceCore
             SendStatus();
     }
 
+    // The data is back, or nobody waits for it any more.
+    private void ThawIfAccessible()
+    {
+        if (_context.Volumes.TrueForAll(static volume => volume.IsAccessible))
+            _writes.Thaw(FreezeReason.NoData);
+        foreach (Volume volume in _context.Volumes)
+            _remote.AnswerWaiting(volume);
+    }
+
     private void ForgetDiskIfQuiet(Volume volume)
     {
         if (volume.Disk != DiskState.Failed)
@@ -352,7 +320,7 @@ public sealed class ResourceCore
             return;
         }
 
-        if (!volume.IsQuiet || volume.HasClientChanges || volume.MetadataWrites > 0 || !volume.Flushes.IsIdle)
+        if (volume.LateOperations > 0)
             return;
         volume.IsClosed = false;
         _attachment.Forget(volume);

@@ -34,9 +34,14 @@ public sealed class ResourceStatusReader
             var reasons = ImmutableArray.CreateBuilder<SuspensionReason>();
             Add(FreezeReason.User, "user", _suspension.WaitsFor);
             Add(FreezeReason.Fencing, "fencing", string.Join("; ", _context.Peers.Select(_fencing.Describe).Where(static text => text.Length > 0)));
-            Add(FreezeReason.Handshake, "handshake", "");
+            Add(FreezeReason.NoData, "no-data", NoData());
+            Add(FreezeReason.Handshake | FreezeReason.Attach, "handshake", "");
             Add(FreezeReason.RoleChange, "role-change", "");
             return reasons.ToImmutable();
+
+            string NoData() => _context.Volumes.Find(static volume => volume.Remote.Reason.Length > 0) is { } volume
+                ? $"no data accessible for {volume.Name}: {volume.Remote.Reason}"
+                : "";
 
             void Add(FreezeReason reason, string word, string detail)
             {
@@ -58,6 +63,16 @@ public sealed class ResourceStatusReader
     /// <summary>A promotion without force would first have to fence this peer.</summary>
     public bool IsFenceNeededToPromote(PeerId peer) => _fencing.IsNeededToPromote(_context.Peers[peer.Value]);
 
+    /// <summary>The peer that serves a volume of this Primary instead of its own disk; empty while that disk does.</summary>
+    public string ServedBy(VolumeNr volume) => _context.Volumes[volume.Value].Remote.Server?.Peer.Name ?? "";
+
+    /// <summary>Why neither the local disk nor a peer serves a volume of this Primary, in words; empty while one does.</summary>
+    public string NoDataReason(VolumeNr volume)
+    {
+        Volume at = _context.Volumes[volume.Value];
+        return _context.Role == Role.Primary && !at.IsAccessible ? at.Remote.Reason : "";
+    }
+
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;
 
@@ -67,8 +82,8 @@ public sealed class ResourceStatusReader
     /// <summary>Extents that are active: after a crash now, so much would be marked.</summary>
     public int ActiveExtents(VolumeNr volume) => _context.Volumes[volume.Value].ActivityLog?.Count ?? 0;
 
-    /// <summary>Bytes that a volume's export has; zero while Diskless.</summary>
-    public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk ? _context.Volumes[volume.Value].SizeBytes : 0;
+    /// <summary>Bytes that a volume's export has; zero while nothing serves it.</summary>
+    public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk || _context.Volumes[volume.Value].IsServed ? _context.Volumes[volume.Value].SizeBytes : 0;
 
     /// <summary>A volume's superblock as last handed out for writing; null while Diskless.</summary>
     public Superblock? Superblock(VolumeNr volume) => _context.Volumes[volume.Value].Superblock;

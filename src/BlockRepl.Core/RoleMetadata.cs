@@ -22,7 +22,7 @@ internal sealed class RoleMetadata(ResourceContext context)
         Begin();
         foreach (Volume volume in context.Volumes)
         {
-            Superblock superblock = volume.Superblock!;
+            Superblock superblock = Generations.ForPromotion(volume.Superblock!, volume, context);
             SuperblockFlags flags = superblock.Flags & ~SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator;
             if (volume.Disk != DiskState.UpToDate)
             {

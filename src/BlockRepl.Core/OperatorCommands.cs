@@ -1,0 +1,89 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>Which part of Core carries out which command of an operator's, and which commands exclude each other.</summary>
+internal sealed class OperatorCommands(
+    ResourceContext context,
+    RoleChanges roles,
+    Shutdown shutdown,
+    Connections connections,
+    SkipInitialSync skipInitialSync,
+    ResyncRequests resyncRequests,
+    ResyncPauses resyncPauses,
+    Outdating outdating,
+    IoSuspension suspension)
+{
+    /// <summary>Begins a command; its answer comes with <see cref="EffectKind.CompleteCommand"/>.</summary>
+    public void Carry(OperatorCommand command, object? cookie)
+    {
+        switch (command.Verb)
+        {
+            case OperatorVerb.Primary when shutdown.IsBusy:
+                context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"{context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
+                break;
+            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when shutdown.IsBusy || roles.IsBusy:
+                context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change, disconnect or down of {context.Settings.Name} is under way", "try again when it is over"));
+                break;
+            case OperatorVerb.Down when roles.IsBusy:
+                context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change of {context.Settings.Name} is under way", "try again when it is over"));
+                break;
+            case OperatorVerb.Primary:
+                roles.Promote(cookie, command.Force);
+                break;
+            case OperatorVerb.Secondary:
+                roles.Demote(cookie);
+                break;
+            case OperatorVerb.Connect:
+                foreach (Peer peer in context.Peers)
+                {
+                    if (command.Peer is null || command.Peer == peer.Id)
+                        connections.Connect(peer, command.DiscardMyData);
+                }
+
+                context.CompleteCommand(cookie, CommandResult.Ok);
+                break;
+            case OperatorVerb.Disconnect:
+                shutdown.Disconnect(cookie);
+                break;
+            case OperatorVerb.Down:
+                shutdown.Down(cookie);
+                break;
+            case OperatorVerb.Outdate:
+                outdating.Outdate(cookie);
+                break;
+            case OperatorVerb.SuspendIo:
+                suspension.Suspend(cookie);
+                break;
+            case OperatorVerb.ResumeIo:
+                suspension.Resume(cookie);
+                break;
+            case OperatorVerb.SkipInitialSync:
+                skipInitialSync.Start(cookie);
+                break;
+            case OperatorVerb.Reconnect:
+                foreach (Peer peer in context.Peers)
+                {
+                    if (command.Peer is null || command.Peer == peer.Id)
+                        connections.Renegotiate(peer, "the configuration was changed");
+                }
+
+                context.CompleteCommand(cookie, CommandResult.Ok);
+                break;
+            case OperatorVerb.Invalidate:
+                resyncRequests.Invalidate(command, cookie);
+                break;
+            case OperatorVerb.InvalidateRemote:
+                resyncRequests.InvalidateRemote(command, cookie);
+                break;
+            case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
+                resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);
+                break;
+            default:
+                throw Check.Unreachable("operator verb");
+        }
+    }
+}

@@ -55,8 +55,15 @@ public static class StatusText
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";
             var marked = volume.OutOfSyncBytes == 0 ? "" : $" out-of-sync:{paint.Bad(Bytes(volume.OutOfSyncBytes))}";
             output.WriteLine($"    volume:{volume.Name}{replication} peer-disk:{paint.Of(volume.PeerDiskState)}{marked}{Progress(volume)}");
+            if (volume.SplitBrain is { } split)
+            {
+                output.WriteLine(paint.Bad("      split brain") + $" changed-here:{Bytes(split.ChangedHereBytes)}{Since(split.SinceHere)}"
+                    + $" changed-there:{Bytes(split.ChangedThereBytes)}{Since(split.SinceThere)}");
+            }
         }
     }
+
+    private static string Since(DateTimeOffset? time) => time is null ? "" : string.Create(CultureInfo.InvariantCulture, $" since:{time:yyyy-MM-dd'T'HH:mm:ss'Z'}");
 
     private static string Progress(PeerVolumeStatus volume)
     {

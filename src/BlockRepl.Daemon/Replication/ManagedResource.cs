@@ -129,6 +129,7 @@ internal sealed partial class ManagedResource : IDisposable
             {
                 Kind = CoreEventKind.DiskAttached,
                 NowMs = ResourceRuntime.NowMs,
+                WallMs = ResourceRuntime.WallMs,
                 Volume = volume.Configuration.Nr,
                 Subject = opened.Attached,
             });

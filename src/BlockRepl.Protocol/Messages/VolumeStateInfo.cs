@@ -22,4 +22,8 @@ public sealed record VolumeStateInfo(
     GenerationId BitmapGeneration,
     ImmutableArray<GenerationId> History,
     VolumeFlags Flags,
-    long DirtyBlocks);
+    long DirtyBlocks)
+{
+    /// <summary>When the sender went on alone, in milliseconds since 1970 (UTC) by its own clock; 0 if it did not or does not know (since version 2).</summary>
+    public long BitmapSinceMs { get; init; }
+}

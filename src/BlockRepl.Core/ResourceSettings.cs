@@ -61,6 +61,11 @@ public sealed record ResourceSettings
     /// <summary>Age of the oldest write not known to be stable that makes the Primary send a barrier of its own.</summary>
     public long EpochAgeMaxMs { get; init; } = 30_000;
 
+    /// <summary>
+    /// Extents that the activity log may hold hot (DRBD: <c>al-extents</c>). The metadata has a number of places of its own, which this cannot exceed.
+    /// </summary>
+    public int ActivityLogExtentsMax { get; init; } = int.MaxValue;
+
     /// <summary>Bytes of resync data that may be on the way and not yet on the target's stable storage.</summary>
     public long ResyncWindowBytes { get; init; } = 64L << 20;
 }

@@ -26,6 +26,12 @@ public sealed class ResourceStatusReader
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;
 
+    /// <summary>What the attachment of a volume's disk made of the activity log that it found; zeroes after an orderly end.</summary>
+    public AppliedLog AppliedLog(VolumeNr volume) => _context.Volumes[volume.Value].AppliedLog;
+
+    /// <summary>Extents that are active: after a crash now, so much would be marked.</summary>
+    public int ActiveExtents(VolumeNr volume) => _context.Volumes[volume.Value].ActivityLog?.Count ?? 0;
+
     /// <summary>Bytes that a volume's export has; zero while Diskless.</summary>
     public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk ? _context.Volumes[volume.Value].SizeBytes : 0;
 
@@ -37,6 +43,15 @@ public sealed class ResourceStatusReader
 
     /// <summary>The peer's role; Unknown while not connected.</summary>
     public Role PeerRole(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Role : Role.Unknown;
+
+    /// <summary>What is in force while this node's configuration and the peer's differ, in words; empty if they do not.</summary>
+    public string Disagreement(PeerId peer) => SettingsChange.Describe(_context, _context.Peers[peer.Value]);
+
+    /// <summary>When a write counts as done towards a peer: the safer of the two configurations' words while connected.</summary>
+    public WriteProtocol ProtocolInForce(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Protocol : _context.Settings.Protocol;
+
+    /// <summary>The protocol version of the connection to a peer; null while not connected.</summary>
+    public ProtocolVersion? PeerVersion(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Version : null;
 
     /// <summary>Why a peer is not connected, in words.</summary>
     public string Detail(PeerId peer) => _context.Peers[peer.Value].Detail;
@@ -64,6 +79,9 @@ public sealed class ResourceStatusReader
             _ => at.State,
         };
     }
+
+    /// <summary>What the last handshake with a peer decided about a volume.</summary>
+    public SyncVerdict Verdict(VolumeNr volume, PeerId peer) => At(volume, peer).Verdict;
 
     /// <summary>The state of the peer's disk.</summary>
     public DiskState PeerDiskState(VolumeNr volume, PeerId peer) => At(volume, peer).PeerDisk;

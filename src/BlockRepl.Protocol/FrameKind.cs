@@ -74,6 +74,7 @@ public enum FrameKind : byte
 
     /// <summary>The answer.</summary>
     ResyncReply = 28,
+
     /// <summary>Begins, directs and ends the comparison of a volume (version 2).</summary>
     VerifyControl = 31,
 
@@ -82,6 +83,18 @@ public enum FrameKind : byte
 
     /// <summary>How a range compared (version 2).</summary>
     VerifyResult = 33,
+
+    /// <summary>The sender's configuration was changed.</summary>
+    SettingsUpdate = 37,
+
+    /// <summary>A Secondary asks for a new handshake.</summary>
+    RenegotiateRequest = 38,
+
+    /// <summary>A node asks its peer to take up a new size.</summary>
+    ResizeRequest = 39,
+
+    /// <summary>The answer.</summary>
+    ResizeReply = 40,
 
     /// <summary>A later version's frame that may be dropped (body numbers 64 to 2046).</summary>
     Ignorable = 254,

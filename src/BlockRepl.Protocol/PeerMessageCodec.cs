@@ -25,6 +25,9 @@ public static class PeerMessageCodec
             RoleReplyMessage or ResyncReplyMessage => 11 + 2 + TextFieldMax,
             ResyncRequestMessage => 11 + 4 + 2 + 2,
             GoodbyeMessage => 2 + TextFieldMax,
+            RenegotiateRequestMessage => TextFieldMax,
+            ResizeRequestMessage => 11 + 4 + 2 + 10 + 2,
+            ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
             WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
             VerifyControlMessage m => VerifyMessageCodec.LengthMax(m),
@@ -86,7 +89,7 @@ public static class PeerMessageCodec
     }
 
     private static int VolumeLengthMax(VolumeStateInfo volume) =>
-        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11;
+        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11 + 10;
 
     private static int HistoryLengthMax(int count) => 3 + (count * sizeof(ulong));
 

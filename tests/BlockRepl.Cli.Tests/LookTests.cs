@@ -39,7 +39,7 @@ public sealed class LookTests
                         OutOfSyncBytes = 1_610_612_736, ResyncPercent = 45.25, ResyncEtaSeconds = 12,
                         SplitBrain = new SplitBrainStatus
                         {
-                            ChangedHereBytes = 4096, SinceHere = DateTimeOffset.FromUnixTimeSeconds(1_795_028_800), ChangedThereBytes = 8192,
+                            ChangedHereBytes = 4096, SinceHere = "2026-11-18T19:06:40Z", ChangedThereBytes = 8192,
                         },
                     },
                     new PeerVolumeStatus { Name = "index", ReplicationState = ReplicationState.Established, PeerDiskState = DiskState.UpToDate, ResyncPercent = 100 },
@@ -120,6 +120,9 @@ public sealed class LookTests
                     "written_bytes": 2,
                     "nbd_uri": "nbd+unix:///mail/spool?socket=/run/blockrepl/nbd.sock",
                     "clients": 2,
+                    "al_active_extents": 0,
+                    "al_applied_extents": 0,
+                    "al_applied_bytes": 0,
                     "waiting_for": [
                       "the peer, for 3 s"
                     ]
@@ -132,6 +135,9 @@ public sealed class LookTests
                     "written_bytes": 0,
                     "nbd_uri": null,
                     "clients": 0,
+                    "al_active_extents": 0,
+                    "al_applied_extents": 0,
+                    "al_applied_bytes": 0,
                     "waiting_for": []
                   }
                 ],
@@ -150,7 +156,7 @@ public sealed class LookTests
                         "resync_eta_seconds": 12,
                         "split_brain": {
                           "changed_here_bytes": 4096,
-                          "since_here": "2026-11-18T19:06:40+00:00",
+                          "since_here": "2026-11-18T19:06:40Z",
                           "changed_there_bytes": 8192,
                           "since_there": null
                         }
@@ -166,6 +172,7 @@ public sealed class LookTests
                       }
                     ],
                     "since_seconds": 61,
+                    "protocol_version": 0,
                     "detail": null
                   }
                 ],

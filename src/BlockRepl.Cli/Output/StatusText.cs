@@ -30,6 +30,8 @@ public static class StatusText
             var clients = volume.Clients == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" clients:{volume.Clients}");
             var size = volume.SizeBytes == 0 ? "" : $" size:{Bytes(volume.SizeBytes)}";
             output.WriteLine($"  volume:{volume.Name} disk:{paint.Of(volume.DiskState)}{size}{clients}");
+            if (volume.AlAppliedExtents > 0)
+                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    its daemon had died: the activity log's {volume.AlAppliedExtents} extents were marked, {Bytes(volume.AlAppliedBytes)}"));
             foreach (var waiting in volume.WaitingFor)
                 output.WriteLine($"    waiting for {waiting}");
         }
@@ -50,6 +52,8 @@ public static class StatusText
                 + string.Create(CultureInfo.InvariantCulture, $" for:{connection.SinceSeconds}s"));
         if (connection.Detail is not null)
             output.WriteLine($"    {connection.Detail}");
+        if (connection.Note is not null)
+            output.WriteLine($"    {connection.Note}");
         foreach (var volume in connection.Volumes)
         {
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";
@@ -63,7 +67,7 @@ public static class StatusText
         }
     }
 
-    private static string Since(DateTimeOffset? time) => time is null ? "" : string.Create(CultureInfo.InvariantCulture, $" since:{time:yyyy-MM-dd'T'HH:mm:ss'Z'}");
+    private static string Since(string? time) => time is null ? "" : $" since:{time}";
 
     private static string Progress(PeerVolumeStatus volume)
     {

@@ -65,6 +65,9 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             WrittenBytes = volume.WrittenBytes,
             NbdUri = $"nbd+unix:///{volume.Name}?socket={context.RunDirectory.NbdSocket}",
             Clients = volume.ClientCount,
+            AlActiveExtents = core.ActiveExtents(nr),
+            AlAppliedExtents = core.AppliedLog(nr).Extents,
+            AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = waiting,
         };
     }
@@ -80,8 +83,10 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             Peer = runtime.Settings.Peers[peer.Value],
             ConnectionState = core.ConnectionState(peer),
             PeerRole = core.PeerRole(peer),
+            ProtocolVersion = core.ProtocolVersion(peer),
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
+            Note = core.Disagreement(peer) is { Length: > 0 } note ? note : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
         };
     }
@@ -126,7 +131,9 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
         SinceThere = TimeOf(divergence.SinceThereMs),
     };
 
-    private static DateTimeOffset? TimeOf(long unixMs) => unixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(unixMs) : null;
+    private static string? TimeOf(long unixMs) => unixMs > 0
+        ? DateTimeOffset.FromUnixTimeMilliseconds(unixMs).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture)
+        : null;
 
     private (string? Why, string? Hint) WhyNotPromotable(string name)
     {

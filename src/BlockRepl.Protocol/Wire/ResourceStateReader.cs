@@ -58,7 +58,7 @@ internal static class ResourceStateReader
     {
         VolumeNr nr = default;
         string name = "";
-        ulong size = 0, current = 0, bitmap = 0;
+        ulong size = 0, capacity = 0, current = 0, bitmap = 0;
         DiskState state = DiskState.Diskless;
         var history = ImmutableArray.CreateBuilder<GenerationId>();
         uint flags = 0;
@@ -102,6 +102,9 @@ internal static class ResourceStateReader
                 case 11:
                     since = reader.UInt64("volume.bitmap_since_ms", long.MaxValue);
                     break;
+                case 15:
+                    capacity = reader.UInt64("volume.capacity_bytes", long.MaxValue);
+                    break;
                 default:
                     reader.Skip();
                     break;
@@ -115,6 +118,7 @@ internal static class ResourceStateReader
             (VolumeFlags)flags, dirty)
         {
             BitmapSinceMs = (long)since,
+            CapacityBytes = (long)capacity,
         };
     }
 }

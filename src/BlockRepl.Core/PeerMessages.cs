@@ -164,7 +164,7 @@ internal sealed class PeerMessages(
             peer.ProgressMs = context.NowMs;
         }
 
-        writes.PeerApplied(peer, counted);
+        writes.PeerApplied(peer, counted, peer.Applied);
         return null;
     }
 

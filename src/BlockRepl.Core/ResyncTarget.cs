@@ -119,12 +119,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     }
 
     /// <summary>Puts a piece of resync data on its way to the disk.</summary>
-    public void StartWrite(ChangeRequest request)
-    {
-        ref Effect effect = ref context.Effects.Add(EffectKind.LocalChange);
-        effect.Volume = request.Volume;
-        effect.Subject = request;
-    }
+    public void StartWrite(ChangeRequest request) => context.StartOnDisk(EffectKind.LocalChange, request);
 
     /// <summary>A piece of resync data is on the disk.</summary>
     public void WriteCompleted(ChangeRequest request, DiskResult result)

@@ -147,7 +147,7 @@ internal sealed partial class ManagedResource : IDisposable
                     $"{volume.Name} is {state}: what was under way on its failed disk is not over", "try again; status shows Diskless when it is");
             }
 
-            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings);
+            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings, _context.DeviceFilter);
             if (opened.Disk is null)
             {
                 FoundBusyDisk = opened.IsBusy;
@@ -164,6 +164,7 @@ internal sealed partial class ManagedResource : IDisposable
                 WallMs = ResourceRuntime.WallMs,
                 Volume = volume.Configuration.Nr,
                 Subject = opened.Attached,
+                Number = opened.Disk.Serial,
             });
             ControlResult attached = await AwaitAttachedAsync(volume);
             if (attached.ExitCode != ExitCodes.Done)

@@ -69,6 +69,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = waiting,
+            ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
 

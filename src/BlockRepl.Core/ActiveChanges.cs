@@ -20,18 +20,18 @@ internal sealed class ActiveChanges
     /// <summary>Changes held back.</summary>
     public int HeldCount => _held.Count;
 
-    /// <summary>Whether anything but a resync's read is under way or held back.</summary>
+    /// <summary>Whether anything but a resync's or a comparison's read is under way or held back.</summary>
     public bool HasWrites
     {
         get
         {
             for (int i = 0; i < _count; i++)
             {
-                if (_requests[i].Origin != ChangeOrigin.ResyncRead)
+                if (!IsRead(_requests[i]))
                     return true;
             }
 
-            return _held.Exists(static request => request.Origin != ChangeOrigin.ResyncRead);
+            return _held.Exists(static request => !IsRead(request));
         }
     }
 
@@ -94,6 +94,8 @@ internal sealed class ActiveChanges
 
         return lowest;
     }
+
+    private static bool IsRead(ChangeRequest request) => request.Origin is ChangeOrigin.ResyncRead or ChangeOrigin.VerifyRead;
 
     private void Insert(ChangeRequest request)
     {

@@ -14,4 +14,7 @@ public enum ChangeOrigin : byte
 
     /// <summary>A resync's data on the target.</summary>
     ResyncWrite,
+
+    /// <summary>A comparison's reader, on both sides: as a resync's.</summary>
+    VerifyRead,
 }

@@ -4,7 +4,8 @@ namespace BlockRepl.Core;
 
 /// <summary>What follows when the local disk has done, or failed to do, what was asked of it.</summary>
 internal sealed class DiskCompletions(
-    ResourceContext context, LocalDisk disk, WritePath writes, SecondaryPath secondary, ResyncSource source, ResyncTarget target)
+    ResourceContext context, LocalDisk disk, WritePath writes, SecondaryPath secondary, ResyncSource source, ResyncTarget target,
+    Verification verification)
 {
     /// <summary>A change is done on the local disk, whoever asked for it.</summary>
     public void LocalChangeCompleted(ChangeRequest request, DiskResult result)
@@ -21,6 +22,9 @@ internal sealed class DiskCompletions(
                 secondary.LocalDone(peer, request, result);
                 if (!result.IsOk)
                     disk.Fail(volume, $"write failed: {result}");
+                break;
+            case ChangeOrigin.ResyncWrite when request.Chunk!.Repair is not null:
+                verification.RepairWritten(request, result);
                 break;
             case ChangeOrigin.ResyncWrite:
                 target.WriteCompleted(request, result);
@@ -122,6 +126,9 @@ internal sealed class DiskCompletions(
                     break;
                 case ChangeOrigin.ResyncWrite:
                     target.StartWrite(request);
+                    break;
+                case ChangeOrigin.VerifyRead:
+                    verification.Release(request);
                     break;
                 default:
                     throw Check.Unreachable("origin of a held change");

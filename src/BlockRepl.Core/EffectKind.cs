@@ -55,6 +55,12 @@ public enum EffectKind : byte
     /// <summary>Read <see cref="Effect.Request"/>'s range for a resync and report <see cref="CoreEventKind.ResyncReadCompleted"/>. May wait until the link has room.</summary>
     ResyncRead,
 
+    /// <summary>
+    /// Read the range of <see cref="Effect.Request"/>'s <see cref="VerifyChunk"/>, fill in its digests and report <see cref="CoreEventKind.VerifyReadCompleted"/>. Changes of the range wait for
+    /// it, so it should not wait for anything but the disk.
+    /// </summary>
+    VerifyRead,
+
     /// <summary>Try to reach the peer, or wait for it to dial, until <see cref="StopConnecting"/>.</summary>
     StartConnecting,
 

@@ -193,6 +193,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         VolumeStateInfo ours = Describe(volume, peer);
         peerVolume.PeerDisk = theirs.DiskState;
         peerVolume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
+        peerVolume.PeerMarkedBlocks = 0;
         if (ours.DiskState <= DiskState.Failed || theirs.DiskState <= DiskState.Failed)
         {
             peerVolume.Verdict = new SyncVerdict(SyncResult.None, 0, "one side has no disk");

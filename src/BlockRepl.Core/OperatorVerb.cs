@@ -20,4 +20,7 @@ public enum OperatorVerb : byte
 
     /// <summary>Declare the connected, fresh disks equal (<c>new-current-uuid --clear-bitmap</c>).</summary>
     SkipInitialSync,
+
+    /// <summary>Compare with the peer, online.</summary>
+    Verify,
 }

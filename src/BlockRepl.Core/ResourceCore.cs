@@ -27,6 +27,7 @@ public sealed class ResourceCore
     private readonly Attachment _attachment;
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
+    private readonly Verification _verification;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
@@ -50,9 +51,10 @@ public sealed class ResourceCore
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
+        _verification = new Verification(_context, _disk);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync);
-        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _verification);
+        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target, _verification);
         Status = new ResourceStatusReader(_context, _writes);
 
         _generations.Disk = _disk;
@@ -117,7 +119,14 @@ public sealed class ResourceCore
                 _completions.MetadataWritten((MetadataWrite)e.Subject!, e.Result);
                 break;
             case CoreEventKind.ResyncReadCompleted:
-                _source.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
+                if (((ChangeRequest)e.Subject!).Chunk!.Repair is not null)
+                    _verification.RepairReadCompleted((ChangeRequest)e.Subject!, e.Result);
+                else
+                    _source.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
+                _completions.ReleaseHeld(_context.Volumes[e.Volume.Value]);
+                break;
+            case CoreEventKind.VerifyReadCompleted:
+                _verification.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
                 _completions.ReleaseHeld(_context.Volumes[e.Volume.Value]);
                 break;
             case CoreEventKind.DiskAttached:
@@ -170,6 +179,8 @@ public sealed class ResourceCore
             case CoreEventKind.ResyncData:
                 if (_secondary.FindVolume(peer, e.Header.Volume) is not { } volume)
                     wrong = "resync data for an unknown volume";
+                else if (volume.Target is null && volume.RepairedOn == peer.Link)
+                    wrong = _verification.RepairData(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
                 else if (!volume.HasLostDisk)
                     wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
                 break;
@@ -230,6 +241,9 @@ public sealed class ResourceCore
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
                 break;
+            case OperatorVerb.Verify:
+                _verification.Start(cookie, command.Volume, command.Verify);
+                break;
             default:
                 throw Check.Unreachable("operator verb");
         }
@@ -276,6 +290,9 @@ public sealed class ResourceCore
         // And once more: a promotion may have waited for that handshake, which was refused.
         if (_roles.IsBusy)
             _roles.Advance();
+
+        // After everything that may end it.
+        _verification.Advance();
 
         if (_context.StateChanged)
             SendStatus();

@@ -54,7 +54,16 @@ public sealed class ResourceStatusReader
     public LinkId Link(PeerId peer) => _context.Peers[peer.Value].Link;
 
     /// <summary>What happens on a volume towards a peer.</summary>
-    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer) => At(volume, peer).State;
+    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer)
+    {
+        PeerVolume at = At(volume, peer);
+        if (at.Verify is not null)
+            return Primitives.ReplicationState.VerifyS;
+        return at.VerifyTarget is not null ? Primitives.ReplicationState.VerifyT : at.State;
+    }
+
+    /// <summary>How a comparison with a peer stands, or how the last one ended; null if there was none since the daemon started.</summary>
+    public VerifyReport? Verify(VolumeNr volume, PeerId peer) => Verification.Report(At(volume, peer));
 
     /// <summary>The state of the peer's disk.</summary>
     public DiskState PeerDiskState(VolumeNr volume, PeerId peer) => At(volume, peer).PeerDisk;
@@ -64,7 +73,10 @@ public sealed class ResourceStatusReader
     {
         PeerVolume at = At(volume, peer);
         bool isTarget = at.Target is not null || at.State == Primitives.ReplicationState.WFBitMapT;
-        return isTarget ? Math.Max(at.PeerReportedDirtyBlocks, 0) : at.Bitmap?.SetCount ?? 0;
+        if (isTarget)
+            return Math.Max(at.PeerReportedDirtyBlocks, 0);
+        long marked = at.Bitmap?.SetCount ?? 0;
+        return at.State == Primitives.ReplicationState.Established ? Math.Max(marked, at.PeerMarkedBlocks) : marked;
     }
 
     /// <summary>Blocks that the running resync had to copy when it began, and when that was; zero if none runs.</summary>

@@ -23,6 +23,9 @@ public sealed class ResyncChunk
     /// <summary>The peer that it concerns.</summary>
     public PeerId Peer { get; init; }
 
+    /// <summary>The repair at the end of a comparison that it belongs to; null for a resync.</summary>
+    internal object? Repair { get; init; }
+
     /// <summary>The link that it belongs to.</summary>
     public LinkId Link { get; init; }
 }

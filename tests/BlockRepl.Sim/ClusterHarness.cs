@@ -94,10 +94,27 @@ public sealed class ClusterHarness
         return ticket;
     }
 
+    /// <summary>An operator's command with all that it says.</summary>
+    public static CommandTicket Command(SimulatedNode node, OperatorCommand command)
+    {
+        var ticket = new CommandTicket();
+        node.Apply(new CoreEvent { Kind = CoreEventKind.Command, Subject = command, Second = ticket });
+        return ticket;
+    }
+
     public CommandTicket CommandAndRun(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false)
     {
         CommandTicket ticket = Command(node, verb, force, discardMyData);
         Run();
+        return ticket;
+    }
+
+    /// <summary>As <see cref="CommandAndRun"/>, but no further than to the answer.</summary>
+    public CommandTicket CommandAndRunUntilAnswered(SimulatedNode node, OperatorVerb verb)
+    {
+        CommandTicket ticket = Command(node, verb);
+        while (ticket.Result is null)
+            Assert.True(StepOnce(), "the command is not answered");
         return ticket;
     }
 

@@ -9,11 +9,11 @@ public sealed record OperatorCommand(OperatorVerb Verb)
     /// <summary>The peer, for connect and disconnect; null for all.</summary>
     public PeerId? Peer { get; init; }
 
+    /// <summary>The volume, where the verb may name one; null for all.</summary>
+    public VolumeNr? Volume { get; init; }
+
     /// <summary>For a promotion: also on data that is not UpToDate.</summary>
     public bool Force { get; init; }
-
-    /// <summary>For verify: the volume; null for all.</summary>
-    public VolumeNr? Volume { get; init; }
 
     /// <summary>For verify: what to compare and what to do about it.</summary>
     public VerifyOptions Verify { get; init; } = new();

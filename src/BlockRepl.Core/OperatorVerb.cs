@@ -23,4 +23,16 @@ public enum OperatorVerb : byte
 
     /// <summary>Compare with the peer, online.</summary>
     Verify,
+
+    /// <summary>Throw this node's data away: a full resync with it as the target.</summary>
+    Invalidate,
+
+    /// <summary>Overwrite the peer's data with this node's.</summary>
+    InvalidateRemote,
+
+    /// <summary>Let no resync run until <see cref="ResumeSync"/>.</summary>
+    PauseSync,
+
+    /// <summary>End this node's pause.</summary>
+    ResumeSync,
 }

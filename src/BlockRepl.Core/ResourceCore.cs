@@ -28,6 +28,8 @@ public sealed class ResourceCore
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
     private readonly Verification _verification;
+    private readonly ResyncRequests _resyncRequests;
+    private readonly ResyncPauses _resyncPauses;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
@@ -45,15 +47,18 @@ public sealed class ResourceCore
         _secondary = new SecondaryPath(_context, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
-        _handshake = new Handshake(_context, _writes, _source, _target);
+        _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections);
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
+        _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
+        _resyncPauses = new ResyncPauses(_context);
         _verification = new Verification(_context, _disk);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _verification);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses,
+            _verification);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target, _verification);
         Status = new ResourceStatusReader(_context, _writes);
 
@@ -71,6 +76,7 @@ public sealed class ResourceCore
         _handshake.OnRefused = _connections.Refuse;
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
+        _verification.Source.OnDifferent = peerVolume => _handlers.Call(HandlerKind.OutOfSync, peerVolume.Peer, peerVolume.Volume);
         _connections.OnDisconnecting = peer => _handlers.Call(HandlerKind.Disconnected, peer);
         _connections.OnLost = peer =>
         {
@@ -153,6 +159,7 @@ public sealed class ResourceCore
             case CoreEventKind.Tick:
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
+                _resyncRequests.ResyncMarks(PeerOf(e));
                 break;
             default:
                 if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
@@ -213,6 +220,10 @@ public sealed class ResourceCore
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
                 break;
+            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when _shutdown.IsBusy || _roles.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change, disconnect or down of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
             case OperatorVerb.Down when _roles.IsBusy:
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
@@ -243,6 +254,15 @@ public sealed class ResourceCore
                 break;
             case OperatorVerb.Verify:
                 _verification.Start(cookie, command.Volume, command.Verify);
+                break;
+            case OperatorVerb.Invalidate:
+                _resyncRequests.Invalidate(command, cookie);
+                break;
+            case OperatorVerb.InvalidateRemote:
+                _resyncRequests.InvalidateRemote(command, cookie);
+                break;
+            case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
+                _resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);
                 break;
             default:
                 throw Check.Unreachable("operator verb");
@@ -275,6 +295,8 @@ public sealed class ResourceCore
                 _secondary.AcknowledgeIfDue(peer);
         }
 
+        _resyncRequests.Advance();
+        _skipInitialSync.Advance();
         if (_roles.IsBusy)
             _roles.Advance();
         if (_shutdown.IsBusy)
@@ -321,7 +343,8 @@ public sealed class ResourceCore
             if (!peer.IsConnected || peer.Link == LinkId.None)
                 continue;
             PeerStatusMessage status = Status.ForPeer(peer);
-            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan()))
+            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan())
+                && before.Resyncs.AsSpan().SequenceEqual(status.Resyncs.AsSpan()))
                 continue;
             peer.StatusSent = status;
             _context.Send(peer, status);

@@ -59,7 +59,14 @@ public sealed class ResourceStatusReader
         PeerVolume at = At(volume, peer);
         if (at.Verify is not null)
             return Primitives.ReplicationState.VerifyS;
-        return at.VerifyTarget is not null ? Primitives.ReplicationState.VerifyT : at.State;
+        if (at.VerifyTarget is not null)
+            return Primitives.ReplicationState.VerifyT;
+        return at.State switch
+        {
+            Primitives.ReplicationState.SyncSource when at.IsPaused => Primitives.ReplicationState.PausedSyncS,
+            Primitives.ReplicationState.SyncTarget when at.IsPaused => Primitives.ReplicationState.PausedSyncT,
+            _ => at.State,
+        };
     }
 
     /// <summary>How a comparison with a peer stands, or how the last one ended; null if there was none since the daemon started.</summary>
@@ -117,7 +124,22 @@ public sealed class ResourceStatusReader
         var volumes = ImmutableArray.CreateBuilder<PeerVolumeStatus>(_context.Volumes.Length);
         foreach (Volume volume in _context.Volumes)
             volumes.Add(new PeerVolumeStatus(volume.Nr, volume.Disk, volume.Peers[peer.Id.Value].Bitmap?.SetCount ?? 0));
-        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable());
+        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable()) { Resyncs = ResyncsFor(peer) };
+    }
+
+    private ImmutableArray<ResyncStatus> ResyncsFor(Peer peer)
+    {
+        if (peer.Version < Protocol.ProtocolVersion.V2)
+            return [];
+        var resyncs = ImmutableArray.CreateBuilder<ResyncStatus>();
+        foreach (Volume volume in _context.Volumes)
+        {
+            PeerVolume at = volume.Peers[peer.Id.Value];
+            if (at.IsPausedHere)
+                resyncs.Add(new ResyncStatus(volume.Nr, true, 0, 0, 0, 0, 0));
+        }
+
+        return resyncs.ToImmutable();
     }
 
     private PeerVolume At(VolumeNr volume, PeerId peer) => _context.Volumes[volume.Value].Peers[peer.Value];

@@ -124,6 +124,16 @@ internal sealed class Verification
     public static VerifyReport? Report(PeerVolume peerVolume) =>
         peerVolume.Verify?.Report(0, "") ?? peerVolume.VerifyTarget?.Report(0, "") ?? peerVolume.LastVerify;
 
+    /// <summary>
+    /// What is marked was found by a comparison that was not to repair it, or one is under way: no resync begins by itself, the operator wants to look first. The next connection, or a
+    /// comparison that repairs, clears the marks.
+    /// </summary>
+    public static bool KeepsMarks(PeerVolume peerVolume)
+    {
+        peerVolume.HasVerifyMarks &= peerVolume.Bitmap is { SetCount: > 0 };
+        return peerVolume.HasVerifyMarks || peerVolume.Verify is not null || peerVolume.VerifyTarget is not null;
+    }
+
     private void Advance(PeerVolume peerVolume)
     {
         if (peerVolume.Verify is { } job)

@@ -57,6 +57,10 @@ internal sealed class VerifyRepair(ResourceContext context, LocalDisk disk)
             VerifyRepairJob repairing = peerVolume.Verify!.Repairing!;
             repairing.Sent.Add(chunk.Range);
             repairing.SentBytes += chunk.Range.Length;
+
+            // The reader may have cut the piece at the end of a hole.
+            if (chunk.Range.End < request.Range.End)
+                repairing.Cursor = Math.Min(repairing.Cursor, chunk.Range.End >> Block.Shift);
             ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
             effect.Peer = chunk.Peer;
             effect.Link = chunk.Link;

@@ -15,7 +15,7 @@ internal sealed class VerifySource(ResourceContext context, VerifyRepair repair)
     private const long TellBytes = 64L << 20;
 
     /// <summary>Set by <see cref="ResourceCore"/>: a comparison with this node as source is over and has found something.</summary>
-    public Action<PeerVolume, VerifyReport> OnDifferent { get; set; } = (_, _) => { };
+    public Action<PeerVolume> OnDifferent { get; set; } = _ => { };
 
     /// <summary>Begins; the caller has made sure that the conditions hold.</summary>
     public void Begin(PeerVolume peerVolume, ulong id, ByteRange range, bool repairs, string evidence)
@@ -106,7 +106,7 @@ internal sealed class VerifySource(ResourceContext context, VerifyRepair repair)
         if (tell)
             context.Send(peerVolume.Peer, Final(peerVolume, job, VerifyAction.Stop, why));
         if (job.Found.Blocks > 0)
-            OnDifferent(peerVolume, peerVolume.LastVerify);
+            OnDifferent(peerVolume);
     }
 
     private static bool TakeNext(VerifyJob job, out ByteRange range, out bool isRecheck)
@@ -135,6 +135,7 @@ internal sealed class VerifySource(ResourceContext context, VerifyRepair repair)
     {
         job.Found.Add(range);
         peerVolume.Mark(range);
+        peerVolume.HasVerifyMarks = true;
         job.MarksPending++;
         context.StateChanged = true;
         var write = new MetadataWrite { Volume = peerVolume.Volume.Nr, OnDurable = () => job.MarksPending-- };
@@ -151,7 +152,7 @@ internal sealed class VerifySource(ResourceContext context, VerifyRepair repair)
             + $"{job.Found.Blocks} blocks differ, {job.RepairedBlocks} repaired");
         context.Send(peerVolume.Peer, Final(peerVolume, job, VerifyAction.End, ""));
         if (job.Found.Blocks > 0)
-            OnDifferent(peerVolume, peerVolume.LastVerify);
+            OnDifferent(peerVolume);
     }
 
     private string Name(PeerVolume peerVolume) => $"{context.Settings.Name}/{peerVolume.Volume.Name}@{peerVolume.Peer.Name}";

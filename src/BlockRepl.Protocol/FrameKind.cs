@@ -66,6 +66,14 @@ public enum FrameKind : byte
     /// <summary>Last frame of an orderly end.</summary>
     Goodbye = 20,
 
+    /// <summary>The target has written resync data (version 2).</summary>
+    ResyncAck = 26,
+
+    /// <summary>A node asks for a resync of a volume in sync (version 2).</summary>
+    ResyncRequest = 27,
+
+    /// <summary>The answer.</summary>
+    ResyncReply = 28,
     /// <summary>Begins, directs and ends the comparison of a volume (version 2).</summary>
     VerifyControl = 31,
 

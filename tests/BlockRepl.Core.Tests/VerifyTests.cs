@@ -9,8 +9,17 @@ public class VerifyTests
 {
     private static readonly VerifyOptions Plain = new();
 
-    internal static CommandTicket Verify(SimulatedNode node, VerifyOptions? options = null) =>
-        ClusterHarness.Command(node, new OperatorCommand(OperatorVerb.Verify) { Verify = options ?? Plain });
+    internal static CommandTicket Verify(SimulatedNode node, VerifyOptions? options = null)
+    {
+        var ticket = new CommandTicket();
+        node.Apply(new CoreEvent
+        {
+            Kind = CoreEventKind.Command,
+            Subject = new OperatorCommand(OperatorVerb.Verify) { Verify = options ?? Plain },
+            Second = ticket,
+        });
+        return ticket;
+    }
 
     internal static VerifyReport ReportOf(SimulatedNode node) => node.Status.Verify(ClusterHarness.Volume0, ClusterHarness.PeerOf)!;
 
@@ -22,7 +31,7 @@ public class VerifyTests
     /// <summary>Alpha is Primary with some data; the blocks given are damaged on beta.</summary>
     internal static ClusterHarness WithDamage(params long[] blocks)
     {
-        ClusterHarness cluster = ClusterHarness.InSync();
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { Handlers = default(HandlerSet).With(HandlerKind.OutOfSync) });
         for (int i = 0; i < 8; i++)
             cluster.Write(cluster.Alpha, i * 100L * Block.Size, 3 * Block.Size);
         cluster.Run();
@@ -61,6 +70,9 @@ public class VerifyTests
         ClusterHarness cluster = WithDamage(damaged);
         Verify(cluster.Alpha);
         cluster.Run();
+        HandlerCall call = Assert.Single(cluster.Alpha.Handlers);
+        Assert.Equal(HandlerKind.OutOfSync, call.Kind);
+        Assert.Empty(cluster.Beta.Handlers);
         foreach (SimulatedNode node in new[] { cluster.Alpha, cluster.Beta })
         {
             VerifyReport report = ReportOf(node);
@@ -72,6 +84,15 @@ public class VerifyTests
         Assert.All(damaged, block => Assert.True(cluster.Alpha.Metadata[0].IsOnRecord(block)));
         Assert.Equal(6, cluster.Alpha.Metadata[0].MarkedBlocks);
         Assert.Equal(0, cluster.Beta.Metadata[0].MarkedBlocks);
+
+        // No resync begins by itself: whoever looks for the cause wants to see the damage.
+        for (int i = 0; i < 30; i++)
+        {
+            cluster.Tick();
+            cluster.Run();
+        }
+
+        Assert.Equal(6, cluster.Alpha.Disks[0].Cache.Differences(cluster.Beta.Disks[0].Cache).Count);
 
         // The next connection resyncs them from the Primary.
         cluster.Cut();

@@ -94,9 +94,10 @@ public sealed class ClusterHarness
         return ticket;
     }
 
-    /// <summary>An operator's command with all that it says.</summary>
-    public static CommandTicket Command(SimulatedNode node, OperatorCommand command)
+    /// <summary>A command on one volume, or on all.</summary>
+    public CommandTicket Command(SimulatedNode node, OperatorCommand command)
     {
+        Step++;
         var ticket = new CommandTicket();
         node.Apply(new CoreEvent { Kind = CoreEventKind.Command, Subject = command, Second = ticket });
         return ticket;
@@ -305,6 +306,13 @@ public sealed class ClusterHarness
     {
         for (int i = 0; CompleteOne(node); i++)
             Assert.True(i < StepsMax, "the disk does not come to rest");
+    }
+
+    /// <summary>Ends all disk operations of a node but those of one kind, and those that follow from them.</summary>
+    public void RunDiskExcept(SimulatedNode node, EffectKind kind)
+    {
+        while (node.Completable().FirstOrDefault(operation => operation.Kind != kind) is { } operation)
+            Complete(node, operation);
     }
 
     /// <summary>Lets everything happen that can, until nothing can.</summary>

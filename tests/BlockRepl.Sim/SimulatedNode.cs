@@ -226,6 +226,16 @@ public sealed class SimulatedNode
     private void Read(SimulatedDisk disk, ChangeRequest request)
     {
         ResyncChunk chunk = request.Chunk!;
+        long hole = disk.Cache.HoleFrom(chunk.Range.FirstBlock, Block.CountFor(disk.SizeBytes)) << Block.Shift;
+        if (hole > 0)
+        {
+            chunk.HoleEnd = Math.Min(chunk.Range.Offset + hole, disk.SizeBytes);
+            chunk.Range = chunk.Range with { Length = Math.Min(chunk.Range.Length, hole) };
+            chunk.IsZeroes = true;
+            return;
+        }
+
+        chunk.Range = chunk.Range with { Length = Math.Min(chunk.Range.Length, ResyncChunk.DataBytesMax) };
         if (disk.Cache.IsZero(chunk.Range))
         {
             chunk.IsZeroes = true;

@@ -29,7 +29,7 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     public RuntimeVolume BetaVolume => Beta.Resources[0].Runtime.Volumes[0];
 
-    private string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
+    public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
     public static async Task<TwoNodes> InSyncAsync(string more = "")

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Nbd;
@@ -19,17 +20,13 @@ public class VerifyTests
         using var client = new Client(nodes.AlphaVolume);
         client.Data.Fill(0x55);
         Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, Damaged, 8192));
-        using (FileStream disk = new FileStream(nodes.DiskOf("beta"), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
-        {
-            disk.Position = Damaged + 5000;
-            disk.WriteByte(0x54);
-        }
+        await DamageAsync(nodes.DiskOf("beta"), Damaged + 5000);
 
         VerifyStatus found = await VerifyAsync(nodes, client, new ControlOptions());
         Assert.Equal(("done", 4096L, 0L), (found.State, found.DifferentBytes, found.RepairedBytes));
         Assert.Equal([new VerifyRangeStatus(Damaged + 4096, 4096)], found.Ranges);
         Assert.Equal(4096, nodes.Alpha.GetStatus()[0].Connections[0].Volumes[0].OutOfSyncBytes);
-        Assert.Equal(0x54, ReadByte(nodes.BetaVolume, Damaged + 5000));
+        Assert.Equal(0, ReadByte(nodes.BetaVolume, Damaged + 5000));
 
         VerifyStatus repaired = await VerifyAsync(nodes, client, new ControlOptions { Repair = true });
         Assert.Equal(("done", 4096L, 4096L), (repaired.State, repaired.DifferentBytes, repaired.RepairedBytes));
@@ -37,6 +34,15 @@ public class VerifyTests
         Assert.Equal(0x55, ReadByte(nodes.BetaVolume, Damaged + 5000));
         await nodes.AwaitAsync(nodes.Beta, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
         Assert.Equal((0, 0L), (WaitCondition.Missing(WaitGoal.Sync, nodes.Alpha.GetStatus()[0], null) is null ? 0 : 1, (await VerifyAsync(nodes, client, new ControlOptions())).DifferentBytes));
+    }
+
+    // By another program: this runtime's own files take a lock that the daemon's disk has.
+    private static async Task DamageAsync(string disk, long offset)
+    {
+        string[] arguments = ["if=/dev/zero", $"of={disk}", "bs=1", "count=1", $"seek={offset}", "conv=notrunc", "status=none"];
+        using var dd = Process.Start("dd", arguments);
+        await dd.WaitForExitAsync();
+        Assert.Equal(0, dd.ExitCode);
     }
 
     private static async Task<VerifyStatus> VerifyAsync(TwoNodes nodes, Client client, ControlOptions options)

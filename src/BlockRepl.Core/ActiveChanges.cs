@@ -27,11 +27,11 @@ internal sealed class ActiveChanges
         {
             for (int i = 0; i < _count; i++)
             {
-                if (!IsRead(_requests[i]))
+                if (IsWrite(_requests[i]))
                     return true;
             }
 
-            return _held.Exists(static request => !IsRead(request));
+            return _held.Exists(IsWrite);
         }
     }
 
@@ -81,6 +81,20 @@ internal sealed class ActiveChanges
         return null;
     }
 
+    /// <summary>Moves all that is under way and all that is held into the lists given: the disk is gone.</summary>
+    public void TakeAll(List<ChangeRequest> active, List<ChangeRequest> held)
+    {
+        while (_count > 0)
+        {
+            ChangeRequest request = _requests[_count - 1];
+            active.Add(request);
+            Remove(request);
+        }
+
+        held.AddRange(_held);
+        _held.Clear();
+    }
+
     /// <summary>Lowest stream position among the active changes that have one, or the given value if there is none.</summary>
     public SequenceNumber LowestSequence(SequenceNumber otherwise)
     {
@@ -95,7 +109,7 @@ internal sealed class ActiveChanges
         return lowest;
     }
 
-    private static bool IsRead(ChangeRequest request) => request.Origin is ChangeOrigin.ResyncRead or ChangeOrigin.VerifyRead;
+    private static bool IsWrite(ChangeRequest request) => request.Origin is not (ChangeOrigin.ResyncRead or ChangeOrigin.PeerRead or ChangeOrigin.VerifyRead);
 
     private void Insert(ChangeRequest request)
     {

@@ -17,4 +17,7 @@ public enum ChangeOrigin : byte
 
     /// <summary>A comparison's reader, on both sides: as a resync's.</summary>
     VerifyRead,
+
+    /// <summary>A Primary without a disk of its own reads here: waits for the changes that it has to see.</summary>
+    PeerRead,
 }

@@ -98,6 +98,7 @@ internal sealed class Verification
     {
         VerifyChunk chunk = request.Verify!;
         PeerVolume peerVolume = chunk.PeerVolume;
+        peerVolume.Volume.Active.Remove(request);
         bool isSource = peerVolume.Verify is not null && peerVolume.Verify == chunk.Job;
         bool isTarget = peerVolume.VerifyTarget is not null && peerVolume.VerifyTarget == chunk.Job;
         if (!result.IsOk)
@@ -106,7 +107,6 @@ internal sealed class Verification
             Source.ReadCompleted(chunk);
         else if (isTarget && peerVolume.VerifyTarget!.Conditions.Broken(_context, peerVolume) is null)
             _target.ReadCompleted(chunk);
-        peerVolume.Volume.Active.Remove(request);
         _context.ReturnRequest(request);
     }
 

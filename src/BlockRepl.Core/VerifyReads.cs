@@ -17,7 +17,7 @@ internal static class VerifyReads
         request.Link = chunk.PeerVolume.Peer.Link;
         request.Verify = chunk;
         if (chunk.PeerVolume.Volume.Active.TryStart(request))
-            Emit(context, request);
+            context.StartOnDisk(EffectKind.VerifyRead, request);
     }
 
     /// <summary>A range that was held back may be read, if anybody still wants it.</summary>
@@ -26,18 +26,11 @@ internal static class VerifyReads
         PeerVolume peerVolume = request.Verify!.PeerVolume;
         if (peerVolume.Verify == request.Verify.Job || peerVolume.VerifyTarget == request.Verify.Job)
         {
-            Emit(context, request);
+            context.StartOnDisk(EffectKind.VerifyRead, request);
             return;
         }
 
         peerVolume.Volume.Active.Remove(request);
         context.ReturnRequest(request);
-    }
-
-    private static void Emit(ResourceContext context, ChangeRequest request)
-    {
-        ref Effect effect = ref context.Effects.Add(EffectKind.VerifyRead);
-        effect.Volume = request.Volume;
-        effect.Subject = request;
     }
 }

@@ -49,6 +49,7 @@ internal sealed class VerifyRepair(ResourceContext context, LocalDisk disk)
     {
         ResyncChunk chunk = request.Chunk!;
         PeerVolume peerVolume = context.Volumes[chunk.Volume.Value].Peers[chunk.Peer.Value];
+        peerVolume.Volume.Active.Remove(request);
         bool isWanted = peerVolume.Verify?.Repairing is { } current && current == chunk.Repair;
         if (isWanted)
             peerVolume.Verify!.Repairing!.ReadsInFlight--;
@@ -75,7 +76,6 @@ internal sealed class VerifyRepair(ResourceContext context, LocalDisk disk)
                 disk.Fail(peerVolume.Volume, $"read at {chunk.Range.Offset} for a repair failed: {result}");
         }
 
-        peerVolume.Volume.Active.Remove(request);
         context.ReturnRequest(request);
     }
 
@@ -120,13 +120,8 @@ internal sealed class VerifyRepair(ResourceContext context, LocalDisk disk)
             Link = peerVolume.Peer.Link,
             Repair = repairing,
         };
-        if (!volume.Active.TryStart(request))
-            return;
-        ref Effect effect = ref context.Effects.Add(EffectKind.ResyncRead);
-        effect.Volume = volume.Nr;
-        effect.Peer = peerVolume.Peer.Id;
-        effect.Link = peerVolume.Peer.Link;
-        effect.Subject = request;
+        if (volume.Active.TryStart(request))
+            context.StartOnDisk(EffectKind.ResyncRead, request);
     }
 
     private void Flush(PeerVolume peerVolume, VerifyJob job, VerifyRepairJob repairing)

@@ -74,11 +74,8 @@ internal sealed class VerifyTarget(ResourceContext context, LocalDisk disk)
         request.BufferOffset = bufferOffset;
         request.Chunk = new ResyncChunk { Volume = volume.Nr, Range = range, Peer = peerVolume.Peer.Id, Link = peerVolume.Peer.Link, Repair = job };
         job.WritesInFlight++;
-        if (!volume.Active.TryStart(request))
-            return null;
-        ref Effect effect = ref context.Effects.Add(EffectKind.LocalChange);
-        effect.Volume = volume.Nr;
-        effect.Subject = request;
+        if (volume.Active.TryStart(request))
+            context.StartOnDisk(EffectKind.LocalChange, request);
         return null;
     }
 

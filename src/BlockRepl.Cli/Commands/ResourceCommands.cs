@@ -21,7 +21,7 @@ internal static class ResourceCommands
             NameArgument.Flag("--discard-my-data", "After a split brain: throw away what changed on this node"));
         yield return Verb(ControlVerb.Disconnect, "End the connection and stay StandAlone", Force("Do not ask the peer"));
         yield return Verb(ControlVerb.Adjust, "Apply a changed configuration",
-            NameArgument.Flag("--dry-run", "Say what would be done"));
+            NameArgument.Flag("--dry-run", "Say what would be done"), Force("Hang up on NBD clients of what is removed"));
         yield return Verb(ControlVerb.Primary, "Become Primary",
             Force("Take this node's data for the right data, whatever the peer has"));
         yield return Verb(ControlVerb.Secondary, "Become Secondary", Force("Hang up on NBD clients that are connected"));
@@ -36,15 +36,12 @@ internal static class ResourceCommands
         yield return Verb(ControlVerb.Resize, "Take up the disks' new size");
         yield return Verb(ControlVerb.SuspendIo, "Hold client I/O");
         yield return Verb(ControlVerb.ResumeIo, "Let client I/O go on");
-        yield return Verb(ControlVerb.ShowGi, "Explain the generation ids");
-        yield return Verb(ControlVerb.GetGi, "Print the generation ids");
     }
 
     private static Command CreateVerb(
         GlobalOptions global, CliConsole console, ControlVerb verb, string description, IReadOnlyList<Option<bool>> flags)
     {
-        var looksOnly = verb is ControlVerb.ShowGi or ControlVerb.GetGi;
-        var name = NameArgument.Create(required: !looksOnly && verb != ControlVerb.Adjust, ControlVerbs.TakesVolume(verb));
+        var name = NameArgument.Create(required: verb != ControlVerb.Adjust, ControlVerbs.TakesVolume(verb));
         var command = new Command(ControlVerbs.NameOf(verb), description) { name };
         foreach (var flag in flags)
             command.Options.Add(flag);

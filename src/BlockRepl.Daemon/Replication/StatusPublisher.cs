@@ -65,7 +65,12 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             WrittenBytes = volume.WrittenBytes,
             NbdUri = $"nbd+unix:///{volume.Name}?socket={context.RunDirectory.NbdSocket}",
             Clients = volume.ClientCount,
+            AlActiveExtents = core.ActiveExtents(nr),
+            AlAppliedExtents = core.AppliedLog(nr).Extents,
+            AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = waiting,
+            ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
 
@@ -80,8 +85,10 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             Peer = runtime.Settings.Peers[peer.Value],
             ConnectionState = core.ConnectionState(peer),
             PeerRole = core.PeerRole(peer),
+            ProtocolVersion = core.ProtocolVersion(peer),
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
+            Note = core.Disagreement(peer) is { Length: > 0 } note ? note : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
         };
     }

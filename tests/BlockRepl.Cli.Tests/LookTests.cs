@@ -154,6 +154,7 @@ public sealed class LookTests
                         "out_of_sync_bytes": 1610612736,
                         "resync_percent": 45.25,
                         "resync_eta_seconds": 12,
+                        "verify": null,
                         "split_brain": {
                           "changed_here_bytes": 4096,
                           "since_here": "2026-11-18T19:06:40Z",
@@ -168,6 +169,7 @@ public sealed class LookTests
                         "out_of_sync_bytes": 0,
                         "resync_percent": 100,
                         "resync_eta_seconds": null,
+                        "verify": null,
                         "split_brain": null
                       }
                     ],

@@ -73,6 +73,14 @@ public sealed class SimulatedDisk(long sizeBytes)
         Cache = _stable.Clone();
     }
 
+    /// <summary>A copy that shares nothing that changes.</summary>
+    public SimulatedDisk Clone()
+    {
+        var clone = new SimulatedDisk(SizeBytes) { _stable = _stable.Clone(), Cache = Cache.Clone(), _flushedEntries = _flushedEntries };
+        clone._unflushed.AddRange(_unflushed);
+        return clone;
+    }
+
     private void Put(long block, byte[] content, bool isStable)
     {
         Cache[block] = content;

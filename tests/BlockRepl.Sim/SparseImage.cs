@@ -12,7 +12,13 @@ public sealed class SparseImage
     public byte[] this[long block]
     {
         get => _blocks.GetValueOrDefault(block, ZeroBlock);
-        set => _blocks[block] = value;
+        set
+        {
+            if (value.AsSpan().ContainsAnyExcept((byte)0))
+                _blocks[block] = value;
+            else
+                _blocks.Remove(block);
+        }
     }
 
     /// <summary>Blocks that hold something.</summary>

@@ -13,6 +13,9 @@ internal sealed class Connections(
     /// <summary>Random number of this daemon's life, said in each Hello.</summary>
     public ulong Incarnation { get; } = context.Chance.NextUInt64();
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a connection that was Connected is about to be taken apart; nothing that hung on it has been let go yet.</summary>
+    public Action<Peer> OnDisconnecting { get; set; } = _ => { };
+
     /// <summary>Set by <see cref="ResourceCore"/>: the peer is gone; whoever waits for its answer must know.</summary>
     public Action<Peer> OnLost { get; set; } = _ => { };
 
@@ -20,6 +23,7 @@ internal sealed class Connections(
     public void Connect(Peer peer, bool discardMyData)
     {
         peer.DiscardMyData = discardMyData;
+        peer.RefusedInRow = 0;
         if (peer.IsWanted && !discardMyData)
             return;
         if (peer.Link != LinkId.None)
@@ -51,6 +55,7 @@ internal sealed class Connections(
     {
         if (!peer.IsWanted)
         {
+            TellSplitBrain(peer, link);
             Close(peer, link);
             return;
         }
@@ -79,9 +84,12 @@ internal sealed class Connections(
         switch (message.Reason)
         {
             case GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated:
+            case GoodbyeReason.RoleConflict when context.Settings.RoleConflict != RoleConflictPolicy.RetryConnect:
                 StandAlone(peer, said);
                 break;
             default:
+                if (RedialPause.IsLasting(message.Reason))
+                    peer.RefusedInRow++;
                 Lose(peer, ConnectionState.TearDown, said, null);
                 break;
         }
@@ -91,9 +99,15 @@ internal sealed class Connections(
     public void Refuse(Peer peer, GoodbyeReason reason, string why)
     {
         context.Log($"{context.Settings.Name}@{peer.Name}: {why}");
-        context.Send(peer, new GoodbyeMessage(reason, why));
-        if (reason is GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated)
+        bool isUnknownThere = reason == GoodbyeReason.RoleConflict && peer.Version < ProtocolVersion.V2;
+        context.Send(peer, new GoodbyeMessage(isUnknownThere ? GoodbyeReason.Refused : reason, why));
+        if (RedialPause.IsLasting(reason))
+            peer.RefusedInRow++;
+        if (reason is GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated
+            || reason == GoodbyeReason.RoleConflict && context.Settings.RoleConflict != RoleConflictPolicy.RetryConnect)
+        {
             StandAlone(peer, why);
+        }
         else
             Lose(peer, reason == GoodbyeReason.Protocol ? ConnectionState.ProtocolError : ConnectionState.TearDown, why, null);
     }
@@ -138,6 +152,20 @@ internal sealed class Connections(
             context.Send(peer, new AliveMessage(peer.AppliedHere));
     }
 
+    // The peer may have lost the connection before it could find the split brain by itself, and would dial for ever without knowing why nobody answers (G7). No
+    // reason for it to give up: the next thing that an operator does may be to resolve the split brain here.
+    private void TellSplitBrain(Peer peer, LinkId link)
+    {
+        if (Array.Find(context.Volumes, volume => volume.Peers[peer.Id.Value].Divergence is not null) is not { } split)
+            return;
+        string extent = split.Peers[peer.Id.Value].Divergence!.Describe(context.Settings.NodeName, peer.Name);
+        ref Effect effect = ref context.Effects.Add(EffectKind.SendMessage);
+        effect.Peer = peer.Id;
+        effect.Link = link;
+        effect.Subject = new GoodbyeMessage(
+            GoodbyeReason.Unspecified, $"StandAlone after a split brain on {split.Name}; {extent}");
+    }
+
     private void StandAlone(Peer peer, string why)
     {
         peer.IsWanted = false;
@@ -177,6 +205,8 @@ internal sealed class Connections(
     /// </summary>
     private void Drop(Peer peer)
     {
+        if (peer.Step == HandshakeStep.Done)
+            OnDisconnecting(peer);
         LinkId link = peer.Link;
         peer.Link = LinkId.None;
         peer.Step = HandshakeStep.None;
@@ -193,6 +223,7 @@ internal sealed class Connections(
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;
             peerVolume.IsMatched = false;
+            peerVolume.IsPausedThere = false;
             DoubtOwnData(volume);
         }
 

@@ -53,6 +53,9 @@ public enum CoreEventKind : byte
     /// <summary>A disk that Core gave up is closed: Volume. Nothing of it can complete any more.</summary>
     DiskClosed,
 
+    /// <summary>A <see cref="EffectKind.RunHandler"/> is over: Subject = <see cref="HandlerOutcome"/>.</summary>
+    HandlerCompleted,
+
     /// <summary>An operator's command: Subject = <see cref="OperatorCommand"/>, Second = the cookie for <see cref="EffectKind.CompleteCommand"/>.</summary>
     Command,
 }

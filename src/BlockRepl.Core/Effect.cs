@@ -69,6 +69,9 @@ public struct Effect
     /// <summary>The answer to a command.</summary>
     public readonly CommandResult Command => (CommandResult)Second!;
 
+    /// <summary>The handler to call.</summary>
+    public readonly HandlerCall Handler => (HandlerCall)Subject!;
+
     /// <summary>A line for the log.</summary>
     public readonly string Text => (string)Subject!;
 }

@@ -73,6 +73,11 @@ public enum EffectKind : byte
     /// <summary>An operator's command <see cref="Effect.Cookie"/> is over: <see cref="Effect.Command"/>.</summary>
     CompleteCommand,
 
+    /// <summary>
+    /// Run the operator's program for <see cref="Effect.Handler"/> and report <see cref="CoreEventKind.HandlerCompleted"/>, whatever becomes of it. Nothing waits for it but what Core itself holds back.
+    /// </summary>
+    RunHandler,
+
     /// <summary>Something that <c>status</c> and <c>events</c> show has changed.</summary>
     StateChanged,
 

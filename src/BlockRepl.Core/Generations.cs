@@ -24,9 +24,14 @@ internal sealed class Generations(ResourceContext context)
         bool needed = false;
         foreach (PeerVolume peer in volume.Peers)
         {
-            if (peer.IsReplicating || !superblock.Peers[peer.Slot].BitmapGeneration.IsNone)
+            PeerSlot slot = superblock.Peers[peer.Slot];
+
+            // A resync between nodes of one generation has begun: the bitmap has the resync's generation, but the peer may have the present one all the same.
+            bool isShared = superblock.History.Contains(old);
+            if (peer.IsReplicating || !slot.BitmapGeneration.IsNone && !isShared)
                 continue;
-            superblock = superblock.WithPeer(peer.Slot, superblock.Peers[peer.Slot] with { BitmapGeneration = old });
+            if (slot.BitmapGeneration.IsNone)
+                superblock = superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = old });
             needed = true;
         }
 
@@ -68,10 +73,11 @@ internal sealed class Generations(ResourceContext context)
     }
 
     /// <summary>Writes a superblock; <paramref name="whenDurable"/> runs when it and everything written before it is durable.</summary>
-    public void Persist(Volume volume, Superblock superblock, Action? whenDurable, IEnumerable<BitmapRange>? bitmapsFirst = null)
+    public void Persist(
+        Volume volume, Superblock superblock, Action? whenDurable, IEnumerable<BitmapRange>? bitmapsFirst = null, Action? whenFailed = null)
     {
         volume.Superblock = superblock;
-        var write = new MetadataWrite { Volume = volume.Nr, Superblock = superblock, OnDurable = whenDurable };
+        var write = new MetadataWrite { Volume = volume.Nr, Superblock = superblock, OnDurable = whenDurable, OnFailed = whenFailed };
         if (bitmapsFirst is not null)
             write.Bitmaps.AddRange(bitmapsFirst);
         context.WriteMetadata(volume, write);

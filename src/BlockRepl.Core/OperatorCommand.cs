@@ -1,3 +1,5 @@
+using BlockRepl.Primitives;
+
 namespace BlockRepl.Core;
 
 /// <summary>An operator's command.</summary>
@@ -6,6 +8,9 @@ public sealed record OperatorCommand(OperatorVerb Verb)
 {
     /// <summary>The peer, for connect and disconnect; null for all.</summary>
     public PeerId? Peer { get; init; }
+
+    /// <summary>The volume, where the verb may name one; null for all.</summary>
+    public VolumeNr? Volume { get; init; }
 
     /// <summary>For a promotion: also on data that is not UpToDate.</summary>
     public bool Force { get; init; }

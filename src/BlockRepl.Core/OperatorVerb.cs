@@ -20,4 +20,16 @@ public enum OperatorVerb : byte
 
     /// <summary>Declare the connected, fresh disks equal (<c>new-current-uuid --clear-bitmap</c>).</summary>
     SkipInitialSync,
+
+    /// <summary>Throw this node's data away: a full resync with it as the target.</summary>
+    Invalidate,
+
+    /// <summary>Overwrite the peer's data with this node's.</summary>
+    InvalidateRemote,
+
+    /// <summary>Let no resync run until <see cref="ResumeSync"/>.</summary>
+    PauseSync,
+
+    /// <summary>End this node's pause.</summary>
+    ResumeSync,
 }

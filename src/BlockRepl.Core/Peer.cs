@@ -40,6 +40,9 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>The protocol version that both sides of this connection speak; decided by the two Hellos.</summary>
     public ProtocolVersion Version { get; set; }
 
+    /// <summary>Handshakes in a row that ended in a refusal that will not go away by itself.</summary>
+    public int RefusedInRow { get; set; }
+
     /// <summary>What this node last told the peer of itself on this connection.</summary>
     public PeerStatusMessage? StatusSent { get; set; }
 

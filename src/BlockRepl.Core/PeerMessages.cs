@@ -13,7 +13,9 @@ internal sealed class PeerMessages(
     SecondaryPath secondary,
     ResyncSource source,
     ResyncTarget target,
-    SkipInitialSync skipInitialSync)
+    SkipInitialSync skipInitialSync,
+    ResyncRequests resyncRequests,
+    ResyncPauses resyncPauses)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
     public string? Receive(Peer peer, PeerMessage message)
@@ -80,6 +82,11 @@ internal sealed class PeerMessages(
                 return ForVolume(peer, done.Nr, ReplicationState.SyncSource, volume => source.CheckpointStable(volume, done.Id, here: false));
             case SyncClearedMessage cleared:
                 return ForVolume(peer, cleared.Nr, ReplicationState.SyncTarget, volume => target.Cleared(volume, cleared.Id));
+            case ResyncRequestMessage request:
+                return ForVolume(peer, request.Nr, volume => resyncRequests.PeerAsks(volume, request, roles.IsBusy));
+            case ResyncReplyMessage reply:
+                resyncRequests.PeerAnswers(peer, reply);
+                return null;
             case SyncEndMessage end:
                 return OnSyncEnd(peer, end);
             case SyncEndedMessage ended:
@@ -87,6 +94,14 @@ internal sealed class PeerMessages(
             default:
                 return $"{message.Kind} was not expected";
         }
+    }
+
+    private string? ForVolume(Peer peer, VolumeNr peerNr, Action<PeerVolume> action)
+    {
+        if (secondary.FindVolume(peer, peerNr) is not { } volume)
+            return $"unknown volume number {peerNr}";
+        action(volume);
+        return null;
     }
 
     private string? ForVolume(Peer peer, VolumeNr peerNr, ReplicationState state, Action<PeerVolume> action) =>
@@ -199,11 +214,23 @@ internal sealed class PeerMessages(
                 job.TotalBlocks = Math.Max(job.TotalBlocks, theirs.DirtyBlocks);
             }
 
+            resyncPauses.PeerSays(volume, Find(status.Resyncs, theirs.Nr));
             context.StateChanged |= volume.PeerDisk != theirs.DiskState;
             if (theirs.DiskState <= DiskState.Failed && volume.PeerDisk > DiskState.Failed)
                 PeerDiskGone(volume, theirs.DiskState);
             else
                 volume.PeerDisk = theirs.DiskState;
         }
+    }
+
+    private static ResyncStatus? Find(System.Collections.Immutable.ImmutableArray<ResyncStatus> resyncs, VolumeNr nr)
+    {
+        foreach (ResyncStatus resync in resyncs)
+        {
+            if (resync.Nr == nr)
+                return resync;
+        }
+
+        return null;
     }
 }

@@ -46,6 +46,9 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Outcome of this connection's handshake.</summary>
     public SyncVerdict Verdict { get; set; }
 
+    /// <summary>What both sides changed since they were last in sync, if the last handshake found a split brain; null once they are connected.</summary>
+    public Divergence? Divergence { get; set; }
+
     /// <summary>The resync in which this node is the source.</summary>
     public SourceJob? Source { get; set; }
 
@@ -54,6 +57,15 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
 
     /// <summary>Out-of-sync blocks that the peer last reported; used for display while this node is the target.</summary>
     public long PeerReportedDirtyBlocks { get; set; }
+
+    /// <summary>This node's operator has paused resyncs of the volume; outlives connections.</summary>
+    public bool IsPausedHere { get; set; }
+
+    /// <summary>The peer's operator has, as the peer says on this connection.</summary>
+    public bool IsPausedThere { get; set; }
+
+    /// <summary>The pauses of both sides add up.</summary>
+    public bool IsPaused => IsPausedHere || IsPausedThere;
 
     /// <summary>
     /// A disk failed, here or there: what belonged to a resync may still be on its way, and the other side learns it from the status on its.

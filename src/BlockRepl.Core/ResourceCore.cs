@@ -27,14 +27,18 @@ public sealed class ResourceCore
     private readonly Attachment _attachment;
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
+    private readonly ResyncRequests _resyncRequests;
+    private readonly ResyncPauses _resyncPauses;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
+    private readonly Handlers _handlers;
 
     /// <param name="settings">The resource's configuration; fixed for the life of this object.</param>
     /// <param name="chance">Where random numbers come from.</param>
     public ResourceCore(ResourceSettings settings, IChance chance)
     {
         _context = new ResourceContext(settings, chance);
+        _handlers = new Handlers(_context);
         _generations = new Generations(_context);
         _disk = new LocalDisk(_context);
         _writes = new WritePath(_context, _generations, _disk);
@@ -42,14 +46,16 @@ public sealed class ResourceCore
         _secondary = new SecondaryPath(_context, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
-        _handshake = new Handshake(_context, _writes, _source, _target);
+        _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections);
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
+        _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
+        _resyncPauses = new ResyncPauses(_context);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
         Status = new ResourceStatusReader(_context, _writes);
 
@@ -59,11 +65,15 @@ public sealed class ResourceCore
         _disk.OnFailed = volume =>
         {
             _completions.DiskFailed(volume);
+            _handlers.Call(HandlerKind.LocalIoError, volume: volume);
             SendStatus();
         };
+        _source.OnBeginning = peerVolume => _handlers.Call(HandlerKind.BeforeResyncSource, peerVolume.Peer, peerVolume.Volume);
+        _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
         _handshake.OnRefused = _connections.Refuse;
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
+        _connections.OnDisconnecting = peer => _handlers.Call(HandlerKind.Disconnected, peer);
         _connections.OnLost = peer =>
         {
             _roles.PeerLost();
@@ -123,6 +133,9 @@ public sealed class ResourceCore
             case CoreEventKind.DiskClosed:
                 VolumeOf(e).IsClosed = true;
                 break;
+            case CoreEventKind.HandlerCompleted:
+                _handlers.Completed((HandlerOutcome)e.Subject!);
+                break;
             case CoreEventKind.Command:
                 OnCommand((OperatorCommand)e.Subject!, e.Second);
                 break;
@@ -135,6 +148,7 @@ public sealed class ResourceCore
             case CoreEventKind.Tick:
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
+                _resyncRequests.ResyncMarks(PeerOf(e));
                 break;
             default:
                 if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
@@ -193,6 +207,10 @@ public sealed class ResourceCore
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
                 break;
+            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when _shutdown.IsBusy || _roles.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change, disconnect or down of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
             case OperatorVerb.Down when _roles.IsBusy:
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
@@ -220,6 +238,15 @@ public sealed class ResourceCore
                 break;
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
+                break;
+            case OperatorVerb.Invalidate:
+                _resyncRequests.Invalidate(command, cookie);
+                break;
+            case OperatorVerb.InvalidateRemote:
+                _resyncRequests.InvalidateRemote(command, cookie);
+                break;
+            case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
+                _resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);
                 break;
             default:
                 throw Check.Unreachable("operator verb");
@@ -252,6 +279,8 @@ public sealed class ResourceCore
                 _secondary.AcknowledgeIfDue(peer);
         }
 
+        _resyncRequests.Advance();
+        _skipInitialSync.Advance();
         if (_roles.IsBusy)
             _roles.Advance();
         if (_shutdown.IsBusy)
@@ -295,7 +324,8 @@ public sealed class ResourceCore
             if (!peer.IsConnected || peer.Link == LinkId.None)
                 continue;
             PeerStatusMessage status = Status.ForPeer(peer);
-            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan()))
+            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan())
+                && before.Resyncs.AsSpan().SequenceEqual(status.Resyncs.AsSpan()))
                 continue;
             peer.StatusSent = status;
             _context.Send(peer, status);

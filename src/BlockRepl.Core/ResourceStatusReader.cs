@@ -26,6 +26,12 @@ public sealed class ResourceStatusReader
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;
 
+    /// <summary>What the attachment of a volume's disk made of the activity log that it found; zeroes after an orderly end.</summary>
+    public AppliedLog AppliedLog(VolumeNr volume) => _context.Volumes[volume.Value].AppliedLog;
+
+    /// <summary>Extents that are active: after a crash now, so much would be marked.</summary>
+    public int ActiveExtents(VolumeNr volume) => _context.Volumes[volume.Value].ActivityLog?.Count ?? 0;
+
     /// <summary>Bytes that a volume's export has; zero while Diskless.</summary>
     public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk ? _context.Volumes[volume.Value].SizeBytes : 0;
 
@@ -44,11 +50,29 @@ public sealed class ResourceStatusReader
     /// <summary>When the connection entered its state, in monotonic milliseconds.</summary>
     public long StateSinceMs(PeerId peer) => _context.Peers[peer.Value].StateSinceMs;
 
+    /// <summary>Milliseconds that the dialling side should let pass before it tries this peer again; zero unless the peer keeps refusing.</summary>
+    public long RedialPauseMs(PeerId peer) => RedialPause.After(_context.Peers[peer.Value].RefusedInRow, _context.Settings);
+
+    /// <summary>The protocol version spoken on the present connection to a peer; zero before both sides have named theirs.</summary>
+    public uint ProtocolVersion(PeerId peer) => _context.Peers[peer.Value].IsConnected ? (uint)_context.Peers[peer.Value].Version : 0;
+
     /// <summary>The link to a peer, or none.</summary>
     public LinkId Link(PeerId peer) => _context.Peers[peer.Value].Link;
 
     /// <summary>What happens on a volume towards a peer.</summary>
-    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer) => At(volume, peer).State;
+    public ReplicationState ReplicationState(VolumeNr volume, PeerId peer)
+    {
+        PeerVolume at = At(volume, peer);
+        return at.State switch
+        {
+            Primitives.ReplicationState.SyncSource when at.IsPaused => Primitives.ReplicationState.PausedSyncS,
+            Primitives.ReplicationState.SyncTarget when at.IsPaused => Primitives.ReplicationState.PausedSyncT,
+            _ => at.State,
+        };
+    }
+
+    /// <summary>What the last handshake with a peer decided about a volume.</summary>
+    public SyncVerdict Verdict(VolumeNr volume, PeerId peer) => At(volume, peer).Verdict;
 
     /// <summary>The state of the peer's disk.</summary>
     public DiskState PeerDiskState(VolumeNr volume, PeerId peer) => At(volume, peer).PeerDisk;
@@ -99,7 +123,22 @@ public sealed class ResourceStatusReader
         var volumes = ImmutableArray.CreateBuilder<PeerVolumeStatus>(_context.Volumes.Length);
         foreach (Volume volume in _context.Volumes)
             volumes.Add(new PeerVolumeStatus(volume.Nr, volume.Disk, volume.Peers[peer.Id.Value].Bitmap?.SetCount ?? 0));
-        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable());
+        return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable()) { Resyncs = ResyncsFor(peer) };
+    }
+
+    private ImmutableArray<ResyncStatus> ResyncsFor(Peer peer)
+    {
+        if (peer.Version < Protocol.ProtocolVersion.V2)
+            return [];
+        var resyncs = ImmutableArray.CreateBuilder<ResyncStatus>();
+        foreach (Volume volume in _context.Volumes)
+        {
+            PeerVolume at = volume.Peers[peer.Id.Value];
+            if (at.IsPausedHere)
+                resyncs.Add(new ResyncStatus(volume.Nr, true, 0, 0, 0, 0, 0));
+        }
+
+        return resyncs.ToImmutable();
     }
 
     private PeerVolume At(VolumeNr volume, PeerId peer) => _context.Volumes[volume.Value].Peers[peer.Value];

@@ -15,6 +15,9 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as source has ended well.</summary>
     public Action<PeerVolume> OnFinished { get; set; } = _ => { };
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as source is about to begin.</summary>
+    public Action<PeerVolume> OnBeginning { get; set; } = _ => { };
+
     /// <summary>The verdict made this node the source: remembers durably that the peer is being resynced, and from which state of marks.</summary>
     public static void Prepare(PeerVolume peerVolume, bool full)
     {
@@ -44,6 +47,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         ForgetBeyondEnd(peerVolume);
         var job = new SourceJob(peerVolume.Bitmap!, context.NewGeneration(), peerVolume.Verdict.IsFull, context.NowMs);
         peerVolume.Source = job;
+        OnBeginning(peerVolume);
 
         // The data were chosen as they are in the page cache, perhaps one that outlived the process. They must be stable before the target gives up being
         // consistent: if this host lost power later, the only other copy of what it had not flushed would be half overwritten.
@@ -61,7 +65,12 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         GenerationId generation = job.Generation;
         Superblock superblock = volume.Superblock!;
         PeerSlot slot = superblock.Peers[peerVolume.Slot];
-        superblock = superblock.WithHistory(slot.BitmapGeneration).WithPeer(
+        superblock = superblock.WithHistory(slot.BitmapGeneration);
+
+        // The two share this node's generation: noted, because what this node may write alone before the target has taken part needs one of its own (G7).
+        if (IsSharedGeneration(peerVolume.Verdict))
+            superblock = superblock.WithHistory(superblock.Current);
+        superblock = superblock.WithPeer(
             peerVolume.Slot, slot with { BitmapGeneration = generation, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
         LinkId link = peerVolume.Peer.Link;
         BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap!, 0, peerVolume.Bitmap!.BlockCount)];
@@ -90,13 +99,14 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         Volume volume = peerVolume.Volume;
         if (!job.IsBegun || job.IsEnding || !volume.HasDisk)
             return;
-        while (job.ReadsInFlight < SourceJob.ReadsMax && job.ToSend.SetCount > 0
-               && job.UnconfirmedBytes + (long)job.ReadsInFlight * SourceJob.ChunkBytes < context.Settings.ResyncWindowBytes)
+        while (!peerVolume.IsPaused && job.ReadsInFlight < SourceJob.ReadsMax && job.ToSend.SetCount > 0
+               && job.UnconfirmedBytes + (long)job.ReadsInFlight * ResyncChunk.DataBytesMax < context.Settings.ResyncWindowBytes)
         {
-            ReadNext(peerVolume, job);
+            if (!ReadNext(peerVolume, job))
+                break;
         }
 
-        while (job.TakeCheckpointIfDue(context.Settings.ResyncWindowBytes / 2) is { } checkpoint)
+        while (job.TakeCheckpointIfDue(context.Settings.ResyncWindowBytes / 2, peerVolume.IsPaused) is { } checkpoint)
         {
             context.Send(peerVolume.Peer, new SyncCheckpointMessage(volume.Nr, checkpoint.Id));
             disk.Flush(volume, FlushWaiter.ForCheckpoint(peerVolume, checkpoint.Id, isSource: true));
@@ -116,7 +126,8 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         Volume volume = peerVolume.Volume;
         LinkId link = peerVolume.Peer.Link;
         PeerSlot slot = volume.Superblock!.Peers[peerVolume.Slot];
-        Superblock superblock = volume.Superblock.WithHistory(slot.BitmapGeneration)
+        Superblock superblock = volume.Superblock with { History = volume.Superblock.History.Remove(volume.Superblock.Current) };
+        superblock = superblock.WithHistory(slot.BitmapGeneration)
             .WithPeer(peerVolume.Slot, slot with { BitmapGeneration = GenerationId.None, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
         job.IsEnding = true;
         generations.Persist(volume, superblock, () =>
@@ -146,12 +157,14 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         if (peerVolume.Source is { } job && peerVolume.Peer.Link == chunk.Link)
         {
             job.ReadsInFlight--;
-            job.Reading.Remove(chunk.Range);
+            job.Reading.Remove(request.Range);
             if (result.IsOk)
             {
+                TakeBackRest(job, request);
+                job.NoteHole(chunk);
                 if (job.UnconfirmedBytes == 0)
                     peerVolume.Peer.ProgressMs = context.NowMs;
-                job.NoteSent(chunk.Range);
+                job.NoteSent(chunk.Range, chunk.IsZeroes);
                 ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
                 effect.Peer = chunk.Peer;
                 effect.Link = chunk.Link;
@@ -167,6 +180,18 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
         chunk.Buffer?.Release();
         context.ReturnRequest(request);
+    }
+
+    // What the edge cut off was taken out of what is to send; it goes back.
+    private static void TakeBackRest(SourceJob job, ChangeRequest request)
+    {
+        ByteRange read = request.Chunk!.Range;
+        Check.That(read.Offset == request.Range.Offset && read.Length > 0 && read.Length <= request.Range.Length, "a resync read covers the begin of what was asked for");
+        if (read.Length == request.Range.Length)
+            return;
+        Check.That((read.End & (Block.Size - 1)) == 0, "a resync read ends at a block");
+        job.ToSend.Set(read.End >> Block.Shift, request.Range.FirstBlock + request.Range.BlockCount - (read.End >> Block.Shift));
+        job.Position = Math.Min(job.Position, read.End >> Block.Shift);
     }
 
     /// <summary>One side has flushed what a checkpoint covers.</summary>
@@ -208,6 +233,9 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         OnFinished(peerVolume);
     }
 
+    /// <summary>Whether the verdict was given between nodes of one generation (rules 34 to 42), neither of which had gone on alone.</summary>
+    public static bool IsSharedGeneration(SyncVerdict verdict) => verdict.Rule is >= 34 and <= 42;
+
     // The bitmap covers this node's whole disk, the pair may serve less of it: what lies beyond is never copied, so a mark there would never be cleared.
     private static void ForgetBeyondEnd(PeerVolume peerVolume)
     {
@@ -215,14 +243,16 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         peerVolume.Bitmap.Clear(served, peerVolume.Bitmap.BlockCount - served);
     }
 
-    private void ReadNext(PeerVolume peerVolume, SourceJob job)
+    // False: it is a piece of a hole, which may be large, and is not to lie in the reader's queue behind others while it holds up the changes that overlap it.
+    private bool ReadNext(PeerVolume peerVolume, SourceJob job)
     {
         long block = job.ToSend.FindNextSet(job.Position);
         if (block < 0)
             block = job.ToSend.FindNextSet(0);
-        long end = block + 1;
-        while (end - block < SourceJob.ChunkBytes >> Block.Shift && end < job.ToSend.BlockCount && job.ToSend.IsSet(end))
-            end++;
+        long hole = job.HoleFrom(block << Block.Shift);
+        if (hole > 0 && job.ReadsInFlight > 0)
+            return false;
+        long end = block + job.ToSend.CountRun(block, Math.Max(hole, ResyncChunk.DataBytesMax) >> Block.Shift);
         job.ToSend.Clear(block, end - block);
         job.Position = end;
 
@@ -240,11 +270,13 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             Range = request.Range,
             Peer = peerVolume.Peer.Id,
             Link = peerVolume.Peer.Link,
+            IsExpectedHole = hole > 0,
         };
         job.ReadsInFlight++;
         job.Reading.Add(request.Range);
         if (peerVolume.Volume.Active.TryStart(request))
             StartRead(request);
+        return true;
     }
 
     private void Clear(PeerVolume peerVolume, SourceJob job, SourceJob.Checkpoint checkpoint)
@@ -253,9 +285,11 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         long last = -1;
         foreach (ByteRange range in checkpoint.Ranges)
         {
-            for (long block = range.FirstBlock, end = block + range.BlockCount; block < end; block++)
+            // A block marked again since it was read stays marked (I5).
+            if (!job.HasBlocksMarkedAgain)
+                peerVolume.Bitmap!.Clear(range.FirstBlock, range.BlockCount);
+            for (long block = range.FirstBlock, end = block + range.BlockCount; job.HasBlocksMarkedAgain && block < end; block++)
             {
-                // A block marked again since it was read stays marked (I5).
                 if (!job.IsSentAgain(block))
                     peerVolume.Bitmap!.Clear(block, 1);
             }

@@ -12,6 +12,15 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     // Runs in one message; bounded by what a frame may hold.
     private const int RunsPerPart = 4096;
 
+    /// <summary>
+    /// A volume of this node is to lose its changes and has not begun to: until it has, the operator's word that named this node the victim counts for the next connection, too.
+    /// </summary>
+    public static bool OwesBegin(ResourceContext context, Peer peer) =>
+        Array.Exists(context.Volumes, volume => volume.Peers[peer.Id.Value].Verdict is { IsTarget: true, ResolvesSplitBrain: true });
+
+    /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as target has ended well, durably.</summary>
+    public Action<PeerVolume> OnFinished { get; set; } = _ => { };
+
     /// <summary>Sends this node's marks towards the source, run-length coded.</summary>
     public void SendBitmap(PeerVolume peerVolume)
     {
@@ -49,12 +58,18 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         Superblock superblock = volume.Superblock!;
         // An old generation that the source shares does not go into the history: half overwritten, this is no descendant of it. If the source goes on
         // at it, a forced promotion here must look like the split brain that it is (G7).
-        bool isShared = peerVolume.Verdict.Rule is >= 34 and <= 42;
+        bool isShared = ResyncSource.IsSharedGeneration(peerVolume.Verdict);
         superblock = (superblock.Current.IsReal && !isShared ? superblock.WithHistory(superblock.Current) : superblock) with
         {
             Current = message.SyncGeneration,
             Flags = Generations.FlagsFor(DiskState.Inconsistent, superblock.Flags),
         };
+        if (peerVolume.Verdict.ResolvesSplitBrain)
+        {
+            // What the marks were based on is part of the history that ends here.
+            superblock = superblock.WithPeer(peerVolume.Slot, superblock.Peers[peerVolume.Slot] with { BitmapGeneration = GenerationId.None });
+        }
+
         BitmapRange[]? marks = null;
         if (message.Full)
         {
@@ -72,6 +87,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
             if (peerVolume.Peer.Link != link)
                 return;
             peerVolume.State = ReplicationState.SyncTarget;
+            peerVolume.Verdict = peerVolume.Verdict with { ResolvesSplitBrain = false };
+            peerVolume.Peer.DiscardMyData &= OwesBegin(context, peerVolume.Peer);
             context.StateChanged = true;
             context.Send(peerVolume.Peer, new SyncBegunMessage(volume.Nr));
         }, marks);
@@ -170,6 +187,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     {
         Volume volume = peerVolume.Volume;
         long startedMs = peerVolume.Target?.StartedMs ?? context.NowMs;
+        bool wasResync = peerVolume.Target is not null;
         peerVolume.Target = null;
         peerVolume.PeerReportedDirtyBlocks = 0;
         peerVolume.Bitmap!.ClearAll();
@@ -192,6 +210,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
                 volume.Disk = isSure ? DiskState.UpToDate : DiskState.Consistent;
             context.StateChanged = true;
             context.Log($"{context.Settings.Name}/{volume.Name}@{peerVolume.Peer.Name}: resync done as target in {context.NowMs - startedMs} ms");
+            if (wasResync)
+                OnFinished(peerVolume);
             if (peerVolume.Peer.Link != link)
                 return;
             peerVolume.State = ReplicationState.Established;

@@ -95,6 +95,16 @@ internal sealed class SkipInitialSync(ResourceContext context, Generations gener
             "the connection was lost before the peer had taken over the new generation", "look at status; a full sync may follow"));
     }
 
+    /// <summary>Ends what can no longer succeed: a disk failed, here or there. Called after every event.</summary>
+    public void Advance()
+    {
+        if (_awaiting.Count == 0 || _awaiting.RemoveAll(static volume => volume.HasLostDisk) == 0)
+            return;
+        object? cookie = _cookie;
+        _cookie = null;
+        context.CompleteCommand(cookie, CommandResult.Failed("a disk failed before both nodes had taken over the new generation", "see the log; a full sync may follow"));
+    }
+
     private void CompleteIfDone()
     {
         if (_awaiting.Count > 0)

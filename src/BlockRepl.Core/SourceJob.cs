@@ -5,11 +5,17 @@ namespace BlockRepl.Core;
 /// <summary>Bookkeeping of one resync on its source: what is still to send, what is on the way, what may be cleared when.</summary>
 internal sealed class SourceJob
 {
-    /// <summary>Bytes of one piece of resync data.</summary>
-    public const int ChunkBytes = 256 << 10;
+    /// <summary>
+    /// Bytes of one piece that is a hole on the source: a sparse TiB is 16384 of them. Small enough that a target that has to write the zeroes holds up
+    /// overlapping changes for less than a second.
+    /// </summary>
+    public const long HoleBytes = 64L << 20;
 
     /// <summary>Pieces being read or waiting for room on the link.</summary>
     public const int ReadsMax = 8;
+
+    // Zeroes count for so much less than data where it matters how much is on the way or not yet stable.
+    private const int ZeroesWeight = 32;
 
     /// <summary>Bytes after which a checkpoint is taken: both disks are flushed once for so much data.</summary>
     public const long CheckpointBytes = 32L << 20;
@@ -18,7 +24,7 @@ internal sealed class SourceJob
     private List<ByteRange> _sentSinceCheckpoint = [];
     private long _bytesSinceCheckpoint;
     private ulong _lastCheckpoint;
-    private bool _markedAgain;
+    private ByteRange _hole;
 
     public SourceJob(DirtyBitmap dirty, GenerationId generation, bool isFull, long nowMs)
     {
@@ -65,6 +71,9 @@ internal sealed class SourceJob
 
     public int ReadsInFlight { get; set; }
 
+    /// <summary>Bytes sent as zeroes, without data.</summary>
+    public long ZeroBytes { get; private set; }
+
     /// <summary>Bytes sent whose checkpoint is not complete.</summary>
     public long UnconfirmedBytes { get; private set; }
 
@@ -81,16 +90,19 @@ internal sealed class SourceJob
     public void NoteMark(long firstBlock, long count)
     {
         ToSend.Set(firstBlock, count);
-        _markedAgain = true;
+
+        // Before the target takes part nothing was read yet.
+        HasBlocksMarkedAgain |= IsBegun;
     }
+
+    /// <summary>Some mark has landed while data was on the way: <see cref="IsSentAgain"/> must be asked.</summary>
+    public bool HasBlocksMarkedAgain { get; private set; }
 
     /// <summary>Whether a block of a completed checkpoint is, or will be, sent again: its mark must stay (I5).</summary>
     public bool IsSentAgain(long block)
     {
         if (ToSend.IsSet(block))
             return true;
-        if (!_markedAgain)
-            return false;
         var range = new ByteRange(block << Block.Shift, 1);
         bool again = Reading.Exists(other => other.Overlaps(range)) || _sentSinceCheckpoint.Exists(other => other.Overlaps(range));
         foreach (Checkpoint later in _checkpoints)
@@ -98,17 +110,26 @@ internal sealed class SourceJob
         return again;
     }
 
-    public void NoteSent(ByteRange range)
+    /// <summary>What the disk said of the hole around a piece.</summary>
+    public void NoteHole(ResyncChunk chunk) => _hole = new ByteRange(chunk.Range.Offset, Math.Max(0, chunk.HoleEnd - chunk.Range.Offset));
+
+    /// <summary>Bytes of the hole that begins at an offset, as far as one piece may take them; zero if none is known there.</summary>
+    public long HoleFrom(long offset) => offset >= _hole.Offset && offset < _hole.End ? Math.Min(HoleBytes, _hole.End - offset) : 0;
+
+    public void NoteSent(ByteRange range, bool isZeroes)
     {
+        long weight = isZeroes ? Math.Max(Block.Size, range.Length / ZeroesWeight) : range.Length;
         _sentSinceCheckpoint.Add(range);
-        _bytesSinceCheckpoint += range.Length;
-        UnconfirmedBytes += range.Length;
+        _bytesSinceCheckpoint += weight;
+        UnconfirmedBytes += weight;
+        if (isZeroes)
+            ZeroBytes += range.Length;
     }
 
     /// <summary>Starts a checkpoint if one is due, at the latest after <paramref name="bytesMax"/>: only checkpoints open the window again; null otherwise.</summary>
-    public Checkpoint? TakeCheckpointIfDue(long bytesMax)
+    public Checkpoint? TakeCheckpointIfDue(long bytesMax, bool isPaused)
     {
-        bool nothingMore = ToSend.SetCount == 0 && ReadsInFlight == 0;
+        bool nothingMore = (ToSend.SetCount == 0 || isPaused) && ReadsInFlight == 0;
         if (_sentSinceCheckpoint.Count == 0 || _bytesSinceCheckpoint < Math.Min(CheckpointBytes, bytesMax) && !nothingMore)
             return null;
         var checkpoint = new Checkpoint(++_lastCheckpoint, _sentSinceCheckpoint, _bytesSinceCheckpoint);

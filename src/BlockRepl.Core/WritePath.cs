@@ -303,8 +303,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             else if (volume.Superblock is not null)
             {
                 peer.Mark(request.Range);
-                if (volume.Superblock.Peers[peer.Slot].BitmapGeneration.IsNone)
-                    generations.EnsureOwnGeneration(volume);
+                generations.EnsureOwnGeneration(volume);
                 Generations.AwaitGeneration(volume, request);
             }
         }

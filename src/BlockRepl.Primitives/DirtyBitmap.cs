@@ -96,6 +96,24 @@ public sealed class DirtyBitmap
         return sum;
     }
 
+    /// <summary>How many blocks from <paramref name="first"/> on are set without a gap, counting at most <paramref name="max"/>.</summary>
+    public long CountRun(long first, long max)
+    {
+        Check.That((ulong)first < (ulong)BlockCount);
+        long end = Math.Min(BlockCount, first + max);
+        long block = first;
+        while (block < end)
+        {
+            // From the lowest bit on: the clear bits of the word, moved down to the block in question.
+            ulong clear = ~_words[block >> WordShift] >> (int)(block & (WordBits - 1));
+            if (clear != 0)
+                return Math.Min(end, block + BitOperations.TrailingZeroCount(clear)) - first;
+            block = (block | (WordBits - 1)) + 1;
+        }
+
+        return end - first;
+    }
+
     /// <summary>The first set block at or after <paramref name="from"/>, or -1.</summary>
     public long FindNextSet(long from)
     {

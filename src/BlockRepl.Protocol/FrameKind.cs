@@ -66,9 +66,26 @@ public enum FrameKind : byte
     /// <summary>Last frame of an orderly end.</summary>
     Goodbye = 20,
 
+    /// <summary>The target has written resync data (version 2).</summary>
+    ResyncAck = 26,
+
+    /// <summary>A node asks for a resync of a volume in sync (version 2).</summary>
+    ResyncRequest = 27,
+
+    /// <summary>The answer.</summary>
+    ResyncReply = 28,
+    /// <summary>Begins, directs and ends the comparison of a volume (version 2).</summary>
+    VerifyControl = 31,
+
+    /// <summary>Digests of a range to compare (version 2).</summary>
+    VerifyRange = 32,
+
+    /// <summary>How a range compared (version 2).</summary>
+    VerifyResult = 33,
+
     /// <summary>A later version's frame that may be dropped (body numbers 64 to 2046).</summary>
     Ignorable = 254,
 
-    /// <summary>A frame that this version must understand and does not (body numbers 21 to 63).</summary>
+    /// <summary>A frame that this version must understand and does not (the other body numbers up to 63).</summary>
     Unsupported = 255,
 }

@@ -21,11 +21,15 @@ public static class PeerMessageCodec
             VerdictMessage m => m.Volumes.Length * (6 + 4 + 6 + 6),
             BitmapPartMessage m => 4 + 11 + 6 + (m.Runs.Length * ProtoWriter.VarintBytesMax) + 2,
             SyncEndMessage m => 4 + 9 + HistoryLengthMax(m.History.Length),
-            PeerStatusMessage m => 2 + (m.Volumes.Length * (6 + 4 + 2 + 11)),
-            RoleReplyMessage => 11 + 2 + TextFieldMax,
+            PeerStatusMessage m => 2 + (m.Volumes.Length * (6 + 4 + 2 + 11)) + (m.Resyncs.Length * (6 + 4 + 2 + (5 * 11))),
+            RoleReplyMessage or ResyncReplyMessage => 11 + 2 + TextFieldMax,
+            ResyncRequestMessage => 11 + 4 + 2 + 2,
             GoodbyeMessage => 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
             WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
+            VerifyControlMessage m => VerifyMessageCodec.LengthMax(m),
+            VerifyRangeMessage m => VerifyMessageCodec.LengthMax(m),
+            VerifyResultMessage => 4 + 11 + 11 + 9,
             // A volume number, a 64-bit value and a flag at most.
             _ => 4 + 11 + 2,
         };

@@ -38,6 +38,9 @@ public static class ProtocolLimits
     /// <summary>Runs of one bitmap part.</summary>
     public const int RunsMax = 16384;
 
+    /// <summary>Ranges found different that a comparison's end names; there may have been more.</summary>
+    public const int VerifyRangesMax = 64;
+
     /// <summary>Blocks of a volume: 2^63 bytes.</summary>
     public const ulong BlocksMax = 1UL << (63 - Block.Shift);
 

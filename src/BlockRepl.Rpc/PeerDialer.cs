@@ -1,8 +1,5 @@
 using System.Net;
-using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Authentication;
-using BlockRepl.Primitives;
 using BlockRepl.Rpc.Http2;
 using BlockRepl.Rpc.Tls;
 using BlockRepl.Rpc.Wire;
@@ -43,7 +40,7 @@ public static class PeerDialer
         PeerSocket socket = PeerSocket.Create(address.AddressFamily);
         var channel = new DialedChannel(socket, gate, address.ToString(), handler);
         byte[] headers = Headers(tls is not null, tls is null ? address.ToString() : expectedPeer);
-        var thread = new Thread(() => channel.Run(c => Connect(socket, gate, address, tls, expectedPeer), headers))
+        var thread = new Thread(() => channel.Run(() => Connect(socket, gate, address, tls, expectedPeer), headers))
         {
             IsBackground = true,
             Name = $"peer-{expectedPeer}",
@@ -87,52 +84,7 @@ public static class PeerDialer
         PeerSocket socket, object gate, IPEndPoint address, TlsOptions? tls, string expectedPeer)
     {
         socket.Connect(address);
-        if (tls is null)
-            return (new ClearWire(socket), null);
-
-        string? refusal = null;
-        string? peer = null;
-        var cipher = new CipherStream(socket, BlockBufferPool.Shared, gate);
-        // Owned by the wire from here on; SslStream holds no descriptor of its own.
-        var ssl = new SslStream(cipher, leaveInnerStreamOpen: true);
-        try
-        {
-            ssl.AuthenticateAsClient(new SslClientAuthenticationOptions
-            {
-                TargetHost = expectedPeer,
-                ApplicationProtocols = [SslApplicationProtocol.Http2],
-                EnabledSslProtocols = SslProtocols.Tls13 | SslProtocols.Tls12,
-                ClientCertificateContext = SslStreamCertificateContext.Create(tls.Certificate, null, offline: true),
-                CertificateChainPolicy = PeerCertificate.Policy(tls.Ca, PeerCertificate.ServerAuth),
-                // A resumed session would be accepted without showing its certificate again.
-                AllowTlsResume = false,
-                RemoteCertificateValidationCallback = (_, certificate, _, _) =>
-                {
-                    refusal = PeerCertificate.Refusal(certificate, tls.Ca, PeerCertificate.ServerAuth, expectedPeer, out peer);
-                    return refusal is null;
-                },
-            });
-        }
-        catch (Exception e) when (e is AuthenticationException or IOException)
-        {
-            cipher.Release();
-            ssl.Dispose();
-            if (e.InnerException is ChannelException inner)
-                throw inner;
-            throw new ChannelException(
-                ChannelCloseReason.ProtocolError,
-                refusal ?? $"TLS failed: {(e.InnerException ?? e).Message}");
-        }
-        catch (ChannelException)
-        {
-            cipher.Release();
-            ssl.Dispose();
-            throw;
-        }
-
-        if (ssl.NegotiatedApplicationProtocol != SslApplicationProtocol.Http2)
-            throw new ChannelException(ChannelCloseReason.ProtocolError, "the peer does not offer HTTP/2 over TLS");
-        return (new TlsWire(ssl, cipher), peer);
+        return tls is null ? (new ClearWire(socket), null) : TlsHandshake.AsClient(socket, gate, tls, expectedPeer);
     }
 
     private static byte[] Headers(bool isTls, string authority) => new HpackEncoder()

@@ -83,12 +83,19 @@ public class AllocationTests
 
     private static void AssertAllocatesNothing(Action once)
     {
-        for (int i = 0; i < 100; i++)
-            once();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1_000; i++)
-            once();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // Rounds, because the runtime may replace the code once more while it is measured; what allocates does so in each.
+        long least = long.MaxValue;
+        for (int round = 0; round < 5 && least > 0; round++)
+        {
+            for (int i = 0; i < 100; i++)
+                once();
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 1_000; i++)
+                once();
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        Assert.Equal(0, least);
     }
 
     private static ClusterHarness Warm()

@@ -46,7 +46,14 @@ public sealed class DirtyBitmapTests
 
             int from = random.Next(blocks + 1);
             Assert.Equal(Array.FindIndex(model, from, bit => bit), bitmap.FindNextSet(from));
-            Assert.Equal(Array.FindIndex(model, from, bit => !bit), bitmap.FindNextClear(from));
+            int clear = Array.FindIndex(model, from, bit => !bit);
+            Assert.Equal(clear, bitmap.FindNextClear(from));
+            if (from < model.Length)
+            {
+                int run = (clear < 0 ? model.Length : clear) - from;
+                Assert.Equal(run, bitmap.CountRun(from, model.Length + 100L));
+                Assert.Equal(Math.Min(run, 3), bitmap.CountRun(from, 3));
+            }
             int length = random.Next(blocks - from + 1);
             Assert.Equal(model.Skip(from).Take(length).Count(bit => bit), bitmap.CountSet(from, length));
             if (from < blocks)

@@ -23,7 +23,10 @@ internal static class Samples
                 new(new(65535), "p\u00F6stgres", long.MaxValue, DiskState.Diskless, GenerationId.None, GenerationId.None, [], VolumeFlags.None, 0),
             ],
             new(ulong.MaxValue),
-            true),
+            true)
+        {
+            SplitBrainPolicies = "after-sb-0pri discard-node-beta",
+        },
         new ResourceStateMessage(Role.Unknown, WriteProtocol.A, [], new(0), false),
         new VerdictMessage([new(new(0), -5, 17), new(new(3), int.MaxValue, 0), new(new(4), int.MinValue, uint.MaxValue)]),
         new BitmapPartMessage(new(2), 1UL << 50, [0, 1, 300, 1UL << 40, 5], true),
@@ -36,14 +39,32 @@ internal static class Samples
         new SyncEndMessage(new(1), new(0xFEDCBA9876543210), History),
         new SyncEndedMessage(new(300)),
         new PeerStatusMessage(Role.Secondary, [new(new(0), DiskState.Inconsistent, 1L << 51), new(new(1), DiskState.UpToDate, 0)]),
+        new PeerStatusMessage(Role.Primary, [new(new(0), DiskState.UpToDate, 5)])
+        {
+            Resyncs = [new(new(0), true, long.MaxValue, 1L << 40, 3, 4, 5), new(new(9), false, 0, 0, 0, 0, 0)],
+        },
+        new ResyncAckMessage(new(3), long.MaxValue),
+        new ResyncRequestMessage(7, new(3), true, true),
+        new ResyncRequestMessage(ulong.MaxValue, new(0), false, false),
+        new ResyncReplyMessage(7, true, ""),
+        new ResyncReplyMessage(8, false, "the peer is Primary"),
         new RoleRequestMessage(9, Role.Primary),
         new RoleReplyMessage(9, true, ""),
         new RoleReplyMessage(10, false, "the peer is Primary"),
         new WriteFailedMessage(new(12345), new(1), new(1L << 40, 4096), 28),
         new GoodbyeMessage(GoodbyeReason.SplitBrain, "both sides changed data"),
+        new GoodbyeMessage(GoodbyeReason.RoleConflict, "the target is Primary"),
         new AliveMessage(new(1000)),
         new AckMessage(new(10), new(9), [new(new(0), new(8)), new(new(400), new(ulong.MaxValue))]),
         new AckMessage(new(0), new(0), []),
+        new VerifyControlMessage(new(1), VerifyAction.Stop, ulong.MaxValue)
+        {
+            Range = new(1L << 40, 1L << 41), Repair = true, Flush = 3, Position = 1L << 41, Different = 5, Repaired = 4,
+            Ranges = [new(0, 4096), new(1L << 40, 8192)], Text = "the disk failed",
+        },
+        new VerifyControlMessage(new(0), VerifyAction.Ask, 0),
+        new VerifyRangeMessage(new(2), 7, 300, new(1L << 40, 4097), Data(2 * BlockDigest.Length)),
+        new VerifyResultMessage(new(2), 7, 300, 1UL << 63),
     ];
 
     public static readonly ChangeHeader[] Changes =

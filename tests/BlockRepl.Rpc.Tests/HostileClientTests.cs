@@ -38,7 +38,7 @@ public class HostileClientTests
     public async Task An_oversized_message_is_a_protocol_error()
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor);
+        await using PeerServer server = Pair.Listen(acceptor);
         using Socket socket = Connect(server);
         socket.Send([.. Preface, .. Request(), .. Frame(0, 0, 1, [0, 0x7F, 0xFF, 0xFF, 0xFF])]);
         (_, RecordingHandler handler) = acceptor.Next();
@@ -52,7 +52,7 @@ public class HostileClientTests
     public async Task A_stream_that_ends_inside_a_message_is_a_protocol_error()
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor);
+        await using PeerServer server = Pair.Listen(acceptor);
         using Socket socket = Connect(server);
         socket.Send([.. Preface, .. Request(), .. Frame(0, 1, 1, [0, 0, 0, 0, 9, 1, 2])]);
         (_, RecordingHandler handler) = acceptor.Next();
@@ -63,7 +63,7 @@ public class HostileClientTests
     public async Task A_killed_client_is_a_network_failure()
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor);
+        await using PeerServer server = Pair.Listen(acceptor);
         Socket socket = Connect(server);
         socket.Send([.. Preface, .. Request(), .. Frame(0, 0, 1, [0, 0, 0, 0, 1, 7])]);
         (_, RecordingHandler handler) = acceptor.Next();
@@ -78,7 +78,7 @@ public class HostileClientTests
     public async Task Another_path_is_unimplemented()
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor);
+        await using PeerServer server = Pair.Listen(acceptor);
         using var client = new HttpClient { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
         using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{server.Endpoint}/other.Service/Method")
         {
@@ -93,6 +93,77 @@ public class HostileClientTests
         Assert.Contains("something other than the peer stream", acceptor.NextRefusal(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_second_stream_on_a_connection_is_a_protocol_error()
+    {
+        var acceptor = new RecordingAcceptor();
+        await using PeerServer server = Pair.Listen(acceptor);
+        using Socket socket = Connect(server);
+        byte[] second = Request();
+        second[8] = 3;
+        socket.Send([.. Preface, .. Request(), .. second]);
+        (_, RecordingHandler handler) = acceptor.Next();
+        (ChannelCloseReason reason, string detail) = await handler.Closed;
+        Assert.Equal(ChannelCloseReason.ProtocolError, reason);
+        Assert.Contains("other than the first", detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Connections_beyond_the_limit_are_hung_up_on_and_there_is_room_again_afterwards()
+    {
+        var acceptor = new RecordingAcceptor();
+        await using PeerServer server = PeerServer.Start(
+            new PeerServerOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), ConnectionsMax = 2 }, acceptor);
+        using Socket first = Connect(server);
+        using Socket second = Connect(server);
+        using (Socket third = Connect(server))
+        {
+            ReadToEnd(third);
+            Assert.Contains("2 connections already", acceptor.NextRefusal(), StringComparison.Ordinal);
+        }
+
+        first.Send([.. Preface, .. Request()]);
+        (IPeerChannel channel, RecordingHandler handler) = acceptor.Next();
+        channel.Close(ChannelCloseReason.Local, "done");
+        await handler.Closed;
+        ReadToEnd(first);
+        first.Close();
+        // The place is free once the server has seen the client's end; until then it says that it is full.
+        while (true)
+        {
+            using Socket again = Connect(server);
+            try
+            {
+                again.Send([.. Preface, .. Request()]);
+            }
+            catch (SocketException)
+            {
+                continue;
+            }
+
+            if (acceptor.Refused.TryTake(out _, TimeSpan.FromMilliseconds(200)))
+                continue;
+            acceptor.Next();
+            break;
+        }
+    }
+
+    [Fact]
+    public async Task A_server_that_stops_cuts_its_connections()
+    {
+        var acceptor = new RecordingAcceptor();
+        PeerServer server = Pair.Listen(acceptor);
+        using Socket silent = Connect(server);
+        using Socket open = Connect(server);
+        open.Send([.. Preface, .. Request()]);
+        (_, RecordingHandler handler) = acceptor.Next();
+        await server.DisposeAsync();
+        await handler.Closed;
+        ReadToEnd(open);
+        ReadToEnd(silent);
+        Assert.Throws<SocketException>(() => Connect(server));
+    }
+
     private static byte[] Request() => Frame(1, 4, 1, new HpackEncoder()
         .Indexed(3).Indexed(6).Literal(":path", PeerDialer.StreamPath).Literal(":authority", "x")
         .Literal("content-type", "application/grpc").Literal("te", "trailers").ToArray());
@@ -101,10 +172,8 @@ public class HostileClientTests
     private static async Task EndsAsync(byte[] bytes)
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await PeerServer.StartAsync(
-            new PeerServerOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), HandshakeTimeout = TimeSpan.FromSeconds(1) },
-            acceptor,
-            CancellationToken.None);
+        await using PeerServer server = PeerServer.Start(
+            new PeerServerOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), HandshakeTimeout = TimeSpan.FromSeconds(1) }, acceptor);
         using (Socket socket = Connect(server))
         {
             try

@@ -32,7 +32,7 @@ public class HostileServerTests
         { "PushPromise", [.. Settings, .. Frame(5, 4, 1, new byte[4])] },
         { "Continuation", [.. Settings, .. Frame(9, 4, 1, [0x88])] },
         { "DATA where none may be", [.. Settings, .. Frame(0, 0, 1, new byte[5])] },
-        { "HEADERS on a stream that does not exist", [.. Settings, .. Frame(1, 4, 3, [0x88])] },
+        { "HEADERS on a stream other than the first", [.. Settings, .. Frame(1, 4, 3, [0x88])] },
         { "HTTP status 404", [.. Settings, .. Frame(1, 4, 1, [0x8D])] },
         { "does not speak gRPC: content-type text/html", [.. Settings, .. Frame(1, 4, 1, new HpackEncoder().Indexed(8).Literal("content-type", "text/html").ToArray())] },
         { "header index out of range", [.. Settings, .. Frame(1, 4, 1, [0xBE])] },

@@ -2,7 +2,7 @@ using BlockRepl.Rpc.Http2;
 
 namespace BlockRepl.Rpc.Tests;
 
-/// <summary>Examples of RFC 7541 appendix C, without the dynamic table.</summary>
+/// <summary>Examples of RFC 7541 appendix C.</summary>
 public class HpackTests
 {
     [Theory]
@@ -38,14 +38,41 @@ public class HpackTests
             0x0F, 0x07, 0x01, .. "x"u8, // allow, without indexing, index in two bytes
             0x10, 0x01, .. "n"u8, 0x01, .. "v"u8, // never indexed, new name
         ];
-        Assert.Equal([(":status", "200"), ("content-type", "a/b"), ("allow", "x"), ("n", "v")], HpackDecoder.Decode(block));
+        Assert.Equal([(":status", "200"), ("content-type", "a/b"), ("allow", "x"), ("n", "v")], new HpackDecoder(0).Decode(block));
+    }
+
+    [Fact]
+    public void Requests_with_a_dynamic_table_decode()
+    {
+        // RFC 7541 appendix C.4: three requests of one connection.
+        var decoder = new HpackDecoder(4096);
+        (string, string)[] common = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "www.example.com")];
+        Assert.Equal(common, decoder.Decode(Convert.FromHexString("828684418CF1E3C2E5F23A6BA0AB90F4FF")));
+        Assert.Equal([.. common, ("cache-control", "no-cache")], decoder.Decode(Convert.FromHexString("828684BE5886A8EB10649CBF")));
+        Assert.Equal(
+            [(":method", "GET"), (":scheme", "https"), (":path", "/index.html"), (":authority", "www.example.com"), ("custom-key", "custom-value")],
+            decoder.Decode(Convert.FromHexString("828785BF408825A849E95BA97D7F8925A849E95BB8E8B4BF")));
+    }
+
+    [Fact]
+    public void A_full_table_drops_its_oldest_entries()
+    {
+        // Two entries of 34 bytes fill it; the third drops the first.
+        var decoder = new HpackDecoder(68);
+        byte[] three = [0x40, 1, .. "a"u8, 1, .. "1"u8, 0x40, 1, .. "b"u8, 1, .. "2"u8, 0x40, 1, .. "c"u8, 1, .. "3"u8];
+        decoder.Decode(three);
+        Assert.Equal([("c", "3"), ("b", "2")], decoder.Decode([0xBE, 0xBF]));
+        Assert.Throws<ChannelException>(() => decoder.Decode([0xC0]));
+        decoder.Decode([0x20]);
+        Assert.Throws<ChannelException>(() => decoder.Decode([0xBE]));
+        Assert.Throws<ChannelException>(() => decoder.Decode([0x3F, 0xE1, 0x1F]));
     }
 
     [Fact]
     public void What_the_encoder_writes_is_read()
     {
         string value = new('q', 300);
-        Assert.Equal([(":method", "POST"), ("k", value)], HpackDecoder.Decode(new HpackEncoder().Indexed(3).Literal("k", value).ToArray()));
+        Assert.Equal([(":method", "POST"), ("k", value)], new HpackDecoder(0).Decode(new HpackEncoder().Indexed(3).Literal("k", value).ToArray()));
     }
 
     [Fact]
@@ -58,7 +85,7 @@ public class HpackTests
             random.NextBytes(block);
             try
             {
-                HpackDecoder.Decode(block);
+                new HpackDecoder(i % 2 == 0 ? 0 : 4096).Decode(block);
             }
             catch (ChannelException e)
             {

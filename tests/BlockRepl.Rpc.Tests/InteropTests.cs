@@ -48,7 +48,7 @@ public class InteropTests
                 buffer.Release();
             },
         });
-        await using PeerServer server = await Pair.ListenAsync(acceptor, tls ? TestCerts.Cluster("beta") : null);
+        await using PeerServer server = Pair.Listen(acceptor, tls ? TestCerts.Cluster("beta") : null);
         string port = server.Endpoint.Port.ToString(CultureInfo.InvariantCulture);
         using Process python = Start(tls ? ["dial", port, TestCerts.Directory, "alpha", "beta"] : ["dial", port]);
         string? line = await python.StandardOutput.ReadLineAsync();

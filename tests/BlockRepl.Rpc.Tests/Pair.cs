@@ -23,16 +23,14 @@ internal sealed class Pair : IAsyncDisposable
 
     public required RecordingHandler AcceptedHandler { get; init; }
 
-    public static Task<PeerServer> ListenAsync(IPeerAcceptor acceptor, TlsOptions? tls = null, Func<string, bool>? allowed = null) =>
-        PeerServer.StartAsync(
-            new PeerServerOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Tls = tls, IsPeerAllowed = allowed },
-            acceptor,
-            CancellationToken.None);
+    public static PeerServer Listen(IPeerAcceptor acceptor, TlsOptions? tls = null, Func<string, bool>? allowed = null) =>
+        PeerServer.Start(
+            new PeerServerOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Tls = tls, IsPeerAllowed = allowed }, acceptor);
 
     public static async Task<Pair> ConnectAsync(bool tls, RecordingHandler? dialedHandler = null, RecordingHandler? acceptedHandler = null)
     {
         var acceptor = new RecordingAcceptor(() => acceptedHandler ?? new RecordingHandler());
-        PeerServer server = await ListenAsync(acceptor, tls ? TestCerts.Cluster("beta") : null);
+        PeerServer server = Listen(acceptor, tls ? TestCerts.Cluster("beta") : null);
         dialedHandler ??= new RecordingHandler();
         IPeerChannel dialed = await PeerDialer.DialAsync(
             server.Endpoint, tls ? TestCerts.Cluster("alpha") : null, "beta", dialedHandler, ConnectTimeout, CancellationToken.None);

@@ -11,7 +11,7 @@ public class TlsTests
     public async Task A_server_of_another_cluster_is_refused()
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor, TestCerts.Foreign("beta"));
+        await using PeerServer server = Pair.Listen(acceptor, TestCerts.Foreign("beta"));
         ChannelException e = await DialFailsAsync(server, TestCerts.Cluster("alpha"), "beta");
         Assert.Equal("the peer's certificate ('beta') is not from this cluster's CA", e.Message);
     }
@@ -20,7 +20,7 @@ public class TlsTests
     public async Task A_client_of_another_cluster_is_refused()
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor, TestCerts.Cluster("beta"));
+        await using PeerServer server = Pair.Listen(acceptor, TestCerts.Cluster("beta"));
         // This dialler trusts the server's CA, but its own certificate is foreign.
         string mixed = Mix(TestCerts.Directory, TestCerts.Foreign("alpha"));
         await RefusedByServerAsync(server, TestCerts.Load(mixed, "alpha"));
@@ -32,7 +32,7 @@ public class TlsTests
     public async Task A_server_that_is_another_node_is_refused()
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor, TestCerts.Cluster("gamma"));
+        await using PeerServer server = Pair.Listen(acceptor, TestCerts.Cluster("gamma"));
         ChannelException e = await DialFailsAsync(server, TestCerts.Cluster("alpha"), "beta");
         Assert.Equal("the peer's certificate is that of node 'gamma', not of 'beta'", e.Message);
     }
@@ -41,7 +41,7 @@ public class TlsTests
     public async Task A_client_that_is_no_peer_is_refused()
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor, TestCerts.Cluster("beta"), node => node == "alpha");
+        await using PeerServer server = Pair.Listen(acceptor, TestCerts.Cluster("beta"), node => node == "alpha");
         await RefusedByServerAsync(server, TestCerts.Cluster("gamma"));
         Assert.Equal("node 'gamma' is not one of this node's peers", acceptor.NextRefusal());
     }
@@ -54,7 +54,7 @@ public class TlsTests
         string directory = Expired("alpha");
         TlsOptions expired = TestCerts.Load(directory, "alpha");
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor, atServer ? expired : TestCerts.Cluster("beta"));
+        await using PeerServer server = Pair.Listen(acceptor, atServer ? expired : TestCerts.Cluster("beta"));
         if (atServer)
         {
             ChannelException e = await DialFailsAsync(server, TestCerts.Cluster("beta"), "alpha");
@@ -75,7 +75,7 @@ public class TlsTests
     public async Task Tls_and_clear_text_do_not_mix(bool serverTls)
     {
         var acceptor = new RecordingAcceptor();
-        await using PeerServer server = await Pair.ListenAsync(acceptor, serverTls ? TestCerts.Cluster("beta") : null);
+        await using PeerServer server = Pair.Listen(acceptor, serverTls ? TestCerts.Cluster("beta") : null);
         await DialFailsAsync(server, serverTls ? null : TestCerts.Cluster("alpha"), "beta");
     }
 

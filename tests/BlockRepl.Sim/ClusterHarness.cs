@@ -93,6 +93,15 @@ public sealed class ClusterHarness
         return ticket;
     }
 
+    /// <summary>A command on one volume, or on all.</summary>
+    public CommandTicket Command(SimulatedNode node, OperatorCommand command)
+    {
+        Step++;
+        var ticket = new CommandTicket();
+        node.Apply(new CoreEvent { Kind = CoreEventKind.Command, Subject = command, Second = ticket });
+        return ticket;
+    }
+
     public CommandTicket CommandAndRun(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false)
     {
         CommandTicket ticket = Command(node, verb, force, discardMyData);
@@ -180,6 +189,26 @@ public sealed class ClusterHarness
         return true;
     }
 
+    /// <summary>Gives one node a link whose other end is the test's.</summary>
+    public void EstablishAlone(SimulatedNode node)
+    {
+        Step++;
+        _link = new SimulatedLink(new LinkId(NextNumber()));
+        node.WantsLink = false;
+        node.LastHeardMs = NowMs;
+        node.Apply(new CoreEvent { Kind = CoreEventKind.LinkUp, Link = _link.Id });
+    }
+
+    /// <summary>Hands a node a frame of the test's own, as from its peer.</summary>
+    public void DeliverTo(SimulatedNode to, byte[] frame)
+    {
+        Step++;
+        to.LastHeardMs = NowMs;
+        LinkId link = _link!.Id;
+        _link.Versions.Sent(1 - to.Index, frame);
+        FrameCodec.Decode(frame, to.Pool, e => to.Apply(e with { Link = link }));
+    }
+
     /// <summary>Delivers everything that is on the way to a node now.</summary>
     public void DeliverAll(SimulatedNode to)
     {
@@ -253,11 +282,27 @@ public sealed class ClusterHarness
     public void Complete(SimulatedNode node, EffectKind kind, DiskResult? failure = null) =>
         Complete(node, node.Pending.First(operation => operation.Kind == kind), failure);
 
+    /// <summary>Ends the oldest running call of a handler with an exit code.</summary>
+    public void CompleteHandler(SimulatedNode node, HandlerKind kind, int exitCode)
+    {
+        Step++;
+        HandlerCall call = node.Handlers.First(running => running.Kind == kind);
+        node.Handlers.Remove(call);
+        node.Apply(new CoreEvent { Kind = CoreEventKind.HandlerCompleted, Subject = new HandlerOutcome(call, exitCode, "") });
+    }
+
     /// <summary>Ends all disk operations of a node, and those that follow from them.</summary>
     public void RunDisk(SimulatedNode node)
     {
         for (int i = 0; CompleteOne(node); i++)
             Assert.True(i < StepsMax, "the disk does not come to rest");
+    }
+
+    /// <summary>Ends all disk operations of a node but those of one kind, and those that follow from them.</summary>
+    public void RunDiskExcept(SimulatedNode node, EffectKind kind)
+    {
+        while (node.Completable().FirstOrDefault(operation => operation.Kind != kind) is { } operation)
+            Complete(node, operation);
     }
 
     /// <summary>Lets everything happen that can, until nothing can.</summary>
@@ -274,8 +319,10 @@ public sealed class ClusterHarness
     internal void Send(SimulatedNode from, LinkId link, byte[] frame)
     {
         // An effect for a link that is gone is dropped.
-        if (_link is { IsCut: false } current && current.Id == link && !current.IsClosed[from.Index] && !current.IsClosed[1 - from.Index])
-            current.To[1 - from.Index].Enqueue(frame);
+        if (_link is not { IsCut: false } current || current.Id != link || current.IsClosed[from.Index] || current.IsClosed[1 - from.Index])
+            return;
+        current.Versions.Sent(from.Index, frame);
+        current.To[1 - from.Index].Enqueue(frame);
     }
 
     internal void Close(SimulatedNode node, LinkId link)

@@ -21,14 +21,18 @@ public sealed class RandomRun
     private readonly bool[] _diedConnected = [true, true];
     private bool _mayDiverge;
 
-    public RandomRun(ulong seed, bool isReckless)
+    /// <param name="seed">What repeats it.</param>
+    /// <param name="isReckless">Whether the operator is.</param>
+    /// <param name="settings">Changes to both nodes' settings; null for none.</param>
+    public RandomRun(ulong seed, bool isReckless, Func<ResourceSettings, ResourceSettings>? settings = null)
     {
+        settings ??= s => s;
         _chance = new Prng(seed);
         _isReckless = isReckless;
         WriteProtocol protocol = isReckless ? (WriteProtocol)(1 + _chance.Below(3)) : WriteProtocol.C;
         FencingPolicy fencing = isReckless && _chance.OneIn(3) ? FencingPolicy.ResourceOnly : FencingPolicy.DontCare;
         _cluster = new ClusterHarness(
-            s => s with { Protocol = protocol, Fencing = fencing, EpochWritesMax = 16 }, VolumeBytes, extents: 4, seed: seed ^ 0xABCDEF);
+            s => settings(s with { Protocol = protocol, Fencing = fencing, EpochWritesMax = 16 }), VolumeBytes, extents: 4, seed: seed ^ 0xABCDEF);
 
         // A and B acknowledge what a failover may lose.
         _mayDiverge = protocol != WriteProtocol.C;

@@ -37,7 +37,8 @@ public sealed class SimulatedDisk(long sizeBytes)
         {
             int at = (int)(offset & (Block.Size - 1));
             int part = (int)Math.Min(Block.Size - at, range.End - offset);
-            if (keep is null || keep())
+            bool isThinAlready = request.Kind != ChangeKind.Write && Cache.IsHole(offset >> Block.Shift);
+            if (!isThinAlready && (keep is null || keep()))
             {
                 ReadOnlySpan<byte> data = request.Kind == ChangeKind.Write
                     ? request.Data.Slice((int)(offset - range.Offset), part)

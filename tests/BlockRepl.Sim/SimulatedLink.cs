@@ -12,6 +12,9 @@ public sealed class SimulatedLink(LinkId id)
     /// <summary>A node that closed its end, or was told of the link's end, by index.</summary>
     public bool[] IsClosed { get; } = new bool[2];
 
+    /// <summary>Holds what passes against the version that the two Hellos agreed on (G15).</summary>
+    public LinkVersions Versions { get; } = new();
+
     /// <summary>The network lost the connection: nothing passes any more.</summary>
     public bool IsCut { get; set; }
 }

@@ -45,6 +45,9 @@ public sealed class SimulatedNode
     /// <summary>Disk operations asked for and not over.</summary>
     public List<PendingOperation> Pending { get; } = [];
 
+    /// <summary>Handlers that were called and have not ended.</summary>
+    public List<HandlerCall> Handlers { get; } = [];
+
     /// <summary>What Core logged.</summary>
     public List<string> Log { get; } = [];
 
@@ -243,6 +246,7 @@ public sealed class SimulatedNode
         IsFrozen = false;
         _effects.Clear();
         Pending.Clear();
+        Handlers.Clear();
         WantsLink = false;
         foreach (ClientRequest request in Unanswered)
             request.EndedAt = _cluster.Step;
@@ -255,6 +259,16 @@ public sealed class SimulatedNode
     private void Read(SimulatedDisk disk, ChangeRequest request)
     {
         ResyncChunk chunk = request.Chunk!;
+        long hole = disk.Cache.HoleFrom(chunk.Range.FirstBlock, Block.CountFor(disk.SizeBytes)) << Block.Shift;
+        if (hole > 0)
+        {
+            chunk.HoleEnd = Math.Min(chunk.Range.Offset + hole, disk.SizeBytes);
+            chunk.Range = chunk.Range with { Length = Math.Min(chunk.Range.Length, hole) };
+            chunk.IsZeroes = true;
+            return;
+        }
+
+        chunk.Range = chunk.Range with { Length = Math.Min(chunk.Range.Length, ResyncChunk.DataBytesMax) };
         if (disk.Cache.IsZero(chunk.Range))
         {
             chunk.IsZeroes = true;
@@ -304,6 +318,9 @@ public sealed class SimulatedNode
                 var ticket = (CommandTicket)effect.Subject!;
                 Check.That(ticket.Result is null, "a command was answered twice");
                 ticket.Result = effect.Command;
+                break;
+            case EffectKind.RunHandler:
+                Handlers.Add(effect.Handler);
                 break;
             case EffectKind.Log:
                 Log.Add(effect.Text);

@@ -57,6 +57,21 @@ public sealed class SparseImage
         return true;
     }
 
+    /// <summary>Whether a block was never written.</summary>
+    public bool IsHole(long block) => !_blocks.ContainsKey(block);
+
+    /// <summary>How many blocks from one on, up to an end, were never written.</summary>
+    public long HoleFrom(long block, long end)
+    {
+        foreach (long written in _blocks.Keys)
+        {
+            if (written >= block)
+                end = Math.Min(end, written);
+        }
+
+        return Math.Max(0, end - block);
+    }
+
     /// <summary>Blocks in which two images differ.</summary>
     public List<long> Differences(SparseImage other)
     {

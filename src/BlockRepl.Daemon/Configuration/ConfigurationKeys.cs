@@ -19,12 +19,13 @@ public static class ConfigurationKeys
     /// <summary>Keys of a resource.</summary>
     public static IReadOnlyList<string> Resource { get; } =
     [
-        "protocol", "compression", "fencing", "handlers", "timeout", "ping-int", "ping-timeout", "connect-int", "ko-count",
-        "max-epoch-size", "al-extents", "volumes",
+        "protocol", "compression", "fencing", "handlers", "handler-timeout", "timeout", "ping-int", "ping-timeout", "connect-int", "ko-count",
+        "max-epoch-size", "after-sb-0pri", "after-sb-1pri", "after-sb-2pri", "always-asbp", "rr-conflict", "split-brain-save", "save-dir",
+        "al-extents", "volumes",
     ];
 
     /// <summary>Keys of <c>handlers</c>.</summary>
-    public static IReadOnlyList<string> Handlers { get; } = ["fence-peer", "unfence-peer", "split-brain", "out-of-sync"];
+    public static IReadOnlyList<string> Handlers { get; } = Core.HandlerNames.All;
 
     /// <summary>Keys of a volume.</summary>
     public static IReadOnlyList<string> Volume { get; } = ["disk", "size", "meta-disk"];

@@ -11,16 +11,6 @@ internal static class ConfigurationReview
         {
             if (resource.Fencing != FencingPolicy.DontCare)
                 said.Add($"resource {resource.Name}: fencing is read but not kept yet; a lost peer is not fenced (G13)");
-            var handlers = resource.Handlers;
-            foreach (var (name, program) in new[]
-            {
-                ("fence-peer", handlers.FencePeer), ("unfence-peer", handlers.UnfencePeer),
-                ("split-brain", handlers.SplitBrain), ("out-of-sync", handlers.OutOfSync),
-            })
-            {
-                if (program is not null)
-                    said.Add($"resource {resource.Name}: handler {name} is read but not called yet");
-            }
         }
         return said;
     }

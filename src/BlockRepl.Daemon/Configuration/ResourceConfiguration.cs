@@ -20,8 +20,14 @@ public sealed record ResourceConfiguration
     /// <summary><c>handlers</c>. Default none.</summary>
     public HandlerConfiguration Handlers { get; init; } = HandlerConfiguration.None;
 
+    /// <summary><c>handler-timeout</c>: how long a handler may take before it is killed and counts as broken. 1 s to 1 h, default 60 s.</summary>
+    public TimeSpan HandlerTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>Time-outs and limits of the connection.</summary>
     public NetworkOptions Network { get; init; } = NetworkOptions.Default;
+
+    /// <summary>What to do about diverged nodes.</summary>
+    public SplitBrainOptions SplitBrain { get; init; } = SplitBrainOptions.Default;
 
     /// <summary><c>al-extents</c>: 4 MiB extents that the activity log holds hot. 7 to 65534, default 1237.</summary>
     public int ActivityLogExtents { get; init; } = 1237;

@@ -1,3 +1,4 @@
+using BlockRepl.Core;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Daemon.Configuration;
@@ -38,7 +39,9 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             Compression = reader.Word("compression", CompressionPolicy.Auto,
                 ("off", CompressionPolicy.Off), ("lz4", CompressionPolicy.Lz4), ("auto", CompressionPolicy.Auto)),
             Handlers = ReadHandlers(reader),
+            HandlerTimeout = reader.Time("handler-timeout", TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
             Network = ReadNetwork(reader),
+            SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
         };
@@ -49,8 +52,13 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
         if (reader.AsMap(reader.Take("handlers"), "handlers") is not { } map)
             return HandlerConfiguration.None;
         var handlers = new MappingReader(map, "handlers", ConfigurationKeys.Handlers, errors);
-        return new HandlerConfiguration(
-            handlers.Text("fence-peer"), handlers.Text("unfence-peer"), handlers.Text("split-brain"), handlers.Text("out-of-sync"));
+        Dictionary<HandlerKind, string> commands = [];
+        foreach (HandlerKind kind in Enum.GetValues<HandlerKind>())
+        {
+            if (handlers.Text(HandlerNames.Of(kind)) is { } command)
+                commands.Add(kind, command);
+        }
+        return new HandlerConfiguration(commands);
     }
 
     /// <summary>drbd.conf's ranges: timeout 1..600 and ping-timeout 1..300 tenths of a second, the intervals 1..120 seconds.</summary>

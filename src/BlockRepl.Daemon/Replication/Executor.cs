@@ -1,5 +1,4 @@
 using BlockRepl.Core;
-using BlockRepl.Device;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 using Microsoft.Extensions.Logging;
@@ -8,7 +7,7 @@ namespace BlockRepl.Daemon.Replication;
 
 /// <summary>
 /// Carries out Core's effects other than sends. Writes run inline on the carrier's thread, unless it is one that must not wait for a disk; flushes inline where the carrier has nothing else to do, else on the
-/// flusher; metadata and resync reads have a thread each, so that a timer or a receiver never waits for them.
+/// flusher; metadata and resyncs have a thread each, so that a timer or a receiver never waits for them.
 /// </summary>
 internal sealed partial class Executor : IDisposable
 {
@@ -30,7 +29,7 @@ internal sealed partial class Executor : IDisposable
         _metadata = new WorkerThread<Action>($"metadata-{name}", work => work());
         _writer = new WorkerThread<ChangeRequest>($"writer-{name}", request => runtime.Post(Change(request)));
         _flusher = new WorkerThread<(VolumeNr Volume, ulong Ticket)>($"flusher-{name}", work => runtime.Post(Flush(work.Volume, work.Ticket)));
-        _resync = new WorkerThread<ChangeRequest>($"resync-{name}", ReadForResync);
+        _resync = new WorkerThread<ChangeRequest>($"resync-{name}", CarryOutResync);
     }
 
     /// <summary>Takes an effect whose order against others of its kind counts. Called under the resource's gate; does not block.</summary>
@@ -48,6 +47,9 @@ internal sealed partial class Executor : IDisposable
             case EffectKind.StopConnecting:
                 _runtime.Connectors[effect.Peer.Value].Stop();
                 break;
+            case EffectKind.RunHandler:
+                _runtime.Handlers.Run(effect.Handler);
+                break;
             default:
                 throw Check.Unreachable($"effect {effect.Kind} has no order of its own");
         }
@@ -63,7 +65,9 @@ internal sealed partial class Executor : IDisposable
                 case EffectKind.None:
                     break;
                 case EffectKind.LocalChange:
-                    if (carrier.MustNotBlock)
+                    if (effect.Request.Origin == ChangeOrigin.ResyncWrite)
+                        _resync.Add(effect.Request);
+                    else if (carrier.MustNotBlock)
                         _writer.Add(effect.Request);
                     else
                         carrier.Completions.Add(Change(effect.Request));
@@ -156,10 +160,18 @@ internal sealed partial class Executor : IDisposable
         });
     }
 
-    private void ReadForResync(ChangeRequest request)
+    // Both halves of a resync: nobody who brings changes of an application waits for its disk operations.
+    private void CarryOutResync(ChangeRequest request)
     {
-        _runtime.AwaitResyncRoom(request);
-        DiskResult result = ReadChunk(request.Chunk!, _runtime.Volumes[request.Volume.Value]);
+        if (request.Origin == ChangeOrigin.ResyncWrite)
+        {
+            _runtime.Post(Change(request));
+            return;
+        }
+
+        if (!request.Chunk!.IsExpectedHole)
+            _runtime.AwaitResyncRoom(request);
+        DiskResult result = ResyncReader.Read(request.Chunk!, _runtime.Volumes[request.Volume.Value]);
         _runtime.Post(new CoreEvent
         {
             Kind = CoreEventKind.ResyncReadCompleted,
@@ -168,25 +180,6 @@ internal sealed partial class Executor : IDisposable
             Subject = request,
             Result = result,
         });
-    }
-
-    private static DiskResult ReadChunk(ResyncChunk chunk, RuntimeVolume volume)
-    {
-        if (volume.Disk is not { } disk)
-            return DiskResult.Io;
-        ByteRange range = chunk.Range;
-        DiskResult result = disk.GetExtent(range.Offset, range.Length, out DeviceExtent extent);
-        if (result.IsOk && extent.IsHole && extent.Length >= range.Length)
-        {
-            chunk.IsZeroes = true;
-            return DiskResult.Ok;
-        }
-
-        BlockBuffer buffer = BlockBufferPool.Shared.Rent(checked((int)range.Length), BufferPurpose.Resync);
-        chunk.Buffer = buffer;
-        result = disk.Read(range.Offset, buffer.Span);
-        chunk.IsZeroes = result.IsOk && !buffer.Span.ContainsAnyExcept((byte)0);
-        return result;
     }
 
     private static void Reply(object cookie, DiskResult result, Carrier carrier)

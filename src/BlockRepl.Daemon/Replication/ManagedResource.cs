@@ -42,7 +42,12 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.Secondary => await DemoteAsync(command.Options.Force),
                 ControlVerb.Connect => await ConnectAsync(command.Options.DiscardMyData),
                 ControlVerb.Disconnect => await AskAsync(new OperatorCommand(OperatorVerb.Disconnect)),
+                ControlVerb.ShowGi or ControlVerb.GetGi => GenerationVerbs.Answer(Runtime, command),
                 ControlVerb.NewCurrentUuid when command.Options.ClearBitmap => await AskAsync(new OperatorCommand(OperatorVerb.SkipInitialSync)),
+                ControlVerb.Invalidate => await AskAsync(Command(OperatorVerb.Invalidate, command.Volume)),
+                ControlVerb.InvalidateRemote => await AskAsync(Command(OperatorVerb.InvalidateRemote, command.Volume)),
+                ControlVerb.PauseSync => await AskAsync(Command(OperatorVerb.PauseSync, command.Volume)),
+                ControlVerb.ResumeSync => await AskAsync(Command(OperatorVerb.ResumeSync, command.Volume)),
                 _ => ControlResult.NotImplemented(command.Verb),
             };
         }
@@ -228,6 +233,13 @@ internal sealed partial class ManagedResource : IDisposable
         }
 
         return AskAsync(new OperatorCommand(OperatorVerb.Connect) { DiscardMyData = discardMyData });
+    }
+
+    // The names have been checked against the status.
+    private OperatorCommand Command(OperatorVerb verb, string? volume)
+    {
+        RuntimeVolume? named = Array.Find(Runtime.Volumes, candidate => candidate.Configuration.Name == volume);
+        return new OperatorCommand(verb) { Volume = named?.Configuration.Nr };
     }
 
     private async Task<ControlResult> AskAsync(OperatorCommand command)

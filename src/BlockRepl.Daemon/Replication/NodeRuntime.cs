@@ -40,7 +40,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     /// <inheritdoc/>
     public async ValueTask StartAsync(CancellationToken cancellationToken)
     {
-        // Blocking I/O runs on the pool's threads where Kestrel hands messages on; it must not starve the rest.
+        // Timers, the control service and dialling share the pool, whose threads beyond this number come only twice a second.
         ThreadPool.SetMinThreads(16, 16);
         if (_context.BringUp)
         {
@@ -142,6 +142,9 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
                 Configuration.FencingPolicy.ResourceOnly => Core.FencingPolicy.ResourceOnly,
                 _ => Core.FencingPolicy.ResourceAndStonith,
             },
+            SplitBrain = resource.SplitBrain.Policies,
+            RoleConflict = resource.SplitBrain.RoleConflict,
+            Handlers = resource.Handlers.Configured,
             TimeoutMs = (long)network.Timeout.TotalMilliseconds,
             KoCount = network.KoCount,
             PingIntervalMs = (long)network.PingInterval.TotalMilliseconds,
@@ -185,7 +188,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
                 Tls = _tls,
                 IsPeerAllowed = name => _context.Configuration.PeersOf(_context.Node).Any(peer => peer.Name == name),
             };
-            _peers = await PeerServer.StartAsync(options, this, cancellationToken);
+            _peers = PeerServer.Start(options, this);
         }
         catch (IOException e)
         {

@@ -8,7 +8,7 @@ namespace BlockRepl.Daemon.Replication;
 
 /// <summary>
 /// Reaches one peer for one resource. Of two nodes the one whose name sorts first dials; the other's connector only waits to be dialled. Dials again until told to stop,
-/// soon at first and then less often.
+/// soon at first and then less often; a peer that answers and refuses is asked again after <see cref="ResourceStatusReader.RedialPauseMs"/>.
 /// </summary>
 internal sealed partial class PeerConnector(
     string node, string peerName, EndPoint endpoint, TlsOptions? tls, TimeSpan connectTimeout, ILogger log) : IDisposable
@@ -101,7 +101,8 @@ internal sealed partial class PeerConnector(
                 return;
             }
 
-            using var timer = new PeriodicTimer(pause);
+            TimeSpan refused = TimeSpan.FromMilliseconds(Owner.Runtime.Read(status => status.RedialPauseMs(Owner.Peer)));
+            using var timer = new PeriodicTimer(refused > pause ? refused : pause);
             try
             {
                 await timer.WaitForNextTickAsync(stop);

@@ -1,6 +1,7 @@
 using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Handlers;
 using BlockRepl.Primitives;
 using BlockRepl.Rpc;
 using Microsoft.Extensions.Logging;
@@ -40,6 +41,8 @@ internal sealed class ResourceRuntime : IDisposable
         _links = new PeerLink?[settings.Peers.Length];
         Connectors = [.. Enumerable.Range(0, settings.Peers.Length).Select(i => connectorFor(new PeerId(i)))];
         Volumes = [.. configuration.Volumes.Select(volume => new RuntimeVolume(this, volume))];
+        Handlers = new HandlerRunner(configuration, context, outcome => PostWithoutBlocking(
+            new CoreEvent { Kind = CoreEventKind.HandlerCompleted, NowMs = NowMs, Subject = outcome }));
         _executor = new Executor(this, _log);
         _publisher = new StatusPublisher(this, context, _gate, _core.Status);
         _timer = new Thread(RunTimer) { Name = $"timer-{settings.Name}", IsBackground = true };
@@ -55,6 +58,9 @@ internal sealed class ResourceRuntime : IDisposable
 
     /// <summary>Who reaches each peer, by <see cref="PeerId"/>.</summary>
     public PeerConnector[] Connectors { get; }
+
+    /// <summary>Runs the operator's programs.</summary>
+    public HandlerRunner Handlers { get; }
 
     /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
     public static long NowMs => Environment.TickCount64;
@@ -141,6 +147,13 @@ internal sealed class ResourceRuntime : IDisposable
         return link is not null && link.Id == id ? link : null;
     }
 
+    /// <summary>Reads something of the state under the gate; must be quick.</summary>
+    public T Read<T>(Func<ResourceStatusReader, T> read)
+    {
+        lock (_gate)
+            return read(_core.Status);
+    }
+
     /// <summary>Holds a writer up while a peer's queue is over its limit (G12): with protocols A and B nothing else does.</summary>
     public void AwaitRoom()
     {
@@ -174,6 +187,7 @@ internal sealed class ResourceRuntime : IDisposable
     {
         _stop.Set();
         _timer.Join();
+        Handlers.Dispose();
         foreach (PeerConnector connector in Connectors)
             connector.Stop();
         foreach (PeerLink? link in _links)
@@ -220,7 +234,7 @@ internal sealed class ResourceRuntime : IDisposable
 
                     effect.Kind = EffectKind.None;
                     break;
-                case EffectKind.WriteMetadata or EffectKind.StartConnecting or EffectKind.StopConnecting:
+                case EffectKind.WriteMetadata or EffectKind.StartConnecting or EffectKind.StopConnecting or EffectKind.RunHandler:
                     // Handed over before the gate is left: two carriers that raced here could write an older superblock over a newer one.
                     _executor.HandOver(in effect);
                     effect.Kind = EffectKind.None;

@@ -36,6 +36,9 @@ internal sealed class VolumeDisk : IDisposable
     /// <summary>The metadata; one thread at a time.</summary>
     public VolumeMetadataStore Metadata { get; }
 
+    /// <summary>Bytes of the data area.</summary>
+    public long DataBytes => _data.SizeBytes;
+
     public DeviceCapabilities Capabilities => _data.Capabilities;
 
     /// <summary>Completes when the devices are closed.</summary>
@@ -51,6 +54,8 @@ internal sealed class VolumeDisk : IDisposable
             return request.Kind switch
             {
                 ChangeKind.Write => _data.Write(request.Range.Offset, request.Data, request.IsForceUnitAccess),
+                ChangeKind.Zeroes when request.Origin == ChangeOrigin.ResyncWrite => ThinZeroes.Write(_data, request.Range),
+
                 // A trim is zeroed, not just given back: both nodes must read the same afterwards, whatever their disks do with a discarded block (G5).
                 ChangeKind.Trim => Zero(request, mayPunchHole: true),
                 ChangeKind.Zeroes => Zero(request, (request.Flags & ChangeFlags.KeepAllocated) == 0),

@@ -19,6 +19,8 @@ internal static class FrameEnvelope
         return field switch
         {
             <= (uint)FrameKind.Goodbye => (FrameKind)field,
+            >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncReply => (FrameKind)field,
+            >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.VerifyResult => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,
             _ => FrameKind.Malformed,
@@ -108,7 +110,7 @@ internal static class FrameEnvelope
                 covered = reader.FieldStart;
                 stored = reader.Fixed32("crc32c");
             }
-            else if (field > (uint)FrameKind.Goodbye)
+            else if (field >= ProtocolLimits.FirstIgnorableKind)
             {
                 reader.Skip();
             }

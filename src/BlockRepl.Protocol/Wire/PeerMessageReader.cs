@@ -23,6 +23,12 @@ internal static class PeerMessageReader
         FrameKind.RoleReply => RoleReply(ref reader),
         FrameKind.WriteFailed => WriteFailed(ref reader),
         FrameKind.Goodbye => Goodbye(ref reader),
+        FrameKind.ResyncAck => ResyncMessageReader.Ack(ref reader),
+        FrameKind.ResyncRequest => ResyncMessageReader.Request(ref reader),
+        FrameKind.ResyncReply => ResyncMessageReader.Reply(ref reader),
+        FrameKind.VerifyControl => VerifyMessageCodec.Control(ref reader),
+        FrameKind.VerifyRange => VerifyMessageCodec.RangeDigests(ref reader),
+        FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),
         _ => null,
     };
 
@@ -159,11 +165,18 @@ internal static class PeerMessageReader
     {
         Role role = Role.Unknown;
         var volumes = ImmutableArray.CreateBuilder<PeerVolumeStatus>();
+        var resyncs = ImmutableArray.CreateBuilder<ResyncStatus>();
         while (reader.Next(out uint field))
         {
             if (field == 1)
             {
                 role = ReadRole(ref reader);
+                continue;
+            }
+
+            if (field == 3)
+            {
+                ResyncMessageReader.Status(ref reader, resyncs);
                 continue;
             }
 
@@ -195,7 +208,7 @@ internal static class PeerMessageReader
             volumes.Add(new PeerVolumeStatus(nr, state, dirty));
         }
 
-        return new PeerStatusMessage(role, volumes.ToImmutable());
+        return new PeerStatusMessage(role, volumes.ToImmutable()) { Resyncs = resyncs.ToImmutable() };
     }
 
     private static RoleRequestMessage RoleRequest(ref ProtoReader reader)
@@ -287,7 +300,7 @@ internal static class PeerMessageReader
         }
 
         // A later version's reason is still a goodbye.
-        var known = reason <= (uint)GoodbyeReason.Protocol ? (GoodbyeReason)reason : GoodbyeReason.Unspecified;
+        var known = reason <= (uint)GoodbyeReason.RoleConflict ? (GoodbyeReason)reason : GoodbyeReason.Unspecified;
         return new GoodbyeMessage(known, detail);
     }
 

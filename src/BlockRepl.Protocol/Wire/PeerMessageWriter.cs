@@ -73,6 +73,21 @@ internal static class PeerMessageWriter
                 writer.Int64(4, m.Range.Length);
                 writer.Int64(5, m.Errno);
                 break;
+            case ResyncAckMessage m:
+                writer.UInt64(1, m.Nr.Value);
+                writer.Int64(2, m.WrittenBytes);
+                break;
+            case ResyncRequestMessage m:
+                writer.UInt64(1, m.Id);
+                writer.UInt64(2, m.Nr.Value);
+                writer.Bool(3, m.Full);
+                writer.Bool(4, m.SenderIsTarget);
+                break;
+            case ResyncReplyMessage m:
+                writer.UInt64(1, m.Id);
+                writer.Bool(2, m.Granted);
+                writer.Text(3, m.Reason);
+                break;
             case GoodbyeMessage m:
                 writer.UInt64(1, (ulong)m.Reason);
                 writer.Text(2, m.Detail);
@@ -82,6 +97,15 @@ internal static class PeerMessageWriter
                 break;
             case AckMessage m:
                 Ack(ref writer, m);
+                break;
+            case VerifyControlMessage m:
+                VerifyMessageCodec.Write(ref writer, m);
+                break;
+            case VerifyRangeMessage m:
+                VerifyMessageCodec.Write(ref writer, m);
+                break;
+            case VerifyResultMessage m:
+                VerifyMessageCodec.Write(ref writer, m);
                 break;
             default:
                 throw Check.Unreachable($"no encoding for {message.Kind}");
@@ -110,6 +134,7 @@ internal static class PeerMessageWriter
 
         writer.UInt64(4, message.NextSequence.Value);
         writer.Bool(5, message.DiscardMyData);
+        writer.Text(6, message.SplitBrainPolicies);
     }
 
     private static void Verdict(ref ProtoWriter writer, VerdictMessage message)
@@ -154,6 +179,19 @@ internal static class PeerMessageWriter
             writer.UInt64(1, volume.Nr.Value);
             writer.UInt64(2, (ulong)volume.DiskState);
             writer.Int64(3, volume.DirtyBlocks);
+            writer.EndMessage(mark);
+        }
+
+        foreach (ResyncStatus resync in message.Resyncs)
+        {
+            int mark = writer.BeginMessage(3);
+            writer.UInt64(1, resync.Nr.Value);
+            writer.Bool(2, resync.Paused);
+            writer.Int64(3, resync.TotalBytes);
+            writer.Int64(4, resync.LeftBytes);
+            writer.Int64(5, resync.BytesPerSecond);
+            writer.Int64(6, resync.EqualBytes);
+            writer.Int64(7, resync.ZeroBytes);
             writer.EndMessage(mark);
         }
     }

@@ -90,6 +90,17 @@ internal ref struct ProtoWriter(Span<byte> buffer)
         Position += sizeof(ulong);
     }
 
+    /// <summary>Bytes; left out when there are none.</summary>
+    public void Bytes(uint field, ReadOnlySpan<byte> value)
+    {
+        if (value.IsEmpty)
+            return;
+        Tag(field, WireType.Bytes);
+        Varint((ulong)value.Length);
+        value.CopyTo(_buffer[Position..]);
+        Position += value.Length;
+    }
+
     /// <summary>A name; its length is the caller's promise.</summary>
     public void Name(uint field, string value)
     {

@@ -129,6 +129,98 @@ internal static class ResyncMessageReader
         };
     }
 
+    public static ResyncAckMessage Ack(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        long written = 0;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                nr = PeerMessageReader.Nr(ref reader);
+            else if (field == 2)
+                written = (long)reader.UInt64("written_bytes", long.MaxValue);
+            else
+                reader.Skip();
+        }
+
+        return new ResyncAckMessage(nr, written);
+    }
+
+    public static ResyncRequestMessage Request(ref ProtoReader reader)
+    {
+        ulong id = 0;
+        VolumeNr nr = default;
+        bool full = false, senderIsTarget = false;
+        while (reader.Next(out uint field))
+        {
+            switch (field)
+            {
+                case 1:
+                    id = reader.UInt64("id");
+                    break;
+                case 2:
+                    nr = PeerMessageReader.Nr(ref reader);
+                    break;
+                case 3:
+                    full = reader.Bool("full");
+                    break;
+                case 4:
+                    senderIsTarget = reader.Bool("sender_is_target");
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        return new ResyncRequestMessage(id, nr, full, senderIsTarget);
+    }
+
+    public static ResyncReplyMessage Reply(ref ProtoReader reader)
+    {
+        ulong id = 0;
+        bool granted = false;
+        string reason = "";
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                id = reader.UInt64("id");
+            else if (field == 2)
+                granted = reader.Bool("granted");
+            else if (field == 3)
+                reason = reader.Text("reason");
+            else
+                reader.Skip();
+        }
+
+        return new ResyncReplyMessage(id, granted, reason);
+    }
+
+    /// <summary>One entry of a PeerStatus.</summary>
+    public static void Status(ref ProtoReader reader, ImmutableArray<ResyncStatus>.Builder into)
+    {
+        ProtoReader inner = reader.Message("resync");
+        VolumeNr nr = default;
+        bool paused = false;
+        Span<long> numbers = stackalloc long[5];
+        while (inner.Next(out uint field))
+        {
+            if (field == 1)
+                nr = PeerMessageReader.Nr(ref inner);
+            else if (field == 2)
+                paused = inner.Bool("paused");
+            else if (field is >= 3 and <= 7)
+                numbers[(int)field - 3] = (long)inner.UInt64("a resync's progress", long.MaxValue);
+            else
+                inner.Skip();
+        }
+
+        reader.Adopt(inner);
+        if (into.Count == ProtocolLimits.VolumesMax)
+            reader.Fail(FrameErrorCode.LimitExceeded, "resyncs");
+        into.Add(new ResyncStatus(nr, paused, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]));
+    }
+
     public static (VolumeNr Nr, ulong Id) Volume(ref ProtoReader reader)
     {
         VolumeNr nr = default;

@@ -3,20 +3,30 @@ using System.Text;
 namespace BlockRepl.Rpc.Http2;
 
 /// <summary>
-/// Decodes header blocks (RFC 7541) with a dynamic table of size zero, which is what our SETTINGS allow the peer. Runs
-/// twice in a stream's life, so it may allocate; everything it takes is bounded by the block's size.
+/// Decodes one connection's header blocks (RFC 7541). Runs twice in a stream's life, so it may allocate; everything it takes is bounded by the
+/// block's size and the table's. Not thread-safe.
 /// </summary>
-internal static class HpackDecoder
+/// <param name="tableBytesMax">Largest dynamic table that the peer may use: 0 once our SETTINGS are known to it.</param>
+internal sealed class HpackDecoder(int tableBytesMax)
 {
+    // What an entry counts beyond its text (RFC 7541 section 4.1).
+    private const int EntryOverhead = 32;
+
     /// <summary>Fields of one block.</summary>
     public const int FieldsMax = 64;
 
     /// <summary>Characters of one name or value.</summary>
     public const int StringMax = 8192;
 
+    // Newest first.
+    private readonly List<(string Name, string Value)> _table = [];
+    private readonly int _tableBytesMax = tableBytesMax;
+    private int _tableLimit = tableBytesMax;
+    private int _tableBytes;
+
     /// <summary>Decodes a whole block.</summary>
     /// <exception cref="ChannelException">It is not valid.</exception>
-    public static List<(string Name, string Value)> Decode(ReadOnlySpan<byte> block)
+    public List<(string Name, string Value)> Decode(ReadOnlySpan<byte> block)
     {
         var fields = new List<(string, string)>();
         while (block.Length > 0)
@@ -28,15 +38,21 @@ internal static class HpackDecoder
             }
             else if ((first & 0xE0) == 0x20)
             {
-                if (Integer(ref block, 5) != 0)
+                int limit = Integer(ref block, 5);
+                if (limit > _tableBytesMax)
                     throw Bad("a dynamic table larger than allowed");
+                _tableLimit = limit;
+                Evict();
             }
             else
             {
-                // With or without indexing, or never indexed: nothing fits into a table of size zero.
-                int index = Integer(ref block, (first & 0x40) != 0 ? 6 : 4);
+                bool isIndexed = (first & 0x40) != 0;
+                int index = Integer(ref block, isIndexed ? 6 : 4);
                 string name = index == 0 ? String(ref block) : Entry(index).Name;
-                fields.Add((name, String(ref block)));
+                string value = String(ref block);
+                fields.Add((name, value));
+                if (isIndexed)
+                    Remember(name, value);
             }
 
             if (fields.Count > FieldsMax)
@@ -46,8 +62,33 @@ internal static class HpackDecoder
         return fields;
     }
 
-    private static (string Name, string Value) Entry(int index) =>
-        index >= 1 && index <= HpackStaticTable.Count ? HpackStaticTable.Get(index) : throw Bad("a header index out of range");
+    private (string Name, string Value) Entry(int index)
+    {
+        if (index >= 1 && index <= HpackStaticTable.Count)
+            return HpackStaticTable.Get(index);
+        int dynamic = index - HpackStaticTable.Count - 1;
+        return dynamic >= 0 && dynamic < _table.Count ? _table[dynamic] : throw Bad("a header index out of range");
+    }
+
+    // An entry larger than the table empties it and is not kept (RFC 7541 section 4.4).
+    private void Remember(string name, string value)
+    {
+        _table.Insert(0, (name, value));
+        _tableBytes += Size(name, value);
+        Evict();
+    }
+
+    private void Evict()
+    {
+        while (_tableBytes > _tableLimit)
+        {
+            (string name, string value) = _table[^1];
+            _table.RemoveAt(_table.Count - 1);
+            _tableBytes -= Size(name, value);
+        }
+    }
+
+    private static int Size(string name, string value) => name.Length + value.Length + EntryOverhead;
 
     private static int Integer(ref ReadOnlySpan<byte> block, int prefixBits)
     {

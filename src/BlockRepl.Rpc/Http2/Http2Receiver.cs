@@ -5,16 +5,18 @@ using BlockRepl.Rpc.Wire;
 namespace BlockRepl.Rpc.Http2;
 
 /// <summary>
-/// The receiving half of the client: reads frames, keeps the windows, and hands whole messages to the channel. Runs on the
+/// The receiving half of either end: reads frames, keeps the windows, and hands whole messages to the channel. Runs on the
 /// channel's receiver thread alone; ends by throwing the reason. A long message is received straight into its buffer.
 /// </summary>
-internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBufferPool pool)
+internal sealed class Http2Receiver(IWire wire, StreamChannel channel, BlockBufferPool pool)
 {
-    private const int StreamId = 1;
     private const int BufferBytes = 128 << 10;
 
     private readonly MessageAssembler _assembler = new(pool);
     private readonly BlockBuffer _buffer = pool.Rent(BufferBytes, BufferPurpose.PeerReceive);
+    // A client's request may come before our SETTINGS have reached it, so it may use the table that HTTP/2 begins with.
+    private readonly HpackDecoder _hpack = new(channel.IsDialer ? 0 : Http2Settings.DefaultHeaderTable);
+    private int _streamId = channel.IsDialer ? 1 : 0;
     private int _start;
     private int _end;
     private bool _headersSeen;
@@ -25,6 +27,9 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
     /// <summary>Reads until the stream ends.</summary>
     public void Run()
     {
+        ReadOnlySpan<byte> preface = Http2Settings.ClientPreface;
+        if (!channel.IsDialer && !Take(preface.Length).SequenceEqual(preface))
+            throw Violation("does not speak HTTP/2: it did not begin with the preface");
         bool first = true;
         while (true)
         {
@@ -41,6 +46,21 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
             if (header.Length > Http2Settings.ControlFrameBytesMax)
                 throw Violation($"sent a {header.Type} frame of {header.Length} bytes");
             Handle(header, Take(header.Length));
+        }
+    }
+
+    /// <summary>Reads and drops what still comes, until the peer has closed its end or the socket is shut down.</summary>
+    public void Drain()
+    {
+        try
+        {
+            while (wire.Receive(_buffer.Span, default) > 0)
+            {
+            }
+        }
+        catch (ChannelException)
+        {
+            // The connection is over either way, and its end has been reported.
         }
     }
 
@@ -72,12 +92,12 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
                 break;
             case FrameType.WindowUpdate:
                 int increment = payload.Length == 4 ? BinaryPrimitives.ReadInt32BigEndian(payload) & int.MaxValue : 0;
-                if (increment == 0 || header.StreamId is not (0 or StreamId))
+                if (increment == 0 || !(header.StreamId == 0 || IsOurs(header.StreamId)))
                     throw Violation("sent a malformed WINDOW_UPDATE frame");
                 channel.OnWindow(header.StreamId, increment);
                 break;
             case FrameType.ResetStream:
-                if (header.StreamId != StreamId || payload.Length != 4)
+                if (!IsOurs(header.StreamId) || payload.Length != 4)
                     throw Violation("sent a malformed RST_STREAM frame");
                 uint code = BinaryPrimitives.ReadUInt32BigEndian(payload);
                 // NO_ERROR, REFUSED_STREAM and CANCEL are how a server ends a stream that it does not want any more.
@@ -97,12 +117,12 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
         }
     }
 
-    private static void ReadGoAway(ReadOnlySpan<byte> payload)
+    private void ReadGoAway(ReadOnlySpan<byte> payload)
     {
         int last = BinaryPrimitives.ReadInt32BigEndian(payload) & int.MaxValue;
         uint code = BinaryPrimitives.ReadUInt32BigEndian(payload[4..]);
         // A graceful one names a last stream that includes ours: it goes on until its own end.
-        if (code == 0 && last >= StreamId)
+        if (code == 0 && (last >= _streamId || !channel.IsDialer))
             return;
         throw new ChannelException(
             code == 0 ? ChannelCloseReason.PeerClosed : ChannelCloseReason.ProtocolError,
@@ -111,8 +131,10 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
 
     private void ReadHeaders(in FrameHeader header, ReadOnlySpan<byte> payload)
     {
-        if (header.StreamId != StreamId)
-            throw Violation("sent HEADERS on a stream that does not exist");
+        if (_streamId == 0 && (header.StreamId & 1) == 1)
+            _streamId = header.StreamId;
+        if (!IsOurs(header.StreamId))
+            throw Violation("sent HEADERS on a stream other than the first");
         int padding = 0;
         if ((header.Flags & FrameHeader.Padded) != 0)
         {
@@ -130,7 +152,7 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
         for (int frames = 0; !end; frames++)
         {
             FrameHeader more = ReadHeader();
-            if (more.Type != FrameType.Continuation || more.StreamId != StreamId || frames > 16
+            if (more.Type != FrameType.Continuation || more.StreamId != _streamId || frames > 16
                 || more.Length + block.Count > Http2Settings.HeaderBlockBytesMax)
             {
                 throw Violation("sent an endless or broken header block");
@@ -140,20 +162,22 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
             end = (more.Flags & FrameHeader.EndHeaders) != 0;
         }
 
-        List<(string Name, string Value)> fields = HpackDecoder.Decode(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(block));
+        List<(string Name, string Value)> fields = _hpack.Decode(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(block));
         bool last = (header.Flags & FrameHeader.EndStreamOrAck) != 0;
-        if (!_headersSeen)
-            GrpcStatus.CheckResponse(fields);
-        else if (!last)
+        if (_headersSeen && !last)
             throw Violation("sent a second header block that does not end the stream");
+        if (!_headersSeen && channel.IsDialer)
+            GrpcStatus.CheckResponse(fields);
+        else if (!_headersSeen)
+            channel.OnRequest(fields, _streamId);
         _headersSeen = true;
         if (last)
-            throw EndOfStream(GrpcStatus.End(fields));
+            throw EndOfStream(channel.IsDialer ? GrpcStatus.End(fields) : PeerEnded());
     }
 
     private void ReadData(in FrameHeader header)
     {
-        if (header.StreamId != StreamId || !_headersSeen)
+        if (!IsOurs(header.StreamId) || !_headersSeen)
             throw Violation("sent DATA where none may be");
         if (header.Length > Http2Settings.FrameBytesMax)
             throw Violation($"sent a DATA frame of {header.Length} bytes; the limit is {Http2Settings.FrameBytesMax}");
@@ -175,7 +199,7 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
         ReadMessages(length);
         Take(padding);
         if ((header.Flags & FrameHeader.EndStreamOrAck) != 0)
-            throw EndOfStream(new ChannelException(ChannelCloseReason.PeerClosed, "the peer ended the stream without trailers"));
+            throw EndOfStream(PeerEnded());
         Grant(header.Length);
     }
 
@@ -223,6 +247,11 @@ internal sealed class Http2Receiver(IWire wire, DialedChannel channel, BlockBuff
         _connectionWindow += _consumed;
         _consumed = 0;
     }
+
+    private bool IsOurs(int streamId) => streamId != 0 && streamId == _streamId;
+
+    private ChannelException PeerEnded() => new(
+        ChannelCloseReason.PeerClosed, channel.IsDialer ? "the peer ended the stream without trailers" : "the peer ended the stream");
 
     private ChannelException EndOfStream(ChannelException end) => _assembler.IsBetweenMessages
         ? end

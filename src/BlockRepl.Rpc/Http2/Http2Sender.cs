@@ -5,12 +5,25 @@ using BlockRepl.Rpc.Wire;
 namespace BlockRepl.Rpc.Http2;
 
 /// <summary>
-/// The sending half of the client: one stream (number 1) whose bytes wait in a queue for the peer's windows, and behind it a
+/// The sending half of either end: one stream whose bytes wait in a queue for the peer's windows, and behind it a
 /// queue of frames that wait for the kernel. Every call holds the channel's gate; none blocks.
 /// </summary>
-internal sealed class Http2Sender(IWire wire, BlockBufferPool pool)
+internal sealed class Http2Sender(IWire wire, BlockBufferPool pool, bool isDialer)
 {
-    private const int StreamId = 1;
+    private static readonly byte[] ResponseHeaders = new HpackEncoder()
+        .Indexed(8) // :status 200
+        .Literal("content-type", "application/grpc+proto")
+        .ToArray();
+
+    private static readonly byte[] Trailers = new HpackEncoder().Literal("grpc-status", "0").ToArray();
+
+    // A response of headers alone carries its status there ("Trailers-Only" in gRPC over HTTP/2).
+    private static readonly byte[] Unimplemented = new HpackEncoder()
+        .Indexed(8)
+        .Literal("content-type", "application/grpc+proto")
+        .Literal("grpc-status", "12")
+        .Literal("grpc-message", "unknown method")
+        .ToArray();
 
     // Bytes of the stream without window, then whole frames on their way to the kernel.
     private readonly SegmentQueue _stream = new();
@@ -22,22 +35,26 @@ internal sealed class Http2Sender(IWire wire, BlockBufferPool pool)
     private int _frameBytesMax = Http2Settings.FrameBytesMin;
     private int _controlFrames;
 
+    // A dialer's only stream; a listener's is what its peer chose.
+    private int _streamId = isDialer ? 1 : 0;
+
     /// <summary>Bytes that the kernel has not taken yet.</summary>
     public long QueuedBytes => _stream.Bytes + _frames.Bytes + wire.HeldBytes;
 
     /// <summary>Whether bytes wait for the kernel, not for a window.</summary>
     public bool IsSocketFull => _frames.Count > 0 || wire.HeldBytes > 0;
 
-    /// <summary>Connection preface, SETTINGS, the connection's window and the request's headers.</summary>
-    public void Open(byte[] headerBlock)
+    /// <summary>SETTINGS and the connection's window; a dialer's preface before and its request's headers behind.</summary>
+    public void Open(byte[] requestHeaders)
     {
-        ReadOnlySpan<byte> preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8;
-        preface.CopyTo(_arena.Append(_frames, preface.Length));
+        ReadOnlySpan<byte> preface = Http2Settings.ClientPreface;
+        if (isDialer)
+            preface.CopyTo(_arena.Append(_frames, preface.Length));
 
         ReadOnlySpan<(ushort Id, uint Value)> settings =
         [
             (Http2Settings.HeaderTableSize, 0),
-            (Http2Settings.EnablePush, 0),
+            isDialer ? (Http2Settings.EnablePush, 0u) : (Http2Settings.MaxConcurrentStreams, 1u),
             (Http2Settings.InitialWindowSize, Http2Settings.StreamWindow),
             (Http2Settings.MaxFrameSize, Http2Settings.FrameBytesMax),
             (Http2Settings.MaxHeaderListSize, Http2Settings.HeaderBlockBytesMax),
@@ -52,7 +69,26 @@ internal sealed class Http2Sender(IWire wire, BlockBufferPool pool)
 
         BinaryPrimitives.WriteUInt32BigEndian(
             Control(FrameType.WindowUpdate, 0, 0, 4), Http2Settings.ConnectionWindow - Http2Settings.DefaultWindow);
-        headerBlock.CopyTo(Control(FrameType.Headers, FrameHeader.EndHeaders, StreamId, headerBlock.Length));
+        if (isDialer)
+            requestHeaders.CopyTo(Control(FrameType.Headers, FrameHeader.EndHeaders, _streamId, requestHeaders.Length));
+        Pump();
+    }
+
+    /// <summary>A listener's answer to the request that it takes: from here on messages may go.</summary>
+    public void AcceptRequest(int streamId)
+    {
+        _streamId = streamId;
+        ResponseHeaders.CopyTo(Control(FrameType.Headers, FrameHeader.EndHeaders, streamId, ResponseHeaders.Length));
+        Pump();
+    }
+
+    /// <summary>A listener's answer to any other request; it ends the connection.</summary>
+    public void RefuseRequest(int streamId)
+    {
+        _streamId = streamId;
+        Unimplemented.CopyTo(Control(
+            FrameType.Headers, FrameHeader.EndHeaders | FrameHeader.EndStreamOrAck, streamId, Unimplemented.Length));
+        GoAway();
         Pump();
     }
 
@@ -80,7 +116,7 @@ internal sealed class Http2Sender(IWire wire, BlockBufferPool pool)
             long length = Math.Min(Math.Min(_stream.Bytes, _frameBytesMax), Math.Min(_connectionWindow, _streamWindow));
             if (length <= 0)
                 break;
-            new FrameHeader((int)length, FrameType.Data, 0, StreamId).Write(_arena.Append(_frames, FrameHeader.Size));
+            new FrameHeader((int)length, FrameType.Data, 0, _streamId).Write(_arena.Append(_frames, FrameHeader.Size));
             _stream.MoveTo(_frames, length);
             _connectionWindow -= length;
             _streamWindow -= length;
@@ -114,7 +150,7 @@ internal sealed class Http2Sender(IWire wire, BlockBufferPool pool)
                     _frameBytesMax = Math.Min((int)value, Http2Settings.FrameBytesMax);
                     break;
                 case Http2Settings.EnablePush:
-                    if (value != 0)
+                    if (value != 0 && isDialer)
                         throw Violation("ENABLE_PUSH, which a server must not");
                     break;
                 default:
@@ -148,7 +184,7 @@ internal sealed class Http2Sender(IWire wire, BlockBufferPool pool)
     public void Grant(int bytes)
     {
         BinaryPrimitives.WriteInt32BigEndian(Control(FrameType.WindowUpdate, 0, 0, 4), bytes);
-        BinaryPrimitives.WriteInt32BigEndian(Control(FrameType.WindowUpdate, 0, StreamId, 4), bytes);
+        BinaryPrimitives.WriteInt32BigEndian(Control(FrameType.WindowUpdate, 0, _streamId, 4), bytes);
         Pump();
     }
 
@@ -157,9 +193,11 @@ internal sealed class Http2Sender(IWire wire, BlockBufferPool pool)
     {
         if (QueuedBytes > 0)
             return false;
-        Control(FrameType.Data, FrameHeader.EndStreamOrAck, StreamId, 0);
-        // Last stream and error code, both zero: nothing came from the peer, nothing is wrong.
-        Control(FrameType.GoAway, 0, 0, 8).Clear();
+        if (isDialer)
+            Control(FrameType.Data, FrameHeader.EndStreamOrAck, _streamId, 0);
+        else
+            Trailers.CopyTo(Control(FrameType.Headers, FrameHeader.EndHeaders | FrameHeader.EndStreamOrAck, _streamId, Trailers.Length));
+        GoAway();
         Pump();
         return QueuedBytes == 0;
     }
@@ -171,6 +209,14 @@ internal sealed class Http2Sender(IWire wire, BlockBufferPool pool)
         _frames.Clear();
         _arena.Release();
         wire.Release();
+    }
+
+    // The last stream that this side takes, and no error: a dialer takes none.
+    private void GoAway()
+    {
+        Span<byte> payload = Control(FrameType.GoAway, 0, 0, 8);
+        payload.Clear();
+        BinaryPrimitives.WriteInt32BigEndian(payload, isDialer ? 0 : _streamId);
     }
 
     private Span<byte> Control(FrameType type, byte flags, int streamId, int length)

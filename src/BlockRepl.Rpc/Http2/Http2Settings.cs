@@ -33,11 +33,18 @@ internal static class Http2Settings
     /// <summary>Control frames that may wait behind a full socket before the peer counts as hostile.</summary>
     public const int ControlFramesMax = 1024;
 
+    /// <summary>Bytes of the header table that every side starts with (RFC 9113 section 6.5.2).</summary>
+    public const int DefaultHeaderTable = 4096;
+
     public const ushort HeaderTableSize = 1;
     public const ushort EnablePush = 2;
+    public const ushort MaxConcurrentStreams = 3;
     public const ushort InitialWindowSize = 4;
     public const ushort MaxFrameSize = 5;
     public const ushort MaxHeaderListSize = 6;
+
+    /// <summary>What a client sends before its first frame (RFC 9113 section 3.4).</summary>
+    public static ReadOnlySpan<byte> ClientPreface => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8;
 
     /// <summary>Name of an error code (RFC 9113 section 7).</summary>
     public static string ErrorName(uint code) => code switch

@@ -24,14 +24,15 @@ internal sealed unsafe class PeerSocket
         int fd = LibC.Socket(domain, LibC.SockStream | LibC.SockCloexec | LibC.SockNonblock, 0);
         if (fd < 0)
             throw Failure("cannot make a socket");
-        int one = 1;
-        if (LibC.SetSockOpt(fd, LibC.IpProtoTcp, LibC.TcpNoDelay, &one, sizeof(int)) < 0)
-        {
-            ChannelException failure = Failure("cannot set TCP_NODELAY");
-            LibC.Close(fd);
-            throw failure;
-        }
+        DisableDelay(fd);
+        return new PeerSocket(fd);
+    }
 
+    /// <summary>Takes over a connected, blocking descriptor.</summary>
+    /// <exception cref="ChannelException">It is not a TCP socket any more; the descriptor is closed.</exception>
+    public static PeerSocket Adopt(int fd)
+    {
+        DisableDelay(fd);
         return new PeerSocket(fd);
     }
 
@@ -114,6 +115,16 @@ internal sealed unsafe class PeerSocket
 
     /// <summary>Gives the descriptor back.</summary>
     public void Close() => _ = LibC.Close(_fd);
+
+    private static void DisableDelay(int fd)
+    {
+        int one = 1;
+        if (LibC.SetSockOpt(fd, LibC.IpProtoTcp, LibC.TcpNoDelay, &one, sizeof(int)) == 0)
+            return;
+        ChannelException failure = Failure("cannot set TCP_NODELAY");
+        LibC.Close(fd);
+        throw failure;
+    }
 
     private static ChannelException Failure(string what) =>
         new(ChannelCloseReason.NetworkFailure, $"{what}: {Marshal.GetLastPInvokeErrorMessage()}");

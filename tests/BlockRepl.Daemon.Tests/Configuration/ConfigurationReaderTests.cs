@@ -1,5 +1,6 @@
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Primitives;
+using HandlerKind = BlockRepl.Core.HandlerKind;
 
 namespace BlockRepl.Daemon.Tests.Configuration;
 
@@ -29,7 +30,10 @@ public sealed class ConfigurationReaderTests
         Assert.Equal("/etc/blockrepl/tls/node.key", configuration.Tls!.Key.For("alpha"));
         var mail = Assert.Single(configuration.Resources);
         Assert.Equal(FencingPolicy.ResourceAndStonith, mail.Fencing);
-        Assert.Equal(new HandlerConfiguration("/bin/a", "/bin/b", "/bin/c", "/bin/d"), mail.Handlers);
+        Assert.Equal(
+            ("/bin/a", "/bin/b", "/bin/c", "/bin/d", null),
+            (mail.Handlers[HandlerKind.FencePeer], mail.Handlers[HandlerKind.UnfencePeer], mail.Handlers[HandlerKind.SplitBrain],
+                mail.Handlers[HandlerKind.OutOfSync], mail.Handlers[HandlerKind.PriLost]));
         Assert.Equal(["cyrus-spool", "postgres"], mail.Volumes.Select(v => v.Name));
         Assert.Equal(new VolumeNr(1), mail.Volumes[1].Nr);
         Assert.Null(mail.Volumes[0].MetaDisk.For("alpha"));
@@ -45,8 +49,7 @@ public sealed class ConfigurationReaderTests
             "    volumes:", "    fencing: resource-only\n    handlers: { split-brain: /bin/mail-root }\n    volumes:", StringComparison.Ordinal));
 
         Assert.Equal(
-            ["resource mail: fencing is read but not kept yet; a lost peer is not fenced (G13)",
-             "resource mail: handler split-brain is read but not called yet"],
+            ["resource mail: fencing is read but not kept yet; a lost peer is not fenced (G13)"],
             configuration.NotYetKept);
     }
 
@@ -113,7 +116,7 @@ public sealed class ConfigurationReaderTests
             "    volumes:", "    handlers: &h { out-of-sync: /bin/x }\n    volumes:", StringComparison.Ordinal)
             + "  web: { handlers: *h, volumes: { www: { disk: /disks/www } } }\n");
 
-        Assert.Equal("/bin/x", configuration.Resources[1].Handlers.OutOfSync);
+        Assert.Equal("/bin/x", configuration.Resources[1].Handlers[HandlerKind.OutOfSync]);
     }
 
     [Fact]

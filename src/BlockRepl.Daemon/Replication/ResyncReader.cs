@@ -1,0 +1,41 @@
+using BlockRepl.Core;
+using BlockRepl.Device;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Replication;
+
+/// <summary>Reads a piece of a resync from its source's disk: holes by asking the disk, without reading them; zeroes by looking (thin resync).</summary>
+internal static class ResyncReader
+{
+    /// <summary>Fills the chunk. A piece that is no hole after all is cut to a normal one's length first.</summary>
+    public static DiskResult Read(ResyncChunk chunk, RuntimeVolume volume)
+    {
+        if (volume.Disk is not { } disk)
+            return DiskResult.Io;
+        ByteRange range = chunk.Range;
+        DiskResult result = disk.GetExtent(range.Offset, disk.DataBytes - range.Offset, out DeviceExtent extent);
+        if (!result.IsOk)
+            return result;
+        if (extent.IsHole)
+        {
+            chunk.HoleEnd = range.Offset + extent.Length;
+
+            // Whole blocks, or all that was asked for.
+            long zeroes = extent.Length >= range.Length ? range.Length : extent.Length & -Block.Size;
+            if (zeroes > 0)
+            {
+                chunk.Range = range with { Length = zeroes };
+                chunk.IsZeroes = true;
+                return DiskResult.Ok;
+            }
+        }
+
+        range = range with { Length = Math.Min(range.Length, ResyncChunk.DataBytesMax) };
+        chunk.Range = range;
+        BlockBuffer buffer = BlockBufferPool.Shared.Rent(checked((int)range.Length), BufferPurpose.Resync);
+        chunk.Buffer = buffer;
+        result = disk.Read(range.Offset, buffer.Span);
+        chunk.IsZeroes = result.IsOk && !buffer.Span.ContainsAnyExcept((byte)0);
+        return result;
+    }
+}

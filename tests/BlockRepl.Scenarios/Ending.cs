@@ -44,9 +44,10 @@ public static class Ending
         scenario.RunUntil(() => IsSettled(cluster), PatienceMs);
     }
 
-    /// <summary>Connected, no resync running, nothing under way.</summary>
+    /// <summary>Connected, no resync running, nothing marked, nothing under way.</summary>
     public static bool IsSettled(ClusterHarness cluster) => cluster.IsConnected && new[] { cluster.Alpha, cluster.Beta }.All(static node => node.Status.IsIdle
         && Volumes(node).All(v => node.Status.ReplicationState(v, ClusterHarness.PeerOf) is ReplicationState.Established or ReplicationState.Off
+            && node.Status.OutOfSyncBlocks(v, ClusterHarness.PeerOf) == 0
             && node.Status.DiskState(v) is not (DiskState.Failed or DiskState.Attaching or DiskState.Negotiating)));
 
     /// <summary>In sync, byte-identical, nothing marked, no request unanswered, no buffer leaked, and everything that was acknowledged is there.</summary>

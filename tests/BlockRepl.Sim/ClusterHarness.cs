@@ -93,15 +93,6 @@ public sealed class ClusterHarness
         return ticket;
     }
 
-    /// <summary>A command on one volume, or on all.</summary>
-    public CommandTicket Command(SimulatedNode node, OperatorCommand command)
-    {
-        Step++;
-        var ticket = new CommandTicket();
-        node.Apply(new CoreEvent { Kind = CoreEventKind.Command, Subject = command, Second = ticket });
-        return ticket;
-    }
-
     public CommandTicket CommandAndRun(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false)
     {
         CommandTicket ticket = Command(node, verb, force, discardMyData);

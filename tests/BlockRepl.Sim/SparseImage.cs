@@ -12,13 +12,7 @@ public sealed class SparseImage
     public byte[] this[long block]
     {
         get => _blocks.GetValueOrDefault(block, ZeroBlock);
-        set
-        {
-            if (value.AsSpan().ContainsAnyExcept((byte)0))
-                _blocks[block] = value;
-            else
-                _blocks.Remove(block);
-        }
+        set => _blocks[block] = value;
     }
 
     /// <summary>Blocks that hold something.</summary>

@@ -18,6 +18,7 @@ internal static class DisasterVerbs
         verbs["disk-hang"] = static (s, t) => Fault(s, t, isHang: true);
         verbs["disk-mend"] = Mend;
         verbs["disk-new"] = NewDisk;
+        verbs["handler"] = Handler;
         verbs["snapshot"] = Snapshot;
         verbs["restore"] = Restore;
     }
@@ -123,6 +124,18 @@ internal static class DisasterVerbs
             throw statement.Wrong("disk-new a|b vN of SIZE");
         node.Disks[volume] = new SimulatedDisk(bytes);
         node.Metadata[volume] = scenario.Plan.FreshMetadata(node, volume, bytes);
+    }
+
+    // A handler's program ends. It must have been called: a script that answers a call that was not made is wrong about the engine.
+    private static void Handler(Scenario scenario, Statement statement)
+    {
+        if (statement.Words is not [var word, var name, "exits", var code] || Units.Named<HandlerKind>(name) is not { } kind || Units.Size(code) is not { } exitCode)
+            throw statement.Wrong("handler a|b NAME exits CODE");
+        SimulatedNode node = scenario.Node(statement, word);
+        if (!node.Handlers.Exists(call => call.Kind == kind))
+            throw statement.Wrong($"the handler does not run; those that do: {string.Join(", ", node.Handlers.Select(static call => call.Kind))}");
+        scenario.Cluster.CompleteHandler(node, kind, (int)exitCode);
+        scenario.Settle(statement);
     }
 
     private static void Snapshot(Scenario scenario, Statement statement)

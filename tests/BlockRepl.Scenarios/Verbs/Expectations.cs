@@ -46,6 +46,10 @@ internal static class Expectations
                 SimulatedNode waiting = Node(scenario, statement, words);
                 Says(statement, words, waiting.Status.WaitingFor(ClusterHarness.PeerOf));
                 break;
+            case "handler":
+                SimulatedNode calling = Node(scenario, statement, words);
+                Handlers(statement, words, calling);
+                break;
             case "answer":
                 SimulatedNode asked = Node(scenario, statement, words);
                 OperatorVerbs.CheckAnswer(statement, scenario.Answers.LastOf(asked) ?? throw statement.Wrong("nothing was asked"), words);
@@ -102,6 +106,15 @@ internal static class Expectations
             if (!Transcript.IsSplitBrain(node))
                 throw statement.Wrong($"{Scenario.NameOf(node)} does not say so: {(node.IsAlive ? $"{node.Status.ConnectionState(ClusterHarness.PeerOf)}: {node.Status.Detail(ClusterHarness.PeerOf)}" : "down")}");
         }
+    }
+
+    // expect handler a fence-peer: it runs now; expect handler a none.
+    private static void Handlers(Statement statement, List<string> words, SimulatedNode node)
+    {
+        List<HandlerKind> running = [.. node.Handlers.Select(static call => call.Kind)];
+        bool holds = words is ["none"] ? running.Count == 0 : words is [var name] && Units.Named<HandlerKind>(name) is { } kind && running.Contains(kind);
+        if (!holds)
+            throw statement.Wrong($"running are: {(running.Count == 0 ? "none" : string.Join(", ", running))}");
     }
 
     private static void Same(Statement statement, List<string> words, string found)

@@ -14,4 +14,7 @@ public enum ChangeOrigin : byte
 
     /// <summary>A resync's data on the target.</summary>
     ResyncWrite,
+
+    /// <summary>A Primary without a disk of its own reads here: waits for the changes that it has to see.</summary>
+    PeerRead,
 }

@@ -1,4 +1,5 @@
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 
 namespace BlockRepl.Core;
 
@@ -25,6 +26,9 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// </summary>
     public bool IsReplicating { get; set; }
 
+    /// <summary>On a Secondary: the Primary's own disk is gone, and this node serves it; every change is marked towards the lost disk.</summary>
+    public bool IsServing { get; set; }
+
     /// <summary>Number of the volume in the peer's frames.</summary>
     public VolumeNr PeerNr { get; set; }
 
@@ -39,6 +43,23 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
 
     /// <summary>Flushes sent and not yet confirmed, in stream order.</summary>
     public Queue<ChangeRequest> AwaitingStable { get; } = new();
+
+    /// <summary>
+    /// A client's flush waits for this peer. A barrier of the Primary's own promised nobody anything: it is no reason for a generation, which could look like a split brain later (G7).
+    /// </summary>
+    public bool HasClientFlush
+    {
+        get
+        {
+            foreach (ChangeRequest flush in AwaitingStable)
+            {
+                if ((flush.Flags & ChangeFlags.Background) == 0)
+                    return true;
+            }
+
+            return false;
+        }
+    }
 
     /// <summary>When the oldest change not known to be stable was sent (monotonic ms).</summary>
     public long UnstableSinceMs { get; set; }

@@ -131,6 +131,15 @@ public sealed class ClusterHarness
 
     public ClientRequest Flush(SimulatedNode node, ushort volume = 0) => Change(node, ChangeKind.Flush, 0, 0, volume: volume);
 
+    /// <summary>A client's read of whole blocks.</summary>
+    public ClientRead Read(SimulatedNode node, long offset, long length = Block.Size, ushort volume = 0, DiskResult? localFailure = null)
+    {
+        Step++;
+        var read = new ClientRead(new VolumeNr(volume), new ByteRange(offset, length), Step);
+        node.Read(read, localFailure);
+        return read;
+    }
+
     /// <summary>What a write with this number puts everywhere.</summary>
     public static void Fill(Span<byte> span, ulong id)
     {
@@ -287,6 +296,13 @@ public sealed class ClusterHarness
     {
         for (int i = 0; CompleteOne(node); i++)
             Assert.True(i < StepsMax, "the disk does not come to rest");
+    }
+
+    /// <summary>Ends disk operations of a node until one of a kind is pending.</summary>
+    public void RunDiskUntil(SimulatedNode node, EffectKind kind)
+    {
+        while (!node.Pending.Exists(operation => operation.Kind == kind))
+            Assert.True(CompleteOne(node), $"no {kind} comes");
     }
 
     /// <summary>Ends all disk operations of a node but those of one kind, and those that follow from them.</summary>

@@ -29,7 +29,10 @@ public static class StatusText
         {
             var clients = volume.Clients == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" clients:{volume.Clients}");
             var size = volume.SizeBytes == 0 ? "" : $" size:{Bytes(volume.SizeBytes)}";
-            output.WriteLine($"  volume:{volume.Name} disk:{paint.Of(volume.DiskState)}{size}{clients}");
+            var served = volume.ServedBy is null ? "" : " served-by:" + paint.Bad(volume.ServedBy);
+            output.WriteLine($"  volume:{volume.Name} disk:{paint.Of(volume.DiskState)}{served}{size}{clients}");
+            if (volume.NoData is not null)
+                output.WriteLine($"    no data accessible: {volume.NoData}");
             if (volume.AlAppliedExtents > 0)
                 output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    its daemon had died: the activity log's {volume.AlAppliedExtents} extents were marked, {Bytes(volume.AlAppliedBytes)}"));
             foreach (var waiting in volume.WaitingFor)
@@ -52,6 +55,8 @@ public static class StatusText
                 + string.Create(CultureInfo.InvariantCulture, $" for:{connection.SinceSeconds}s"));
         if (connection.Detail is not null)
             output.WriteLine($"    {connection.Detail}");
+        if (connection.Note is not null)
+            output.WriteLine($"    {connection.Note}");
         foreach (var volume in connection.Volumes)
         {
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";

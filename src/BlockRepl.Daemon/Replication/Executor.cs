@@ -19,6 +19,7 @@ internal sealed partial class Executor : IDisposable
     private readonly WorkerThread<ChangeRequest> _writer;
     private readonly WorkerThread<(VolumeNr Volume, ulong Ticket)> _flusher;
     private readonly WorkerThread<ChangeRequest> _resync;
+    private readonly PeerReads _reads;
     private long _noSpaceReportedMs = -NoSpaceReportIntervalMs;
 
     public Executor(ResourceRuntime runtime, ILogger log)
@@ -29,6 +30,7 @@ internal sealed partial class Executor : IDisposable
         _metadata = new WorkerThread<Action>($"metadata-{name}", work => work());
         _writer = new WorkerThread<ChangeRequest>($"writer-{name}", request => runtime.Post(Change(request)));
         _flusher = new WorkerThread<(VolumeNr Volume, ulong Ticket)>($"flusher-{name}", work => runtime.Post(Flush(work.Volume, work.Ticket)));
+        _reads = new PeerReads(runtime);
         _resync = new WorkerThread<ChangeRequest>($"resync-{name}", CarryOutResync);
     }
 
@@ -84,6 +86,15 @@ internal sealed partial class Executor : IDisposable
                 case EffectKind.ResyncRead:
                     _resync.Add(effect.Request);
                     break;
+                case EffectKind.PeerRead:
+                    _reads.Add(effect.Request);
+                    break;
+                case EffectKind.ReadReply:
+                    RuntimeVolume.CompleteRead(in effect, carrier);
+                    break;
+                case EffectKind.ReadLocally:
+                    _runtime.Volumes[effect.Volume.Value].ReadLocally((NbdRequest)effect.Cookie!, carrier);
+                    break;
                 case EffectKind.DetachDisk:
                     Detach(_runtime.Volumes[effect.Volume.Value], effect.NotesLoss);
                     break;
@@ -103,6 +114,7 @@ internal sealed partial class Executor : IDisposable
     public void Dispose()
     {
         _resync.Dispose();
+        _reads.Dispose();
         _flusher.Dispose();
         _writer.Dispose();
         _metadata.Dispose();

@@ -69,6 +69,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = waiting,
+            ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
 
@@ -86,6 +88,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             ProtocolVersion = core.ProtocolVersion(peer),
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
+            Note = core.Disagreement(peer) is { Length: > 0 } note ? note : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
         };
     }

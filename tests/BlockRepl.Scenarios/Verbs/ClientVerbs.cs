@@ -8,7 +8,7 @@ namespace BlockRepl.Scenarios.Verbs;
 internal static class ClientVerbs
 {
     // "With default settings a lost or frozen peer delays a client by at most 20 s."
-    private const long PatienceMs = 20_000;
+    public const long PatienceMs = 20_000;
 
     public static void AddTo(Dictionary<string, Action<Scenario, Statement>> verbs)
     {

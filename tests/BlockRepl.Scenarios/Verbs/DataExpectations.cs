@@ -52,35 +52,57 @@ internal static class DataExpectations
         }
     }
 
-    // What a client of a Primary is given.
+    // What a client of a Primary is given: from the local disk, or through Core from the peer.
     private static void Reads(Scenario scenario, Statement statement, List<string> words)
     {
-        SimulatedNode node = scenario.Node(statement, words.Count > 0 ? words[0] : "");
+        SimulatedNode node = Expectations.Node(scenario, statement, words);
         if (!node.IsAlive || node.Core.Role != Role.Primary)
-            throw statement.Wrong($"{words[0]} is not Primary: nobody can read from it");
-        int volume = words.Count > 1 ? VolumeWord.Parse(words[1]) ?? 0 : 0;
-        if (node.Status.DiskState(new VolumeNr((ushort)volume)) <= DiskState.Failed)
-            throw statement.Wrong($"{words[0]} has no disk to read from");
-        Disk(scenario, statement, words);
+            throw statement.Wrong($"{Scenario.NameOf(node)} is not Primary: nobody can read from it");
+        (int volume, ByteRange range, List<string> allowed) = Range(scenario, statement, words);
+        ByteRange blocks = new(range.FirstBlock << Block.Shift, range.BlockCount << Block.Shift);
+        DiskResult? failure = scenario.Stepper.Faults.Exists(f => f.Node == node.Index && f.Word == "read" && f.Result is not null && (f.Volume ?? volume) == volume)
+            ? DiskResult.Io
+            : null;
+        ClientRead read = scenario.Cluster.Read(node, blocks.Offset, blocks.Length, (ushort)volume, failure);
+        if (!scenario.RunUntil(() => read.Result is not null, ClientVerbs.PatienceMs))
+            throw statement.Wrong("the read is not answered");
+        if (allowed is ["EIO"] ? read.Result != DiskResult.Io : read.Result is not { IsOk: true })
+            throw statement.Wrong($"the read ends with {read.Result}");
+        if (read.Result is not { IsOk: true })
+            return;
+        var image = new SparseImage();
+        for (int i = 0; i < blocks.BlockCount; i++)
+            image[blocks.FirstBlock + i] = read.Data[(i * Block.Size)..((i + 1) * Block.Size)];
+        Compare(scenario, statement, image, volume, range, allowed);
     }
 
     private static void Disk(Scenario scenario, Statement statement, List<string> words)
     {
         SimulatedNode node = Expectations.Node(scenario, statement, words);
+        (int volume, ByteRange range, List<string> allowed) = Range(scenario, statement, words);
+        Compare(scenario, statement, node.Disks[volume].Cache, volume, range, allowed);
+    }
+
+    private static (int Volume, ByteRange Range, List<string> Allowed) Range(Scenario scenario, Statement statement, List<string> words)
+    {
         int volume = words.Count > 0 ? VolumeWord.Parse(words[0]) ?? -1 : -1;
         if (volume >= 0)
             words.RemoveAt(0);
         if (words is not [var from, var size, "=", ..] || Units.Size(from) is not { } offset || Units.Size(size) is not { } length)
-            throw statement.Wrong("expect disk a|b [vN] OFFSET LENGTH = NAME [or NAME ...]");
-        volume = Math.Max(volume, 0);
+            throw statement.Wrong("[vN] OFFSET LENGTH = NAME [or NAME ...]");
         List<string> allowed = [.. words.Skip(3).Where(static w => w != "or")];
         foreach (string name in allowed)
         {
-            if (name != "zero" && !scenario.Data.Knows(name))
+            if (name is not ("zero" or "EIO") && !scenario.Data.Knows(name))
                 throw statement.Wrong($"nothing was written as {name}");
         }
 
-        IReadOnlyList<string> found = scenario.Data.Holds(node.Disks[volume].Cache, volume, new ByteRange(offset, length));
+        return (Math.Max(volume, 0), new ByteRange(offset, length), allowed);
+    }
+
+    private static void Compare(Scenario scenario, Statement statement, SparseImage image, int volume, ByteRange range, List<string> allowed)
+    {
+        IReadOnlyList<string> found = scenario.Data.Holds(image, volume, range);
         if (found.Any(name => !allowed.Contains(name)))
             throw statement.Wrong($"it holds {string.Join(", ", found)}");
     }

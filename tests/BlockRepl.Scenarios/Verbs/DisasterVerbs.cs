@@ -12,6 +12,7 @@ internal static class DisasterVerbs
         verbs["kill"] = Kill;
         verbs["power-cut"] = PowerCut;
         verbs["start"] = Start;
+        verbs["attach"] = Attach;
         verbs["freeze"] = static (s, t) => SetFrozen(s, t, true);
         verbs["thaw"] = static (s, t) => SetFrozen(s, t, false);
         verbs["disk-fail"] = static (s, t) => Fault(s, t, isHang: false);
@@ -84,6 +85,19 @@ internal static class DisasterVerbs
                 node.Start();
             if (!statement.Options.Contains("--disconnected"))
                 scenario.Cluster.Command(node, OperatorVerb.Connect);
+        }
+
+        scenario.Settle(statement);
+    }
+
+    // What the daemon does when it is told to take a disk back: it reads the metadata and hands them to the engine.
+    private static void Attach(Scenario scenario, Statement statement)
+    {
+        SimulatedNode node = Alive(scenario, statement);
+        for (ushort v = 0; v < node.Disks.Length; v++)
+        {
+            if (node.Status.DiskState(new VolumeNr(v)) == DiskState.Diskless && (statement.Words is [_] || statement.Words is [_, var word] && VolumeWord.Parse(word) == v))
+                node.Attach(v);
         }
 
         scenario.Settle(statement);

@@ -100,6 +100,15 @@ public sealed class ClusterHarness
         return ticket;
     }
 
+    /// <summary>As <see cref="CommandAndRun"/>, but no further than to the answer.</summary>
+    public CommandTicket CommandAndRunUntilAnswered(SimulatedNode node, OperatorVerb verb)
+    {
+        CommandTicket ticket = Command(node, verb);
+        while (ticket.Result is null)
+            Assert.True(StepOnce(), "the command is not answered");
+        return ticket;
+    }
+
     /// <summary>A client's change; a write fills its range with a number of its own.</summary>
     public ClientRequest Change(
         SimulatedNode node, ChangeKind kind, long offset, long length, ChangeFlags flags = ChangeFlags.None, ushort volume = 0)

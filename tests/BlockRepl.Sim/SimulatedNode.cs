@@ -204,6 +204,11 @@ public sealed class SimulatedNode
                     Read(disk, operation.Request);
                 e.Kind = operation.Kind == EffectKind.PeerRead ? CoreEventKind.PeerReadCompleted : CoreEventKind.ResyncReadCompleted;
                 break;
+            case EffectKind.VerifyRead:
+                if (result.IsOk)
+                    Digest(disk, operation.Request.Verify!);
+                e.Kind = CoreEventKind.VerifyReadCompleted;
+                break;
             default:
                 while (result.IsOk && operation.PartsDone < SimulatedMetadata.PartsOf(operation.Metadata))
                     CarryOutPart(operation);
@@ -327,12 +332,19 @@ public sealed class SimulatedNode
         disk.Cache.Read(chunk.Range.Offset, chunk.Buffer.Span);
     }
 
+    private static void Digest(SimulatedDisk disk, VerifyChunk chunk)
+    {
+        var content = new byte[chunk.Range.Length];
+        disk.Cache.Read(chunk.Range.Offset, content);
+        Protocol.BlockDigest.Compute(content, chunk.Digests);
+    }
+
     private void CarryOut(ref Effect effect)
     {
         Effects.Add(effect.Kind);
         switch (effect.Kind)
         {
-            case EffectKind.LocalChange or EffectKind.ResyncRead or EffectKind.PeerRead:
+            case EffectKind.LocalChange or EffectKind.ResyncRead or EffectKind.PeerRead or EffectKind.VerifyRead:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
             case EffectKind.LocalFlush:

@@ -73,7 +73,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         {
             return refusal is { Reason: GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated }
                 ? refusal with { Why = $"both nodes are Primary, and {refusal.Why}" }
-                : new Refusal(GoodbyeReason.SplitBrain, "split brain: both nodes are Primary");
+                : new Refusal(GoodbyeReason.RoleConflict, "both nodes are Primary, but have not gone apart: demote one of them");
         }
 
         if (refusal is not null)

@@ -12,7 +12,8 @@ internal sealed class OperatorCommands(
     ResyncRequests resyncRequests,
     ResyncPauses resyncPauses,
     Outdating outdating,
-    IoSuspension suspension)
+    IoSuspension suspension,
+    Verification verification)
 {
     /// <summary>Begins a command; its answer comes with <see cref="EffectKind.CompleteCommand"/>.</summary>
     public void Carry(OperatorCommand command, object? cookie)
@@ -63,6 +64,9 @@ internal sealed class OperatorCommands(
                 break;
             case OperatorVerb.SkipInitialSync:
                 skipInitialSync.Start(cookie);
+                break;
+            case OperatorVerb.Verify:
+                verification.Start(cookie, command.Volume, command.Verify);
                 break;
             case OperatorVerb.Reconnect:
                 foreach (Peer peer in context.Peers)

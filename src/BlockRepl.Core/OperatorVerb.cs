@@ -30,6 +30,9 @@ public enum OperatorVerb : byte
     /// <summary>Let clients' changes go on, whatever holds them: <see cref="SuspendIo"/>, or a fence that failed.</summary>
     ResumeIo,
 
+    /// <summary>Compare with the peer, online.</summary>
+    Verify,
+
     /// <summary>Throw this node's data away: a full resync with it as the target.</summary>
     Invalidate,
 

@@ -70,14 +70,38 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Outcome of this connection's handshake.</summary>
     public SyncVerdict Verdict { get; set; }
 
+    /// <summary>This node was Primary when it lost the peer, and has been since.</summary>
+    public bool LostAsPrimary { get; set; }
+
     /// <summary>What both sides changed since they were last in sync, if the last handshake found a split brain; null once they are connected.</summary>
     public Divergence? Divergence { get; set; }
+
+    /// <summary>Generation of a resync that this node named as its source and that the peer has not been heard to begin; none otherwise.</summary>
+    public GenerationId AnnouncedGeneration { get; set; }
 
     /// <summary>The resync in which this node is the source.</summary>
     public SourceJob? Source { get; set; }
 
     /// <summary>The resync in which this node is the target.</summary>
     public TargetJob? Target { get; set; }
+
+    /// <summary>Blocks that the peer reports as marked against this node while nothing is being resynced: what a comparison found is marked on one side only.</summary>
+    public long PeerMarkedBlocks { get; set; }
+
+    /// <summary>The comparison in which this node sends the digests.</summary>
+    public VerifyJob? Verify { get; set; }
+
+    /// <summary>The comparison in which this node receives the digests.</summary>
+    public VerifyTargetJob? VerifyTarget { get; set; }
+
+    /// <summary>How the last comparison ended.</summary>
+    public VerifyReport? LastVerify { get; set; }
+
+    /// <summary>Marks are a comparison's findings.</summary>
+    public bool HasVerifyMarks { get; set; }
+
+    /// <summary>The link over which a comparison's repair was announced: what is left of one that was stopped is passed over.</summary>
+    public LinkId RepairedOn { get; set; }
 
     /// <summary>Out-of-sync blocks that the peer last reported; used for display while this node is the target.</summary>
     public long PeerReportedDirtyBlocks { get; set; }
@@ -107,6 +131,7 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
             return 0;
         long added = Bitmap.Set(first, count);
         Source?.NoteMark(first, count);
+        Verify?.Repairing?.NoteMark(range);
         return added;
     }
 }

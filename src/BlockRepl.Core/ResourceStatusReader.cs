@@ -122,6 +122,10 @@ public sealed class ResourceStatusReader
     public ReplicationState ReplicationState(VolumeNr volume, PeerId peer)
     {
         PeerVolume at = At(volume, peer);
+        if (at.Verify is not null)
+            return Primitives.ReplicationState.VerifyS;
+        if (at.VerifyTarget is not null)
+            return Primitives.ReplicationState.VerifyT;
         return at.State switch
         {
             Primitives.ReplicationState.SyncSource when at.IsPaused => Primitives.ReplicationState.PausedSyncS,
@@ -130,18 +134,27 @@ public sealed class ResourceStatusReader
         };
     }
 
+    /// <summary>How a comparison with a peer stands, or how the last one ended; null if there was none since the daemon started.</summary>
+    public VerifyReport? Verify(VolumeNr volume, PeerId peer) => Verification.Report(At(volume, peer));
+
     /// <summary>What the last handshake with a peer decided about a volume.</summary>
     public SyncVerdict Verdict(VolumeNr volume, PeerId peer) => At(volume, peer).Verdict;
 
     /// <summary>The state of the peer's disk.</summary>
     public DiskState PeerDiskState(VolumeNr volume, PeerId peer) => At(volume, peer).PeerDisk;
 
+    /// <summary>What both sides changed since they were last in sync, if the last handshake found a split brain; null if not.</summary>
+    public Divergence? Divergence(VolumeNr volume, PeerId peer) => At(volume, peer).Divergence;
+
     /// <summary>Blocks that may differ between the two nodes, as far as this node knows.</summary>
     public long OutOfSyncBlocks(VolumeNr volume, PeerId peer)
     {
         PeerVolume at = At(volume, peer);
         bool isTarget = at.Target is not null || at.State == Primitives.ReplicationState.WFBitMapT;
-        return isTarget ? Math.Max(at.PeerReportedDirtyBlocks, 0) : at.Bitmap?.SetCount ?? 0;
+        if (isTarget)
+            return Math.Max(at.PeerReportedDirtyBlocks, 0);
+        long marked = at.Bitmap?.SetCount ?? 0;
+        return at.State == Primitives.ReplicationState.Established ? Math.Max(marked, at.PeerMarkedBlocks) : marked;
     }
 
     /// <summary>Blocks that the running resync had to copy when it began, and when that was; zero if none runs.</summary>

@@ -17,7 +17,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     // How long a peer that was Primary when it last spoke may take to say that it is so no more.
     private const long AnswerMs = 1_000;
 
-    private readonly RoleMetadata _metadata = new(context);
+    private readonly RoleMetadata _metadata = new(context, connections.Generations);
     private Step _step;
     private long _askedMs;
     private object? _cookie;
@@ -347,8 +347,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Log($"{context.Settings.Name}: Primary");
         foreach (Peer peer in context.Peers)
         {
-            // What is written from now on was not meant when somebody gave this node's data up.
-            peer.DiscardMyData = false;
+            peer.DiscardMyData = false; // What is written from now on was not meant.
             if (forced)
                 connections.Renegotiate(peer, "promoted by force");
         }
@@ -373,6 +372,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
 
         context.Role = Role.Secondary;
+        connections.Generations.Demoted();
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Secondary");
         RemoteService.EndAll(context);

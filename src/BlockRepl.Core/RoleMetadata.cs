@@ -4,7 +4,7 @@ using BlockRepl.Primitives;
 namespace BlockRepl.Core;
 
 /// <summary>What a role change puts into the superblocks, on all volumes at once, and whether all of it became durable.</summary>
-internal sealed class RoleMetadata(ResourceContext context)
+internal sealed class RoleMetadata(ResourceContext context, Generations generations)
 {
     private int _pending;
 
@@ -33,7 +33,7 @@ internal sealed class RoleMetadata(ResourceContext context)
                         // Whichever place is free: the peer must still recognise where this data comes from, or it would call it unrelated.
                         PeerSlot slot = superblock.Peers[peer.Slot];
                         superblock = slot.BitmapGeneration.IsNone
-                            ? superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current })
+                            ? superblock.WithPeer(peer.Slot, generations.GoesOnAlone(peer, slot, superblock.Current, superblock.Flags))
                             : superblock.WithHistory(superblock.Current);
                     }
                 }

@@ -71,6 +71,7 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.InvalidateRemote => await AskAsync(Command(OperatorVerb.InvalidateRemote, command.Volume)),
                 ControlVerb.PauseSync => await AskAsync(Command(OperatorVerb.PauseSync, command.Volume)),
                 ControlVerb.ResumeSync => await AskAsync(Command(OperatorVerb.ResumeSync, command.Volume)),
+                ControlVerb.Verify => await AskAsync(Command(OperatorVerb.Verify, command.Volume) with { Verify = VerifyOptionsOf(command.Options) }),
                 _ => ControlResult.NotImplemented(command.Verb),
             };
         }
@@ -195,6 +196,7 @@ internal sealed partial class ManagedResource : IDisposable
             {
                 Kind = CoreEventKind.DiskAttached,
                 NowMs = ResourceRuntime.NowMs,
+                WallMs = ResourceRuntime.WallMs,
                 Volume = volume.Configuration.Nr,
                 Subject = opened.Attached,
                 Number = opened.Disk.Serial,
@@ -307,6 +309,14 @@ internal sealed partial class ManagedResource : IDisposable
         RuntimeVolume? named = Array.Find(Runtime.Volumes, candidate => candidate.Configuration.Name == volume);
         return new OperatorCommand(verb) { Volume = named?.Configuration.Nr };
     }
+
+    private static VerifyOptions VerifyOptionsOf(ControlOptions options) => new()
+    {
+        StartBytes = options.StartBytes,
+        StopBytes = options.StopBytes,
+        Repair = options.Repair,
+        RepairFrom = options.RepairFrom,
+    };
 
     private async Task<ControlResult> AskAsync(OperatorCommand command)
     {

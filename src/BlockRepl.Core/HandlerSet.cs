@@ -10,6 +10,9 @@ public readonly record struct HandlerSet(uint Bits)
     /// <summary>Whether a handler is configured.</summary>
     public bool Contains(HandlerKind kind) => (Bits & 1u << (int)kind) != 0;
 
+    /// <summary>This set without one.</summary>
+    public HandlerSet Without(HandlerKind kind) => new(Bits & ~(1u << (int)kind));
+
     /// <summary>This set and one more.</summary>
     public HandlerSet With(HandlerKind kind) => new(Bits | 1u << (int)kind);
 }

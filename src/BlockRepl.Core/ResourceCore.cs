@@ -40,6 +40,7 @@ public sealed class ResourceCore
     private readonly IoSuspension _suspension;
     private readonly Outdating _outdating;
     private readonly OperatorCommands _commands;
+    private readonly DataAccess _access;
 
     /// <param name="settings">The resource's configuration; replaced by <see cref="CoreEventKind.SettingsChanged"/>.</param>
     /// <param name="chance">Where random numbers come from.</param>
@@ -90,6 +91,8 @@ public sealed class ResourceCore
             SendStatus();
         };
         _source.OnBeginning = peerVolume => _handlers.Call(HandlerKind.BeforeResyncSource, peerVolume.Peer, peerVolume.Volume);
+        _access = new DataAccess(_context, _handlers);
+        _target.BeforeBegin = new ResyncConsent(_context, _handlers, _connections).IsGiven;
         _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
         _remote.OnStranded = _writes.FinishIfDone;
         _remote.OnRefused = _writes.StopReplicating;
@@ -263,6 +266,8 @@ public sealed class ResourceCore
     {
         // First: what it lets go takes part in the rest.
         _fencing.Settle();
+        if (_context.StateChanged)
+            _access.Settle();
         foreach (Volume volume in _context.Volumes)
         {
             if (volume.HasDisk)

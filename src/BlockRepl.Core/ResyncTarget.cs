@@ -49,8 +49,17 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         context.Send(peerVolume.Peer, new BitmapPartMessage(peerVolume.Volume.Nr, (ulong)partStart, runs.ToArray(), true));
     }
 
+    /// <summary>Set by <see cref="ResourceCore"/>: asked before this node gives up being consistent. False if that must wait: the action is then called when it may go on.</summary>
+    public Func<PeerVolume, Action, bool> BeforeBegin { get; set; } = (_, _) => true;
+
     /// <summary>The source named the resync: this node becomes Inconsistent, and says so only when that is durable.</summary>
     public void Begin(PeerVolume peerVolume, SyncBeginMessage message)
+    {
+        if (BeforeBegin(peerVolume, () => GiveUpConsistency(peerVolume, message)))
+            GiveUpConsistency(peerVolume, message);
+    }
+
+    private void GiveUpConsistency(PeerVolume peerVolume, SyncBeginMessage message)
     {
         Volume volume = peerVolume.Volume;
         volume.Disk = DiskState.Inconsistent;

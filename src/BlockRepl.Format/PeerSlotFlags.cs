@@ -13,13 +13,13 @@ public enum PeerSlotFlags : uint
     /// </summary>
     FullSync = 1 << 0,
 
-    /// <summary>This node knows that the peer's disk is outdated (DRBD: MDF_PEER_OUTDATED).</summary>
+    /// <summary>This node knows that the peer, which is not connected, cannot go on by itself: it was fenced, or said so (DRBD: MDF_PEER_OUTDATED).</summary>
     PeerOutdated = 1 << 1,
 
     /// <summary>The peer was seen UpToDate and Connected when last heard of.</summary>
     WasConnected = 1 << 2,
 
-    /// <summary>The peer is to be fenced before this node may go on (DRBD: MDF_PEER_FENCING).</summary>
+    /// <summary><c>fence-peer</c> was called for the peer, and <c>unfence-peer</c> has not succeeded since (DRBD: MDF_PEER_FENCING).</summary>
     PeerFencing = 1 << 3,
 
     /// <summary>

@@ -445,10 +445,52 @@ public class FencingTests
     internal static HandlerSet Handlers { get; } =
         default(HandlerSet).With(HandlerKind.FencePeer).With(HandlerKind.UnfencePeer).With(HandlerKind.Disconnected);
 
+    /// <summary>before-resync-target: nothing is overwritten before it agrees, and nothing at all if it does not.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(HandlerOutcome.Broken)]
+    public void A_resync_target_asks_before_it_is_overwritten(int exitCode)
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.DontCare, s => s with { Handlers = s.Handlers.With(HandlerKind.BeforeResyncTarget) });
+        Lose(cluster);
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.IsNetworkUp = true;
+        cluster.Run();
+        Assert.Contains(cluster.Beta.Handlers, call => call.Kind == HandlerKind.BeforeResyncTarget);
+        Assert.NotEqual(DiskState.Inconsistent, StateIn(cluster.Beta.Metadata[0].Superblock));
+        cluster.CompleteHandler(cluster.Beta, HandlerKind.BeforeResyncTarget, exitCode);
+        cluster.Run();
+        if (exitCode == 0)
+        {
+            cluster.AssertInSync();
+            return;
+        }
+
+        Assert.NotEqual(DiskState.Inconsistent, StateIn(cluster.Beta.Metadata[0].Superblock));
+        Assert.Equal(ConnectionState.StandAlone, cluster.Beta.Status.ConnectionState(ClusterHarness.PeerOf));
+        Assert.Contains("before-resync-target", cluster.Beta.Status.Detail(ClusterHarness.PeerOf), StringComparison.Ordinal);
+        Assert.NotEqual(write.Id, ClusterHarness.IdIn(cluster.Beta.Disks[0].Cache[0]));
+    }
+
+    [Fact]
+    public void A_Primary_without_good_data_calls_pri_on_incon_degr_once()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.DontCare, s => s with { Handlers = s.Handlers.With(HandlerKind.PriOnInconDegr).With(HandlerKind.LocalIoError) });
+        Lose(cluster);
+        cluster.Run();
+        cluster.Alpha.Apply(new CoreEvent { Kind = CoreEventKind.DiskFailed, Subject = "pulled out" });
+        cluster.Run();
+        cluster.Tick();
+        Assert.Single(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.PriOnInconDegr);
+        Assert.Single(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.LocalIoError);
+    }
+
     internal static ClusterHarness InSync(
         FencingPolicy policy, Func<ResourceSettings, ResourceSettings>? more = null, long volumeBytes = 16 << 20) =>
         ClusterHarness.InSync(
-            s => (more ?? (x => x))(s) with { Fencing = policy, Handlers = Handlers }, volumeBytes, volumeBytes > 16 << 20 ? 16 : 4);
+            s => (more ?? (x => x))(s with { Fencing = policy, Handlers = Handlers }), volumeBytes, volumeBytes > 16 << 20 ? 16 : 4);
 
     internal static void Lose(ClusterHarness cluster)
     {

@@ -84,7 +84,7 @@ public class SplitBrainTests
     [InlineData(AfterSplitBrain0Pri.DiscardOlderPrimary, "alpha")]
     public void A_policy_resolves_a_split_brain_on_both_nodes_alike(AfterSplitBrain0Pri policy, string victim)
     {
-        ClusterHarness cluster = Diverged(s => s with { SplitBrain = new SplitBrainPolicies { NoPrimary = policy }, Handlers = HandlerSet.All });
+        ClusterHarness cluster = Diverged(s => s with { SplitBrain = new SplitBrainPolicies { NoPrimary = policy }, Handlers = HandlerSet.All.Without(HandlerKind.BeforeResyncTarget) });
         SimulatedNode survivor = victim == "alpha" ? cluster.Beta : cluster.Alpha;
         ulong kept = ClusterHarness.IdIn(survivor.Disks[0].Cache[victim == "alpha" ? 16 : 0]);
         Join(cluster);
@@ -339,7 +339,7 @@ public class SplitBrainTests
     [InlineData(RoleConflictPolicy.CallPrimaryLost)]
     public void A_Primary_that_would_have_to_be_overwritten_keeps_its_data_and_rr_conflict_says_what_next(RoleConflictPolicy policy)
     {
-        ClusterHarness cluster = ClusterHarness.InSync(s => s with { RoleConflict = policy, Handlers = HandlerSet.All });
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { RoleConflict = policy, Handlers = HandlerSet.All.Without(HandlerKind.BeforeResyncTarget) });
         cluster.IsNetworkUp = false;
         cluster.Cut();
         cluster.Run();
@@ -370,7 +370,7 @@ public class SplitBrainTests
     [Fact]
     public void Handlers_are_told_of_every_split_brain_and_of_an_unresolved_one()
     {
-        ClusterHarness cluster = Diverged(s => s with { Handlers = HandlerSet.All });
+        ClusterHarness cluster = Diverged(s => s with { Handlers = HandlerSet.All.Without(HandlerKind.BeforeResyncTarget) });
         Join(cluster);
         foreach (SimulatedNode node in new[] { cluster.Alpha, cluster.Beta })
         {
@@ -378,7 +378,7 @@ public class SplitBrainTests
             Assert.False(WasCalled(node, HandlerKind.PriLostAfterSb));
         }
 
-        cluster = Diverged(s => s with { Handlers = HandlerSet.All, SplitBrain = new SplitBrainPolicies { NoPrimary = AfterSplitBrain0Pri.DiscardLeastChanges } });
+        cluster = Diverged(s => s with { Handlers = HandlerSet.All.Without(HandlerKind.BeforeResyncTarget), SplitBrain = new SplitBrainPolicies { NoPrimary = AfterSplitBrain0Pri.DiscardLeastChanges } });
         Join(cluster);
         Assert.True(WasCalled(cluster.Alpha, HandlerKind.InitialSplitBrain));
         Assert.False(WasCalled(cluster.Alpha, HandlerKind.SplitBrain));
@@ -389,7 +389,7 @@ public class SplitBrainTests
     {
         ClusterHarness cluster = Diverged(s => s with
         {
-            Handlers = HandlerSet.All,
+            Handlers = HandlerSet.All.Without(HandlerKind.BeforeResyncTarget),
             SplitBrain = new SplitBrainPolicies { NoPrimary = AfterSplitBrain0Pri.DiscardLeastChanges, OnePrimary = AfterSplitBrain1Pri.CallPrimaryLost },
         });
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);

@@ -40,7 +40,7 @@ internal static class Expectations
                 break;
             case "suspended":
                 SimulatedNode suspended = Node(scenario, statement, words);
-                Says(statement, words, suspended.Status.Suspended);
+                Says(statement, words, string.Join("; ", suspended.Status.Suspended.Select(reason => $"{reason.Word} {reason.Detail}".TrimEnd())));
                 break;
             case "waiting":
                 SimulatedNode waiting = Node(scenario, statement, words);

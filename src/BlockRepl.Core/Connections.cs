@@ -141,6 +141,7 @@ internal sealed class Connections(
         bool owes = peer.AwaitingAck.Count > 0;
         foreach (Volume volume in context.Volumes)
             owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0 || volume.Peers[peer.Id.Value].Source is { UnconfirmedBytes: > 0 };
+        owes |= peer.ReadsAsked > 0;
         long silent = now - peer.LastReceivedMs;
         long silentMax = owes ? context.Settings.TimeoutMs : context.Settings.PingIntervalMs + context.Settings.PingTimeoutMs;
         long stuckMax = context.Settings.KoCount * context.Settings.TimeoutMs;
@@ -156,7 +157,7 @@ internal sealed class Connections(
     // reason for it to give up: the next thing that an operator does may be to resolve the split brain here.
     private void TellSplitBrain(Peer peer, LinkId link)
     {
-        if (Array.Find(context.Volumes, volume => volume.Peers[peer.Id.Value].Divergence is not null) is not { } split)
+        if (context.Volumes.Find(volume => volume.Peers[peer.Id.Value].Divergence is not null) is not { } split)
             return;
         string extent = split.Peers[peer.Id.Value].Divergence!.Describe(context.Settings.NodeName, peer.Name);
         ref Effect effect = ref context.Effects.Add(EffectKind.SendMessage);
@@ -214,11 +215,14 @@ internal sealed class Connections(
         peer.PeerState = null;
         peer.PeerVerdict = null;
         peer.StatusSent = null;
+        peer.ReadsAsked = peer.ReadsServed = 0;
+        peer.ReadBytesAsked = peer.ReadBytesServed = 0;
         foreach (Volume volume in context.Volumes)
         {
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
             peerVolume.Source = null;
             peerVolume.Target = null;
+            peerVolume.IsServing = false;
             writes.StopReplicating(peerVolume);
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;

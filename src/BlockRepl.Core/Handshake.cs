@@ -23,6 +23,9 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     /// <summary>Set by <see cref="ResourceCore"/>: this node's role is about to change, so its state is not worth saying yet (hard part 20).</summary>
     public Func<bool> IsRoleChanging { get; set; } = () => false;
 
+    /// <summary>Set by <see cref="ResourceCore"/>: both verdicts agree; before the clients' changes go on.</summary>
+    public Action<Peer> OnConnected { get; set; } = _ => { };
+
     /// <summary>A link is up: says who this node is.</summary>
     public void Start(Peer peer, ulong incarnation)
     {
@@ -116,7 +119,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     {
         if (peer.Step != HandshakeStep.State || peer.PeerState is not { } state)
             return;
-        if (state.Protocol != context.Settings.Protocol)
+        if (state.Protocol != context.Settings.Protocol && peer.Version < ProtocolVersion.V2)
         {
             OnRefused(peer, GoodbyeReason.Refused, $"protocol {context.Settings.Protocol} here, {state.Protocol} there: the configurations differ");
             return;
@@ -128,6 +131,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             return;
         }
 
+        SettingsChange.Agree(context, peer, state.Protocol);
         peer.Role = state.Role;
         peer.Received = state.NextSequence.Value == 0 ? default : new SequenceNumber(state.NextSequence.Value - 1);
         peer.AppliedHere = peer.AckSent = peer.ReceivedAckSent = peer.Received;
@@ -178,6 +182,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             EnterConnected(volume.Peers[peer.Id.Value]);
         }
 
+        OnConnected(peer);
         writes.Thaw(FreezeReason.Handshake);
     }
 

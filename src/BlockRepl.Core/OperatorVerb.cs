@@ -21,6 +21,9 @@ public enum OperatorVerb : byte
     /// <summary>Declare the connected, fresh disks equal (<c>new-current-uuid --clear-bitmap</c>).</summary>
     SkipInitialSync,
 
+    /// <summary>Compare with the peer, online.</summary>
+    Verify,
+
     /// <summary>Throw this node's data away: a full resync with it as the target.</summary>
     Invalidate,
 
@@ -32,4 +35,6 @@ public enum OperatorVerb : byte
 
     /// <summary>End this node's pause.</summary>
     ResumeSync,
+    /// <summary>End the connection, if there is one, and connect anew at once: the facts have changed.</summary>
+    Reconnect,
 }

@@ -15,7 +15,9 @@ internal sealed class PeerMessages(
     ResyncTarget target,
     SkipInitialSync skipInitialSync,
     ResyncRequests resyncRequests,
-    ResyncPauses resyncPauses)
+    ResyncPauses resyncPauses,
+    SettingsChange settings,
+    Verification verification)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
     public string? Receive(Peer peer, PeerMessage message)
@@ -82,6 +84,9 @@ internal sealed class PeerMessages(
                 return ForVolume(peer, done.Nr, ReplicationState.SyncSource, volume => source.CheckpointStable(volume, done.Id, here: false));
             case SyncClearedMessage cleared:
                 return ForVolume(peer, cleared.Nr, ReplicationState.SyncTarget, volume => target.Cleared(volume, cleared.Id));
+            case SettingsUpdateMessage update:
+                settings.PeerChanged(peer, update);
+                return null;
             case ResyncRequestMessage request:
                 return ForVolume(peer, request.Nr, volume => resyncRequests.PeerAsks(volume, request, roles.IsBusy));
             case ResyncReplyMessage reply:
@@ -91,6 +96,12 @@ internal sealed class PeerMessages(
                 return OnSyncEnd(peer, end);
             case SyncEndedMessage ended:
                 return OnSyncEnded(peer, ended);
+            case VerifyControlMessage { Nr: var nr }:
+                return ForVerify(peer, nr, message);
+            case VerifyRangeMessage { Nr: var nr }:
+                return ForVerify(peer, nr, message);
+            case VerifyResultMessage { Nr: var nr }:
+                return ForVerify(peer, nr, message);
             default:
                 return $"{message.Kind} was not expected";
         }
@@ -122,6 +133,9 @@ internal sealed class PeerMessages(
         return action(volume);
     }
 
+    private string? ForVerify(Peer peer, VolumeNr nr, PeerMessage message) =>
+        secondary.FindVolume(peer, nr) is { } volume ? verification.Receive(volume, message) : $"unknown volume number {nr}";
+
     private string? OnSyncEnd(Peer peer, SyncEndMessage end)
     {
         if (secondary.FindVolume(peer, end.Nr) is not { } volume)
@@ -151,7 +165,7 @@ internal sealed class PeerMessages(
     /// <summary>What the peer has received and applied.</summary>
     public string? Ack(Peer peer, SequenceNumber received, SequenceNumber applied)
     {
-        SequenceNumber counted = context.Settings.Protocol == WriteProtocol.C ? applied : received;
+        SequenceNumber counted = peer.Protocol == WriteProtocol.C ? applied : received;
         if (received > context.LastSequence || applied > received)
             return $"an acknowledgement of {received}/{applied}, but only {context.LastSequence} was sent";
         if (applied > peer.Applied)
@@ -160,7 +174,7 @@ internal sealed class PeerMessages(
             peer.ProgressMs = context.NowMs;
         }
 
-        writes.PeerApplied(peer, counted);
+        writes.PeerApplied(peer, counted, peer.Applied);
         return null;
     }
 
@@ -212,6 +226,12 @@ internal sealed class PeerMessages(
             {
                 volume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
                 job.TotalBlocks = Math.Max(job.TotalBlocks, theirs.DirtyBlocks);
+            }
+
+            if (volume.State == ReplicationState.Established)
+            {
+                context.StateChanged |= volume.PeerMarkedBlocks != theirs.DirtyBlocks;
+                volume.PeerMarkedBlocks = theirs.DirtyBlocks;
             }
 
             resyncPauses.PeerSays(volume, Find(status.Resyncs, theirs.Nr));

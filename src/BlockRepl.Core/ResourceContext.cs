@@ -16,20 +16,16 @@ internal sealed class ResourceContext
         Peers = new Peer[settings.Peers.Length];
         for (int i = 0; i < Peers.Length; i++)
             Peers[i] = new Peer(new PeerId(i), settings.Peers[i]);
-        Volumes = new Volume[settings.Volumes.Length];
-        for (int i = 0; i < Volumes.Length; i++)
-        {
-            Volumes[i] = new Volume(new VolumeNr((ushort)i), settings.Volumes[i], Peers.Length);
-            for (int p = 0; p < Peers.Length; p++)
-                Volumes[i].Peers[p] = new PeerVolume(Peers[p], Volumes[i]);
-        }
+        foreach (string name in settings.Volumes)
+            AddVolume(name);
     }
 
-    public ResourceSettings Settings { get; }
+    /// <summary>The configuration; replaced under the gate by <see cref="SettingsChange"/>.</summary>
+    public ResourceSettings Settings { get; set; }
 
     public IChance Chance { get; }
 
-    public Volume[] Volumes { get; }
+    public VolumeTable Volumes { get; } = new();
 
     public Peer[] Peers { get; }
 
@@ -50,6 +46,16 @@ internal sealed class ResourceContext
     /// <summary>This node's boot id, from the edge.</summary>
     public Guid BootId { get; set; }
 
+    /// <summary>Adds a volume under the next number.</summary>
+    public Volume AddVolume(string name)
+    {
+        var volume = new Volume(Volumes.NextNr, name, Peers.Length);
+        for (int p = 0; p < Peers.Length; p++)
+            volume.Peers[p] = new PeerVolume(Peers[p], volume);
+        Volumes.Add(volume);
+        return volume;
+    }
+
     public SequenceNumber NextSequence() => LastSequence = LastSequence.Next;
 
     public ulong NextTicket() => ++_tickets;
@@ -63,6 +69,44 @@ internal sealed class ResourceContext
         request.Buffer?.Release();
         request.Reset();
         _pool.Push(request);
+    }
+
+    /// <summary>Core needs the request no more; it goes back to the pool once the edge has let go of it, too.</summary>
+    public void Release(ChangeRequest request)
+    {
+        if (request.IsUnderWay)
+            request.IsOver = true;
+        else
+            ReturnRequest(request);
+    }
+
+    /// <summary>Hands a change or a read to the edge, for the local disk.</summary>
+    public void StartOnDisk(EffectKind kind, ChangeRequest request)
+    {
+        request.IsUnderWay = true;
+        if (kind != EffectKind.ResyncRead)
+            NoteDiskBusy(Volumes[request.Volume.Value]);
+        ref Effect effect = ref Effects.Add(kind);
+        effect.Volume = request.Volume;
+        effect.Subject = request;
+        if (request.Chunk is not { } chunk)
+            return;
+        effect.Peer = chunk.Peer;
+        effect.Link = chunk.Link;
+    }
+
+    /// <summary>The local disk was asked for something more.</summary>
+    public void NoteDiskBusy(Volume volume)
+    {
+        if (volume.LocalOperations++ == 0)
+            volume.DiskProgressMs = NowMs;
+    }
+
+    /// <summary>The local disk has finished something.</summary>
+    public void NoteDiskProgress(Volume volume)
+    {
+        volume.LocalOperations--;
+        volume.DiskProgressMs = NowMs;
     }
 
     public void Send(Peer peer, PeerMessage message)
@@ -101,7 +145,8 @@ internal sealed class ResourceContext
     public void WriteMetadata(Volume volume, MetadataWrite write)
     {
         Check.That(!write.IsEmpty, "a metadata write without content");
-        volume.MetadataWrites++;
+        NoteDiskBusy(volume);
+        volume.PendingMetadata.Add(write);
         ref Effect effect = ref Effects.Add(EffectKind.WriteMetadata);
         effect.Volume = volume.Nr;
         effect.Subject = write;

@@ -66,6 +66,12 @@ public enum FrameKind : byte
     /// <summary>Last frame of an orderly end.</summary>
     Goodbye = 20,
 
+    /// <summary>A Primary without a disk of its own asks its peer for data, or asks it to serve.</summary>
+    ReadRequest = 21,
+
+    /// <summary>The answer to a read request (hot: <see cref="ReadReplyFrameReader"/>).</summary>
+    ReadReply = 22,
+
     /// <summary>The target has written resync data (version 2).</summary>
     ResyncAck = 26,
 
@@ -74,6 +80,7 @@ public enum FrameKind : byte
 
     /// <summary>The answer.</summary>
     ResyncReply = 28,
+
     /// <summary>Begins, directs and ends the comparison of a volume (version 2).</summary>
     VerifyControl = 31,
 
@@ -82,6 +89,18 @@ public enum FrameKind : byte
 
     /// <summary>How a range compared (version 2).</summary>
     VerifyResult = 33,
+
+    /// <summary>The sender's configuration was changed.</summary>
+    SettingsUpdate = 37,
+
+    /// <summary>A Secondary asks for a new handshake.</summary>
+    RenegotiateRequest = 38,
+
+    /// <summary>A node asks its peer to take up a new size.</summary>
+    ResizeRequest = 39,
+
+    /// <summary>The answer.</summary>
+    ResizeReply = 40,
 
     /// <summary>A later version's frame that may be dropped (body numbers 64 to 2046).</summary>
     Ignorable = 254,

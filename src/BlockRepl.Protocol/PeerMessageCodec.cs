@@ -25,8 +25,12 @@ public static class PeerMessageCodec
             RoleReplyMessage or ResyncReplyMessage => 11 + 2 + TextFieldMax,
             ResyncRequestMessage => 11 + 4 + 2 + 2,
             GoodbyeMessage => 2 + TextFieldMax,
+            RenegotiateRequestMessage => TextFieldMax,
+            ResizeRequestMessage => 11 + 4 + 2 + 10 + 2,
+            ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
             WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
+            ReadRequestMessage => 11 + 4 + 10 + 10 + 9,
             VerifyControlMessage m => VerifyMessageCodec.LengthMax(m),
             VerifyRangeMessage m => VerifyMessageCodec.LengthMax(m),
             VerifyResultMessage => 4 + 11 + 11 + 9,
@@ -64,7 +68,7 @@ public static class PeerMessageCodec
     public static FrameKind PeekKind(ReadOnlySpan<byte> frame) => FrameEnvelope.PeekKind(frame);
 
     /// <summary>
-    /// Decodes a frame of any kind but Changes and ResyncData and checks its checksum. An <see cref="FrameKind.Ignorable"/> frame
+    /// Decodes a frame of any kind but Changes, ResyncData and ReadReply and checks its checksum. An <see cref="FrameKind.Ignorable"/> frame
     /// gives <see cref="FrameErrorCode.UnsupportedKind"/> too: ask <see cref="PeekKind"/> first and drop those.
     /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> frame, out PeerMessage message, out FrameError error)
@@ -86,7 +90,7 @@ public static class PeerMessageCodec
     }
 
     private static int VolumeLengthMax(VolumeStateInfo volume) =>
-        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11;
+        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11 + 10;
 
     private static int HistoryLengthMax(int count) => 3 + (count * sizeof(ulong));
 

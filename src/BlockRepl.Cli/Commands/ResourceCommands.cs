@@ -21,7 +21,7 @@ internal static class ResourceCommands
             NameArgument.Flag("--discard-my-data", "After a split brain: throw away what changed on this node"));
         yield return Verb(ControlVerb.Disconnect, "End the connection and stay StandAlone", Force("Do not ask the peer"));
         yield return Verb(ControlVerb.Adjust, "Apply a changed configuration",
-            NameArgument.Flag("--dry-run", "Say what would be done"));
+            NameArgument.Flag("--dry-run", "Say what would be done"), Force("Hang up on NBD clients of what is removed"));
         yield return Verb(ControlVerb.Primary, "Become Primary",
             Force("Take this node's data for the right data, whatever the peer has"));
         yield return Verb(ControlVerb.Secondary, "Become Secondary", Force("Hang up on NBD clients that are connected"));
@@ -30,7 +30,7 @@ internal static class ResourceCommands
         yield return Verb(ControlVerb.InvalidateRemote, "Throw the peer's data away and sync it from this node");
         yield return Verb(ControlVerb.NewCurrentUuid, "Begin a new data generation",
             NameArgument.Flag("--clear-bitmap", "The disks are known to be equal: skip the initial sync"));
-        yield return Verb(ControlVerb.Verify, "Compare the data with the peer's", NameArgument.Flag("--repair", "Resync what differs"));
+        yield return VerifyCommand.Create(global, console);
         yield return Verb(ControlVerb.PauseSync, "Pause the resync");
         yield return Verb(ControlVerb.ResumeSync, "Let the resync go on");
         yield return Verb(ControlVerb.Resize, "Take up the disks' new size");
@@ -53,7 +53,6 @@ internal static class ResourceCommands
                 Force = IsSet("--force"),
                 DiscardMyData = IsSet("--discard-my-data"),
                 ClearBitmap = IsSet("--clear-bitmap"),
-                Repair = IsSet("--repair"),
                 DryRun = IsSet("--dry-run"),
             };
             var response = global.Connect(parse).Execute(new ControlRequest(verb, parse.GetValue(name)!, options), cancellationToken);

@@ -1,3 +1,4 @@
+using BlockRepl.Core;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Daemon.Configuration;
@@ -23,6 +24,12 @@ public sealed record ResourceConfiguration
     /// <summary><c>handler-timeout</c>: how long a handler may take before it is killed and counts as broken. 1 s to 1 h, default 60 s.</summary>
     public TimeSpan HandlerTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary><c>on-io-error</c>: what an error of the local disk means. Default detach.</summary>
+    public IoErrorPolicy OnIoError { get; init; } = IoErrorPolicy.Detach;
+
+    /// <summary><c>on-no-data-accessible</c>: what becomes of requests that nobody can serve. Default io-error.</summary>
+    public NoDataPolicy OnNoDataAccessible { get; init; } = NoDataPolicy.IoError;
+
     /// <summary>Time-outs and limits of the connection.</summary>
     public NetworkOptions Network { get; init; } = NetworkOptions.Default;
 
@@ -31,6 +38,9 @@ public sealed record ResourceConfiguration
 
     /// <summary><c>al-extents</c>: 4 MiB extents that the activity log holds hot. 7 to 65534, default 1237.</summary>
     public int ActivityLogExtents { get; init; } = 1237;
+
+    /// <summary>The settings as the file says them, by key (<c>handlers.fence-peer</c>), without the volumes: what <c>adjust</c> shows of a change.</summary>
+    public IReadOnlyDictionary<string, string> Written { get; init; } = new Dictionary<string, string>();
 
     /// <summary>The volumes in the order of the file; never empty.</summary>
     public required IReadOnlyList<VolumeConfiguration> Volumes { get; init; }

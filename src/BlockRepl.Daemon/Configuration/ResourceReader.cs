@@ -40,10 +40,14 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
                 ("off", CompressionPolicy.Off), ("lz4", CompressionPolicy.Lz4), ("auto", CompressionPolicy.Auto)),
             Handlers = ReadHandlers(reader),
             HandlerTimeout = reader.Time("handler-timeout", TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
+            OnIoError = reader.Word("on-io-error", IoErrorPolicy.Detach, ("detach", IoErrorPolicy.Detach), ("pass-on", IoErrorPolicy.PassOn)),
+            OnNoDataAccessible = reader.Word("on-no-data-accessible", NoDataPolicy.IoError,
+                ("io-error", NoDataPolicy.IoError), ("suspend-io", NoDataPolicy.SuspendIo)),
             Network = ReadNetwork(reader),
             SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
+            Written = WrittenSettings.Of(map),
         };
     }
 

@@ -3,6 +3,7 @@ using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Handlers;
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 using BlockRepl.Rpc;
 using Microsoft.Extensions.Logging;
 
@@ -49,9 +50,11 @@ internal sealed class ResourceRuntime : IDisposable
         _timer.Start();
     }
 
-    public ResourceConfiguration Configuration { get; }
+    /// <summary>The configuration; replaced by <see cref="Reconfigure"/>.</summary>
+    public ResourceConfiguration Configuration { get; private set; }
 
-    public ResourceSettings Settings { get; }
+    /// <summary>What Core knows of it; replaced by <see cref="Reconfigure"/>.</summary>
+    public ResourceSettings Settings { get; private set; }
 
     /// <summary>The volumes, by <see cref="VolumeNr"/>.</summary>
     public RuntimeVolume[] Volumes { get; }
@@ -117,6 +120,26 @@ internal sealed class ResourceRuntime : IDisposable
         var answer = new TaskCompletionSource<CommandResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         Post(new CoreEvent { Kind = CoreEventKind.Command, NowMs = NowMs, Subject = command, Second = answer });
         return answer.Task;
+    }
+
+    /// <summary>A changed configuration counts from now on; volumes that came or went are others' to handle.</summary>
+    public void Reconfigure(ResourceConfiguration configuration, ResourceSettings settings)
+    {
+        Configuration = configuration;
+        Settings = settings;
+        foreach (PeerLink? link in _links)
+            link?.SetCompression(configuration.Compression);
+        Post(new CoreEvent { Kind = CoreEventKind.SettingsChanged, NowMs = NowMs, Subject = settings });
+    }
+
+    /// <summary>A volume's own configuration was replaced: the resource's follows.</summary>
+    public void RememberVolumes() => Configuration = Configuration with { Volumes = [.. Volumes.Select(volume => volume.Configuration)] };
+
+    /// <summary>The protocol version of the connection to a peer; null while not connected.</summary>
+    public ProtocolVersion? PeerVersion(PeerId peer)
+    {
+        lock (_gate)
+            return _core.Status.PeerVersion(peer);
     }
 
     /// <summary>A channel to a peer is up: draws its link id and tells Core. Returns the link.</summary>
@@ -217,7 +240,7 @@ internal sealed class ResourceRuntime : IDisposable
             ref Effect effect = ref effects[i];
             switch (effect.Kind)
             {
-                case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable:
+                case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable or EffectKind.SendReadReply:
                     Enqueue(in effect, carrier);
                     effect.Kind = EffectKind.None;
                     break;
@@ -237,6 +260,13 @@ internal sealed class ResourceRuntime : IDisposable
                 case EffectKind.WriteMetadata or EffectKind.StartConnecting or EffectKind.StopConnecting or EffectKind.RunHandler:
                     // Handed over before the gate is left: two carriers that raced here could write an older superblock over a newer one.
                     _executor.HandOver(in effect);
+                    effect.Kind = EffectKind.None;
+                    break;
+                case EffectKind.DetachDisk:
+                    Volumes[effect.Volume.Value].CloseReads();
+                    break;
+                case EffectKind.OpenReads:
+                    Volumes[effect.Volume.Value].OpenReads();
                     effect.Kind = EffectKind.None;
                     break;
                 case EffectKind.StateChanged:

@@ -69,6 +69,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = waiting,
+            ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
 
@@ -86,6 +88,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             ProtocolVersion = core.ProtocolVersion(peer),
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
+            Note = core.Disagreement(peer) is { Length: > 0 } note ? note : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
         };
     }
@@ -105,6 +108,14 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             if (done > 0 && elapsedMs > 0)
                 eta = (long)((double)outOfSync * elapsedMs / done / 1000);
         }
+        else if (core.Verify(nr, peer) is { IsRunning: true } running)
+        {
+            long done = running.PositionBytes - running.StartBytes;
+            long span = Math.Max(1, running.StopBytes - running.StartBytes);
+            percent = 100.0 * done / span;
+            if (done > 0)
+                eta = (long)((double)(span - done) * (ResourceRuntime.NowMs - running.StartedMs) / done / 1000);
+        }
         else if (outOfSync > 0 && core.SizeBytes(nr) > 0)
         {
             percent = Math.Max(0, 100.0 - 100.0 * outOfSync / Block.CountFor(core.SizeBytes(nr)));
@@ -118,6 +129,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             OutOfSyncBytes = outOfSync * Block.Size,
             ResyncPercent = Math.Round(percent, 2),
             ResyncEtaSeconds = eta,
+            Verify = core.Verify(nr, peer) is { } verify ? VerifyStatus.From(verify, ResourceRuntime.NowMs, DateTimeOffset.UtcNow) : null,
         };
     }
 

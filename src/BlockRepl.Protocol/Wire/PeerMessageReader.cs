@@ -23,12 +23,17 @@ internal static class PeerMessageReader
         FrameKind.RoleReply => RoleReply(ref reader),
         FrameKind.WriteFailed => WriteFailed(ref reader),
         FrameKind.Goodbye => Goodbye(ref reader),
+        FrameKind.ReadRequest => ReadRequestReader.Read(ref reader),
         FrameKind.ResyncAck => ResyncMessageReader.Ack(ref reader),
         FrameKind.ResyncRequest => ResyncMessageReader.Request(ref reader),
         FrameKind.ResyncReply => ResyncMessageReader.Reply(ref reader),
         FrameKind.VerifyControl => VerifyMessageCodec.Control(ref reader),
         FrameKind.VerifyRange => VerifyMessageCodec.RangeDigests(ref reader),
         FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),
+        FrameKind.SettingsUpdate => AdjustMessages.SettingsUpdate(ref reader),
+        FrameKind.RenegotiateRequest => AdjustMessages.RenegotiateRequest(ref reader),
+        FrameKind.ResizeRequest => AdjustMessages.ResizeRequest(ref reader),
+        FrameKind.ResizeReply => AdjustMessages.ResizeReply(ref reader),
         _ => null,
     };
 

@@ -5,6 +5,7 @@ using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Metadata;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Daemon.Tests.Control;
+using BlockRepl.Device;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace BlockRepl.Daemon.Tests.Replication;
@@ -29,14 +30,20 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     public RuntimeVolume BetaVolume => Beta.Resources[0].Runtime.Volumes[0];
 
-    private string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
+    /// <summary>Where faults of a node's disk are injected; the newest disk that the node has opened.</summary>
+    public Dictionary<string, FaultyDevice> Faults { get; } = [];
+
+    /// <summary>The configuration file, which both nodes read.</summary>
+    public string File => Path.Combine(_directory.Path, "blockrepl.yaml");
+
+    public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
     public static async Task<TwoNodes> InSyncAsync(string more = "")
     {
         var nodes = new TwoNodes();
-        string file = Path.Combine(nodes._directory.Path, "blockrepl.yaml");
-        await File.WriteAllTextAsync(file, $$"""
+        string file = nodes.File;
+        await System.IO.File.WriteAllTextAsync(file, $$"""
             nodes:
               alpha: { address: "127.0.0.1:{{FreePort()}}" }
               beta:  { address: "127.0.0.1:{{FreePort()}}" }
@@ -55,8 +62,21 @@ internal sealed class TwoNodes : IAsyncDisposable
         return nodes;
     }
 
-    public static async Task<ControlResult> DoAsync(NodeRuntime node, ControlVerb verb, bool force = false) =>
-        await node.ExecuteAsync(new ControlCommand(verb, Resource, null, new ControlOptions { Force = force }), default);
+    public static async Task<ControlResult> DoAsync(NodeRuntime node, ControlVerb verb, bool force = false, string resource = Resource, string? volume = null) =>
+        await node.ExecuteAsync(new ControlCommand(verb, resource, volume, new ControlOptions { Force = force }), default);
+
+    /// <summary>Changes the configuration file.</summary>
+    public async Task EditAsync(Func<string, string> change) =>
+        await System.IO.File.WriteAllTextAsync(File, change(await System.IO.File.ReadAllTextAsync(File)));
+
+    /// <summary>Makes a file of 64 MiB and metadata on it.</summary>
+    public void CreateDisk(string node, string peer, string resource, string volume, string name, long sizeBytes = 64 << 20)
+    {
+        string path = Path.Combine(_directory.Path, name);
+        using (FileStream disk = System.IO.File.Create(path))
+            disk.SetLength(sizeBytes);
+        Assert.Equal(0, new VolumeMetadataTool(() => (ulong)name.Length).Create(new VolumePlace(resource, volume, path, null, node, [peer], 67), force: false).ExitCode);
+    }
 
     /// <summary>Waits for a state, event by event.</summary>
     public async Task AwaitAsync(NodeRuntime node, Func<ResourceStatus, bool> reached)
@@ -87,20 +107,20 @@ internal sealed class TwoNodes : IAsyncDisposable
     private async Task<NodeRuntime> StartAsync(string file, string node, string peer)
     {
         (ClusterConfiguration? configuration, _) = ConfigurationReader.Read(file);
-        await using (FileStream disk = File.Create(DiskOf(node)))
-            disk.SetLength(64 << 20);
-        var place = new VolumePlace(Resource, "v", DiskOf(node), null, node, [peer], 67);
-        Assert.Equal(0, new VolumeMetadataTool(() => (ulong)node.Length).Create(place, force: false).ExitCode);
+        CreateDisk(node, peer, Resource, "v", Path.GetFileName(DiskOf(node)));
         RunDirectory run = RunDirectory.Open(Path.Combine(_directory.Path, "run-" + node));
         _runDirectories.Add(run);
         var events = new EventHub();
-        var runtime = new NodeRuntime(new DaemonContext(configuration!, node, run, true, events, NullLoggerFactory.Instance));
+        var runtime = new NodeRuntime(new DaemonContext(configuration!, node, run, true, events, NullLoggerFactory.Instance)
+        {
+            DeviceFilter = (_, device) => Faults[node] = new FaultyDevice(device),
+        });
         _events.Add(runtime, events);
         await runtime.StartAsync(default);
         return runtime;
     }
 
-    private static int FreePort()
+    public static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));

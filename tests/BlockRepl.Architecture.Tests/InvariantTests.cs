@@ -41,7 +41,7 @@ public sealed partial class InvariantTests
     public void A_feature_names_a_test_or_says_what_is_not_yet()
     {
         foreach (string[] row in Rows("docs/drbd-features.md"))
-            Assert.True(TestsIn(row[2]).Any() || row[2].StartsWith("not yet: ", StringComparison.Ordinal) || row[2].StartsWith("none: ", StringComparison.Ordinal), $"{row[0]}: \"{row[2]}\"");
+            Assert.True(TestsIn(row[2]).Any() || IsExcuse(row[2]), $"{row[0]}: \"{row[2]}\"");
     }
 
     /// <summary>A class that an invariant is said to be kept by exists.</summary>
@@ -54,11 +54,15 @@ public sealed partial class InvariantTests
         Assert.Empty(missing);
     }
 
+    private static bool IsExcuse(string cell) =>
+        cell.StartsWith("not yet: ", StringComparison.Ordinal) || cell.StartsWith("none: ", StringComparison.Ordinal);
+
     private static bool Exists(string name) => name.StartsWith("tests/", StringComparison.Ordinal)
         ? File.Exists(Path.Combine(RepoTree.Root, name))
         : Tests.Value.Contains(name);
 
-    private static IEnumerable<string> TestsIn(string cell) => Quoted().Matches(cell).Select(m => m.Groups["text"].Value);
+    // A cell that says why there is no test may quote something else.
+    private static IEnumerable<string> TestsIn(string cell) => IsExcuse(cell) ? [] : Quoted().Matches(cell).Select(m => m.Groups["text"].Value);
 
     // The rows of all tables of a document but their heads, cell by cell.
     private static IEnumerable<string[]> Rows(string document) => RepoTree.Read(document).Split('\n')

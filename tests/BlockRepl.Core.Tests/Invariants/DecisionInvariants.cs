@@ -182,10 +182,46 @@ public class DecisionInvariants
                 cluster.DeliverTo(cluster.Alpha, PeerMessageCodec.Encode(new AliveMessage(default)));
             cluster.Tick();
             cluster.RunDisk(cluster.Alpha);
-            Assert.True(write.IsAcknowledged || cluster.Alpha.Status.WaitingFor(ClusterHarness.PeerOf).Length > 0, "waits for what? (hard part 28)");
+            Assert.True(write.IsAcknowledged || cluster.Alpha.Status.WaitingFor(ClusterHarness.Volume0).Count > 0, "waits for what? (hard part 28)");
         }
 
         Assert.True(write.IsAcknowledged);
+    }
+
+    /// <summary>Hard part 28: while a request has no answer, status says what it waits for, at every step of its way; and nothing afterwards.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Hard_part_28_whatever_waits_says_for_what(bool isPeerThere)
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(volumeBytes: 64 << 20);
+        if (!isPeerThere)
+        {
+            cluster.IsNetworkUp = false;
+            cluster.Cut();
+            cluster.Run();
+        }
+
+        // More extents than the log has, overlapping writes, and a flush behind them.
+        ClientRequest[] requests =
+        [
+            .. Enumerable.Range(0, 7).Select(i => cluster.Write(cluster.Alpha, (long)i << ActivityLog.ExtentShift)),
+            cluster.Write(cluster.Alpha, 0), cluster.Flush(cluster.Alpha),
+        ];
+        HashSet<string> kinds = [];
+        do
+        {
+            bool isWaiting = Array.Exists(requests, request => request.Result is null);
+            IReadOnlyList<string> said = cluster.Alpha.Status.WaitingFor(ClusterHarness.Volume0);
+            Assert.True(!isWaiting || said.Count > 0, "a request waits, and status does not say for what");
+            kinds.UnionWith(said.Select(text => string.Join(' ', text.Split(' ').Where(word => !long.TryParse(word, out _)))));
+        }
+        while (cluster.StepOnce());
+
+        Assert.All(requests, request => Assert.True(request.IsAcknowledged));
+        Assert.Empty(cluster.Alpha.Status.WaitingFor(ClusterHarness.Volume0));
+        Assert.Contains("changes wait for room in the activity log", kinds);
+        Assert.Contains(isPeerThere ? "writes wait for beta for ms" : "requests wait for a new generation to be durable", kinds);
     }
 
     /// <summary>Hard part 12: after a failed flush the disk is not asked again, and what waited for it is not told success by it.</summary>

@@ -145,6 +145,37 @@ public class OrderInvariants
         Assert.True(flush.IsAcknowledged);
     }
 
+    /// <summary>Hard part 10: with protocol B a change is answered when it has arrived. If this node's disk then fails, a read at the peer waits until the change is on the disk there.</summary>
+    [Fact]
+    public void Hard_part_10_a_read_at_the_peer_sees_a_change_that_was_answered_on_arrival()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { Protocol = WriteProtocol.B });
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.RunDisk(cluster.Alpha);
+        cluster.DeliverAll(cluster.Beta);
+        cluster.DeliverAll(cluster.Alpha);
+        Assert.True(write.IsAcknowledged);
+        Assert.NotEqual(write.Id, ClusterHarness.IdIn(cluster.Beta.Disks[0].Cache[0]));
+        cluster.Alpha.Apply(new CoreEvent { Kind = CoreEventKind.DiskFailed, Volume = ClusterHarness.Volume0, Subject = "pulled out" });
+        ClientRead read = cluster.Read(cluster.Alpha, 0);
+        bool isMoving = true;
+        while (isMoving)
+        {
+            isMoving = cluster.CompleteOne(cluster.Alpha) || cluster.Deliver(cluster.Beta) || cluster.Deliver(cluster.Alpha);
+            if (!isMoving && cluster.Beta.Completable().FirstOrDefault(o => o.Kind != EffectKind.LocalChange) is { } operation)
+            {
+                cluster.Complete(cluster.Beta, operation);
+                isMoving = true;
+            }
+        }
+
+        cluster.Run();
+        Assert.Equal(DiskResult.Ok, read.Result);
+        Assert.Equal(write.Id, read.Id);
+    }
+
     /// <summary>Hard part 11: a completion, an acknowledgement or a message of an earlier link changes nothing.</summary>
     [Fact]
     public void Hard_part_11_frames_of_an_old_link_never_take_effect()

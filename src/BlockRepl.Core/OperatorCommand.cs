@@ -15,6 +15,12 @@ public sealed record OperatorCommand(OperatorVerb Verb)
     /// <summary>For a promotion: also on data that is not UpToDate.</summary>
     public bool Force { get; init; }
 
+    /// <summary>For a resize: the size to serve; 0 is all that the disks hold.</summary>
+    public long SizeBytes { get; init; }
+
+    /// <summary>For a resize: what is new is the same on both nodes, whatever it is.</summary>
+    public bool AssumeEqual { get; init; }
+
     /// <summary>For connect: this node is the victim of a split brain.</summary>
     public bool DiscardMyData { get; init; }
 }

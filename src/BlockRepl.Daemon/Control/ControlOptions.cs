@@ -18,6 +18,12 @@ public sealed record ControlOptions
     /// <summary><c>verify --repair</c>.</summary>
     public bool Repair { get; init; }
 
+    /// <summary><c>resize --size</c>: bytes to serve; 0 is all that the disks hold.</summary>
+    public long SizeBytes { get; init; }
+
+    /// <summary><c>resize --assume-clean</c>: what is new is the same on both nodes.</summary>
+    public bool AssumeClean { get; init; }
+
     /// <summary><c>adjust --dry-run</c>: say what would be done.</summary>
     public bool DryRun { get; init; }
 }

@@ -10,6 +10,9 @@ internal sealed class Connections(
     // A sign of life goes out when nothing else did for this long: several per time-out.
     private const long AliveIntervalMs = 1_000;
 
+    /// <summary>The generations of the resource's volumes.</summary>
+    public Generations Generations => generations;
+
     /// <summary>Random number of this daemon's life, said in each Hello.</summary>
     public ulong Incarnation { get; } = context.Chance.NextUInt64();
 
@@ -141,6 +144,7 @@ internal sealed class Connections(
         bool owes = peer.AwaitingAck.Count > 0;
         foreach (Volume volume in context.Volumes)
             owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0 || volume.Peers[peer.Id.Value].Source is { UnconfirmedBytes: > 0 };
+        owes |= peer.ReadsAsked > 0;
         long silent = now - peer.LastReceivedMs;
         long silentMax = owes ? context.Settings.TimeoutMs : context.Settings.PingIntervalMs + context.Settings.PingTimeoutMs;
         long stuckMax = context.Settings.KoCount * context.Settings.TimeoutMs;
@@ -205,7 +209,8 @@ internal sealed class Connections(
     /// </summary>
     private void Drop(Peer peer)
     {
-        if (peer.Step == HandshakeStep.Done)
+        bool wasConnected = peer.Step == HandshakeStep.Done;
+        if (wasConnected)
             OnDisconnecting(peer);
         LinkId link = peer.Link;
         peer.Link = LinkId.None;
@@ -214,11 +219,16 @@ internal sealed class Connections(
         peer.PeerState = null;
         peer.PeerVerdict = null;
         peer.StatusSent = null;
+        peer.ReadsAsked = peer.ReadsServed = 0;
+        peer.ReadBytesAsked = peer.ReadBytesServed = 0;
         foreach (Volume volume in context.Volumes)
         {
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
             peerVolume.Source = null;
             peerVolume.Target = null;
+            if (wasConnected)
+                peerVolume.LostAsPrimary = context.Role == Role.Primary;
+            peerVolume.IsServing = false;
             writes.StopReplicating(peerVolume);
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;

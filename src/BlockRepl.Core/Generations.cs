@@ -31,7 +31,7 @@ internal sealed class Generations(ResourceContext context)
             if (peer.IsReplicating || !slot.BitmapGeneration.IsNone && !isShared)
                 continue;
             if (slot.BitmapGeneration.IsNone)
-                superblock = superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = old });
+                superblock = superblock.WithPeer(peer.Slot, GoesOnAlone(peer, slot, old, superblock.Flags));
             needed = true;
         }
 
@@ -47,11 +47,35 @@ internal sealed class Generations(ResourceContext context)
         Disk.Flush(volume, FlushWaiter.ForAction(result =>
         {
             if (result.IsOk && volume.GenerationPending)
-                Persist(volume, volume.Superblock!, () => Durable(volume));
+                Persist(volume, volume.Superblock!, () => Release(volume));
         }));
     }
 
-    private void Durable(Volume volume)
+    /// <summary>A peer's slot when this node begins to differ from it: since which generation, since when, and whether it was Primary when the two parted.</summary>
+    public PeerSlot GoesOnAlone(PeerVolume peer, PeerSlot slot, GenerationId from, SuperblockFlags flags)
+    {
+        // A Primary that crashed was Primary when it lost the peer, if anybody asks which of two was it first.
+        bool wasPrimary = peer.LostAsPrimary || (flags & SuperblockFlags.CrashedPrimary) != 0;
+        return slot with
+        {
+            BitmapGeneration = from,
+            BitmapSinceMs = context.WallNowMs,
+            Flags = wasPrimary ? slot.Flags | PeerSlotFlags.PrimaryAtSplit : slot.Flags & ~PeerSlotFlags.PrimaryAtSplit,
+        };
+    }
+
+    /// <summary>This node is Secondary now: should it go on alone later, it was not Primary when it lost its peers.</summary>
+    public void Demoted()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            foreach (PeerVolume peer in volume.Peers)
+                peer.LostAsPrimary = false;
+        }
+    }
+
+    /// <summary>The generation is durable where it must be: what waited for it goes on.</summary>
+    public void Release(Volume volume)
     {
         volume.GenerationPending = false;
         foreach (ChangeRequest request in volume.AwaitingGeneration)
@@ -61,6 +85,17 @@ internal sealed class Generations(ResourceContext context)
         }
 
         volume.AwaitingGeneration.Clear();
+    }
+
+    /// <summary>
+    /// A node that goes on from a generation which it made without its peer may share it with a Primary that it served, and whose clients still believe in it: what it
+    /// changes now must not pass for theirs.
+    /// </summary>
+    public static Superblock ForPromotion(Superblock superblock, Volume volume, ResourceContext context)
+    {
+        bool isShared = volume.Disk == DiskState.UpToDate && superblock.Current.IsReal
+            && Array.Exists(volume.Peers, peer => !superblock.Peers[peer.Slot].BitmapGeneration.IsNone);
+        return isShared ? superblock.WithHistory(superblock.Current) with { Current = context.NewGeneration() } : superblock;
     }
 
     /// <summary>Lets a change wait while a generation is on its way to disk.</summary>

@@ -15,6 +15,9 @@ public sealed record OperatorCommand(OperatorVerb Verb)
     /// <summary>For a promotion: also on data that is not UpToDate.</summary>
     public bool Force { get; init; }
 
+    /// <summary>For verify: what to compare and what to do about it.</summary>
+    public VerifyOptions Verify { get; init; } = new();
+
     /// <summary>For a resize: the size to serve; 0 is all that the disks hold.</summary>
     public long SizeBytes { get; init; }
 

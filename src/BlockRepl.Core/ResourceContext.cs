@@ -37,6 +37,12 @@ internal sealed class ResourceContext
     /// <summary>Monotonic milliseconds of the event being applied.</summary>
     public long NowMs { get; set; }
 
+    /// <summary>What to add to the monotonic clock for milliseconds since 1970 (UTC); null until an event has told. For people: nothing is decided by it (hard part 25).</summary>
+    public long? WallOffsetMs { get; set; }
+
+    /// <summary>Milliseconds since 1970 (UTC); 0 if not known.</summary>
+    public long WallNowMs => WallOffsetMs is { } offset ? NowMs + offset : 0;
+
     /// <summary>Effects of the event being applied.</summary>
     public EffectQueue Effects { get; set; } = null!;
 
@@ -69,6 +75,44 @@ internal sealed class ResourceContext
         request.Buffer?.Release();
         request.Reset();
         _pool.Push(request);
+    }
+
+    /// <summary>Core needs the request no more; it goes back to the pool once the edge has let go of it, too.</summary>
+    public void Release(ChangeRequest request)
+    {
+        if (request.IsUnderWay)
+            request.IsOver = true;
+        else
+            ReturnRequest(request);
+    }
+
+    /// <summary>Hands a change or a read to the edge, for the local disk.</summary>
+    public void StartOnDisk(EffectKind kind, ChangeRequest request)
+    {
+        request.IsUnderWay = true;
+        if (kind != EffectKind.ResyncRead)
+            NoteDiskBusy(Volumes[request.Volume.Value]);
+        ref Effect effect = ref Effects.Add(kind);
+        effect.Volume = request.Volume;
+        effect.Subject = request;
+        if (request.Chunk is not { } chunk)
+            return;
+        effect.Peer = chunk.Peer;
+        effect.Link = chunk.Link;
+    }
+
+    /// <summary>The local disk was asked for something more.</summary>
+    public void NoteDiskBusy(Volume volume)
+    {
+        if (volume.LocalOperations++ == 0)
+            volume.DiskProgressMs = NowMs;
+    }
+
+    /// <summary>The local disk has finished something.</summary>
+    public void NoteDiskProgress(Volume volume)
+    {
+        volume.LocalOperations--;
+        volume.DiskProgressMs = NowMs;
     }
 
     public void Send(Peer peer, PeerMessage message)
@@ -107,7 +151,8 @@ internal sealed class ResourceContext
     public void WriteMetadata(Volume volume, MetadataWrite write)
     {
         Check.That(!write.IsEmpty, "a metadata write without content");
-        volume.MetadataWrites++;
+        NoteDiskBusy(volume);
+        volume.PendingMetadata.Add(write);
         ref Effect effect = ref Effects.Add(EffectKind.WriteMetadata);
         effect.Volume = volume.Nr;
         effect.Subject = write;

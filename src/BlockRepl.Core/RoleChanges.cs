@@ -198,9 +198,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
 
         _pending = 0;
-        _askedMs = context.NowMs;
-        _step = Step.AwaitPeer;
-        _askId = context.NextTicket();
+        (_step, _askedMs, _askId) = (Step.AwaitPeer, context.NowMs, context.NextTicket());
         foreach (Peer peer in context.Peers)
         {
             if (!peer.IsConnected)
@@ -236,7 +234,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
         foreach (Volume volume in context.Volumes)
         {
-            if (volume.HasDisk && (volume.HasClientChanges || volume.MetadataWrites > 0 || volume.OwnBarrierInFlight))
+            if (volume.IsAccessible && (volume.HasClientChanges || volume.MetadataWrites > 0 || volume.OwnBarrierInFlight))
                 return false;
         }
 
@@ -276,6 +274,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         foreach (Volume volume in context.Volumes)
         {
             Superblock superblock = volume.Superblock!;
+            superblock = Generations.ForPromotion(superblock, volume, context);
             SuperblockFlags flags = superblock.Flags & ~SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator;
             if (volume.Disk != DiskState.UpToDate)
             {
@@ -287,7 +286,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                         // Whichever place is free: the peer must still recognise where this data comes from, or it would call it unrelated.
                         PeerSlot slot = superblock.Peers[peer.Slot];
                         superblock = slot.BitmapGeneration.IsNone
-                            ? superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current })
+                            ? superblock.WithPeer(peer.Slot, connections.Generations.GoesOnAlone(peer, slot, superblock.Current, superblock.Flags))
                             : superblock.WithHistory(superblock.Current);
                     }
                 }
@@ -328,8 +327,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Log($"{context.Settings.Name}: Primary");
         foreach (Peer peer in context.Peers)
         {
-            // What is written from now on was not meant when somebody gave this node's data up.
-            peer.DiscardMyData = false;
+            peer.DiscardMyData = false; // What is written from now on was not meant.
             if (forced)
                 connections.Renegotiate(peer, "promoted by force");
         }
@@ -376,8 +374,11 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     private void BecomeSecondary()
     {
         context.Role = Role.Secondary;
+        connections.Generations.Demoted();
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Secondary");
+        RemoteService.EndAll(context);
+        writes.Thaw(FreezeReason.NoData);
         writes.Thaw(FreezeReason.RoleChange);
         Finish(CommandResult.Ok);
     }

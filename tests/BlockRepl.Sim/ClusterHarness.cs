@@ -31,6 +31,9 @@ public sealed class ClusterHarness
     /// <summary>Monotonic milliseconds.</summary>
     public long NowMs { get; private set; } = 1_000_000;
 
+    /// <summary>The wall clock of both nodes, in milliseconds since 1970 (UTC).</summary>
+    public long WallMs => 1_795_000_000_000 + NowMs;
+
     /// <summary>Counts what happened; orders requests and replies.</summary>
     public long Step { get; private set; }
 
@@ -81,20 +84,10 @@ public sealed class ClusterHarness
         }
     }
 
-    public CommandTicket Command(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false)
-    {
-        Step++;
-        var ticket = new CommandTicket();
-        node.Apply(new CoreEvent
-        {
-            Kind = CoreEventKind.Command,
-            Subject = new OperatorCommand(verb) { Force = force, DiscardMyData = discardMyData },
-            Second = ticket,
-        });
-        return ticket;
-    }
+    public CommandTicket Command(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false) =>
+        Command(node, new OperatorCommand(verb) { Force = force, DiscardMyData = discardMyData });
 
-    /// <summary>A command on one volume, or on all.</summary>
+    /// <summary>An operator's command, with whatever it carries.</summary>
     public CommandTicket Command(SimulatedNode node, OperatorCommand command)
     {
         Step++;
@@ -107,6 +100,15 @@ public sealed class ClusterHarness
     {
         CommandTicket ticket = Command(node, verb, force, discardMyData);
         Run();
+        return ticket;
+    }
+
+    /// <summary>As <see cref="CommandAndRun"/>, but no further than to the answer.</summary>
+    public CommandTicket CommandAndRunUntilAnswered(SimulatedNode node, OperatorVerb verb)
+    {
+        CommandTicket ticket = Command(node, verb);
+        while (ticket.Result is null)
+            Assert.True(StepOnce(), "the command is not answered");
         return ticket;
     }
 
@@ -141,6 +143,15 @@ public sealed class ClusterHarness
 
     public ClientRequest Flush(SimulatedNode node, ushort volume = 0) => Change(node, ChangeKind.Flush, 0, 0, volume: volume);
 
+    /// <summary>A client's read of whole blocks.</summary>
+    public ClientRead Read(SimulatedNode node, long offset, long length = Block.Size, ushort volume = 0, DiskResult? localFailure = null)
+    {
+        Step++;
+        var read = new ClientRead(new VolumeNr(volume), new ByteRange(offset, length), Step);
+        node.Read(read, localFailure);
+        return read;
+    }
+
     /// <summary>What a write with this number puts everywhere.</summary>
     public static void Fill(Span<byte> span, ulong id)
     {
@@ -174,7 +185,7 @@ public sealed class ClusterHarness
     /// <summary>Delivers the next frame to a node; a link that the other side closed ends after its last frame. False if there is nothing.</summary>
     public bool Deliver(SimulatedNode to)
     {
-        if (_link is not { } link || !to.IsAlive || link.IsClosed[to.Index])
+        if (_link is not { } link || !to.IsAlive || to.IsFrozen || link.IsClosed[to.Index])
             return false;
         if (!link.IsCut && link.To[to.Index].TryDequeue(out byte[]? frame))
         {
@@ -238,7 +249,7 @@ public sealed class ClusterHarness
     /// <summary>A node learns that its link is over.</summary>
     public void NoticeLinkDown(SimulatedNode node)
     {
-        if (_link is null || _link.IsClosed[node.Index] || !node.IsAlive)
+        if (_link is null || _link.IsClosed[node.Index] || !node.IsAlive || node.IsFrozen)
             return;
         Step++;
         _link.IsClosed[node.Index] = true;
@@ -258,7 +269,7 @@ public sealed class ClusterHarness
         Step++;
         foreach (SimulatedNode node in new[] { Alpha, Beta })
         {
-            if (node.IsAlive)
+            if (node.IsAlive && !node.IsFrozen)
                 node.Apply(new CoreEvent { Kind = CoreEventKind.Tick, Number = (ulong)node.LastHeardMs });
         }
     }
@@ -297,6 +308,13 @@ public sealed class ClusterHarness
     {
         for (int i = 0; CompleteOne(node); i++)
             Assert.True(i < StepsMax, "the disk does not come to rest");
+    }
+
+    /// <summary>Ends disk operations of a node until one of a kind is pending.</summary>
+    public void RunDiskUntil(SimulatedNode node, EffectKind kind)
+    {
+        while (!node.Pending.Exists(operation => operation.Kind == kind))
+            Assert.True(CompleteOne(node), $"no {kind} comes");
     }
 
     /// <summary>Ends all disk operations of a node but those of one kind, and those that follow from them.</summary>
@@ -345,5 +363,5 @@ public sealed class ClusterHarness
     }
 
     private bool WantsOrHasDead(SimulatedNode node, bool linkIsCut) =>
-        node.IsAlive && (node.WantsLink || (linkIsCut && !_link!.IsClosed[node.Index]));
+        node.IsAlive && !node.IsFrozen && (node.WantsLink || (linkIsCut && !_link!.IsClosed[node.Index]));
 }

@@ -63,6 +63,9 @@ public sealed class SimulatedNode
     /// <summary>Core wants a link.</summary>
     public bool WantsLink { get; set; }
 
+    /// <summary>The process is stopped: it notices nothing and no time passes for it.</summary>
+    public bool IsFrozen { get; set; }
+
     /// <summary>When a frame last came in.</summary>
     public long LastHeardMs { get; set; }
 
@@ -72,7 +75,45 @@ public sealed class SimulatedNode
     /// <summary>What an operator sees.</summary>
     public ResourceStatusReader Status => Core.Status;
 
+    /// <summary>Reads without an answer.</summary>
+    public HashSet<ClientRead> OpenReads { get; } = [];
+
+    /// <summary>A disk that failed still takes the note that it may lack data.</summary>
+    public bool TakesLossNote { get; set; }
+
+    /// <summary>Clients' reads go straight to the local disk, by volume.</summary>
+    public bool[] ReadsLocally { get; private set; } = [];
+
     private bool[] IsDetached { get; set; } = [];
+
+    private bool[] IsClosed { get; set; } = [];
+
+    /// <summary>A client's read: of the local disk where that is open to reads, unless it is to fail, else through Core.</summary>
+    public void Read(ClientRead read, DiskResult? localFailure = null)
+    {
+        if (ReadsLocally[read.Volume.Value] && localFailure is null)
+        {
+            ReadFromDisk(read);
+            return;
+        }
+
+        OpenReads.Add(read);
+        Apply(new CoreEvent
+        {
+            Kind = CoreEventKind.ClientRead,
+            Volume = read.Volume,
+            Header = new Protocol.ChangeHeader(Protocol.ChangeKind.Write, read.Volume, read.Range.Offset, read.Range.Length, Protocol.ChangeFlags.None),
+            Result = localFailure ?? DiskResult.Ok,
+            Second = read,
+        });
+    }
+
+    private void ReadFromDisk(ClientRead read)
+    {
+        read.Data = new byte[read.Range.Length];
+        Disks[read.Volume.Value].Cache.Read(read.Range.Offset, read.Data);
+        read.Result = DiskResult.Ok;
+    }
 
     /// <summary>Starts the process and attaches the disks; the metadata writes of the attachment are pending.</summary>
     public void Start()
@@ -96,6 +137,8 @@ public sealed class SimulatedNode
         Check.That(_core is null, "the process runs already");
         Pool = new BlockBufferPool();
         IsDetached = new bool[Disks.Length];
+        IsClosed = new bool[Disks.Length];
+        ReadsLocally = new bool[Disks.Length];
         _core = new ResourceCore(Settings, _cluster.Chance);
     }
 
@@ -103,6 +146,7 @@ public sealed class SimulatedNode
     public void Attach(ushort volume)
     {
         IsDetached[volume] = false;
+        IsClosed[volume] = false;
         Apply(new CoreEvent
         {
             Kind = CoreEventKind.DiskAttached,
@@ -110,6 +154,9 @@ public sealed class SimulatedNode
             Subject = Metadata[volume].Read(Disks[volume].SizeBytes, _bootId),
         });
     }
+
+    /// <summary>The edge has closed the disk that Core gave up: what was under way on it has come back.</summary>
+    public void CloseDisk(ushort volume = 0) => Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = new VolumeNr(volume) });
 
     /// <summary>Changes the configuration of the running process.</summary>
     public void Reconfigure(Func<ResourceSettings, ResourceSettings> change)
@@ -122,6 +169,7 @@ public sealed class SimulatedNode
     public void Apply(CoreEvent e)
     {
         e.NowMs = _cluster.NowMs;
+        e.WallMs = e.Kind is CoreEventKind.Tick or CoreEventKind.DiskAttached ? _cluster.WallMs : 0;
         Core.Apply(in e, _effects);
         for (int i = 0; i < _effects.Count; i++)
             CarryOut(ref _effects.Items[i]);
@@ -152,10 +200,15 @@ public sealed class SimulatedNode
                 e.Kind = CoreEventKind.LocalFlushCompleted;
                 e.Number = operation.Ticket;
                 break;
-            case EffectKind.ResyncRead:
+            case EffectKind.ResyncRead or EffectKind.PeerRead:
                 if (result.IsOk)
                     Read(disk, operation.Request);
-                e.Kind = CoreEventKind.ResyncReadCompleted;
+                e.Kind = operation.Kind == EffectKind.PeerRead ? CoreEventKind.PeerReadCompleted : CoreEventKind.ResyncReadCompleted;
+                break;
+            case EffectKind.VerifyRead:
+                if (result.IsOk)
+                    Digest(disk, operation.Request.Verify!);
+                e.Kind = CoreEventKind.VerifyReadCompleted;
                 break;
             case EffectKind.GrowDisk:
                 e.Kind = CoreEventKind.DiskGrown;
@@ -221,18 +274,49 @@ public sealed class SimulatedNode
     }
 
     /// <summary>The host loses power and everything that was not flushed.</summary>
-    public void PowerCut()
+    public void PowerCut() => PowerCut(static () => false);
+
+    /// <summary>The host loses power, nothing that was under way is done, and of what was not flushed survives what <paramref name="survives"/> says.</summary>
+    public void PowerCut(Func<bool> survives)
     {
         if (IsAlive)
             Die();
         foreach (SimulatedDisk disk in Disks)
-            disk.PowerCut(() => false);
+            disk.PowerCut(survives);
         NewBoot();
+    }
+
+    /// <summary>Reports a detached disk of which nothing is under way as closed, as the daemon does. False if there is none.</summary>
+    public bool CloseDetached()
+    {
+        for (int v = 0; v < Disks.Length; v++)
+        {
+            var nr = new VolumeNr((ushort)v);
+            if (!IsDetached[v] || IsClosed[v] || Pending.Exists(o => o.Volume == nr))
+                continue;
+            IsClosed[v] = true;
+            Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = nr });
+            return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Puts disks and metadata back to what they were at some moment. Only while the process is down.</summary>
+    public void Restore(SimulatedDisk[] disks, SimulatedMetadata[] metadata)
+    {
+        Check.That(!IsAlive, "the process runs");
+        for (int v = 0; v < Disks.Length; v++)
+        {
+            Disks[v] = disks[v].Clone();
+            Metadata[v] = metadata[v].Clone();
+        }
     }
 
     private void Die()
     {
         _core = null;
+        IsFrozen = false;
         _effects.Clear();
         Pending.Clear();
         Handlers.Clear();
@@ -240,6 +324,7 @@ public sealed class SimulatedNode
         foreach (ClientRequest request in Unanswered)
             request.EndedAt = _cluster.Step;
         Unanswered.Clear();
+        OpenReads.Clear();
         _cluster.ProcessDied(this);
     }
 
@@ -268,12 +353,19 @@ public sealed class SimulatedNode
         disk.Cache.Read(chunk.Range.Offset, chunk.Buffer.Span);
     }
 
+    private static void Digest(SimulatedDisk disk, VerifyChunk chunk)
+    {
+        var content = new byte[chunk.Range.Length];
+        disk.Cache.Read(chunk.Range.Offset, content);
+        Protocol.BlockDigest.Compute(content, chunk.Digests);
+    }
+
     private void CarryOut(ref Effect effect)
     {
         Effects.Add(effect.Kind);
         switch (effect.Kind)
         {
-            case EffectKind.LocalChange or EffectKind.ResyncRead:
+            case EffectKind.LocalChange or EffectKind.ResyncRead or EffectKind.PeerRead or EffectKind.VerifyRead:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
             case EffectKind.LocalFlush:
@@ -285,7 +377,7 @@ public sealed class SimulatedNode
             case EffectKind.WriteMetadata:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
-            case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable:
+            case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable or EffectKind.SendReadReply:
                 _cluster.Send(this, effect.Link, FrameCodec.Encode(in effect));
                 break;
             case EffectKind.Reply:
@@ -305,6 +397,29 @@ public sealed class SimulatedNode
                 break;
             case EffectKind.DetachDisk:
                 IsDetached[effect.Volume.Value] = true;
+                ReadsLocally[effect.Volume.Value] = false;
+                if (effect.NotesLoss && TakesLossNote)
+                    Metadata[effect.Volume.Value].NoteLoss();
+                break;
+            case EffectKind.OpenReads:
+                ReadsLocally[effect.Volume.Value] = !IsDetached[effect.Volume.Value];
+                break;
+            case EffectKind.ReadReply:
+                var answered = (ClientRead)effect.Cookie!;
+                Check.That(answered.Result is null && OpenReads.Remove(answered), "a read was answered twice, or after its process died");
+                answered.Result = effect.Result;
+                if (effect.Result.IsOk)
+                {
+                    answered.Data = new byte[answered.Range.Length];
+                    effect.ReadData?.Span.Slice(effect.BufferOffset, answered.Data.Length).CopyTo(answered.Data);
+                }
+
+                effect.ReadData?.Release();
+                break;
+            case EffectKind.ReadLocally:
+                var local = (ClientRead)effect.Cookie!;
+                OpenReads.Remove(local);
+                ReadFromDisk(local);
                 break;
             case EffectKind.CompleteCommand:
                 var ticket = (CommandTicket)effect.Subject!;

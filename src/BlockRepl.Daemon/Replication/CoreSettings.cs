@@ -32,6 +32,8 @@ internal static class CoreSettings
             PingTimeoutMs = (long)network.PingTimeout.TotalMilliseconds,
             ConnectIntervalMs = (long)network.ConnectInterval.TotalMilliseconds,
             EpochWritesMax = network.MaxEpochSize,
+            OnIoError = resource.OnIoError,
+            OnNoDataAccessible = resource.OnNoDataAccessible,
             ActivityLogExtentsMax = resource.ActivityLogExtents,
         };
     }

@@ -58,6 +58,7 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.Resize => await ResizeAsync(command),
                 ControlVerb.PauseSync => await AskAsync(Command(OperatorVerb.PauseSync, command.Volume)),
                 ControlVerb.ResumeSync => await AskAsync(Command(OperatorVerb.ResumeSync, command.Volume)),
+                ControlVerb.Verify => await AskAsync(Command(OperatorVerb.Verify, command.Volume) with { Verify = VerifyOptionsOf(command.Options) }),
                 _ => ControlResult.NotImplemented(command.Verb),
             };
         }
@@ -148,7 +149,7 @@ internal sealed partial class ManagedResource : IDisposable
                     $"{volume.Name} is {state}: what was under way on its failed disk is not over", "try again; status shows Diskless when it is");
             }
 
-            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings);
+            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings, _context.DeviceFilter);
             if (opened.Disk is null)
             {
                 FoundBusyDisk = opened.IsBusy;
@@ -162,8 +163,10 @@ internal sealed partial class ManagedResource : IDisposable
             {
                 Kind = CoreEventKind.DiskAttached,
                 NowMs = ResourceRuntime.NowMs,
+                WallMs = ResourceRuntime.WallMs,
                 Volume = volume.Configuration.Nr,
                 Subject = opened.Attached,
+                Number = opened.Disk.Serial,
             });
             ControlResult attached = await AwaitAttachedAsync(volume);
             if (attached.ExitCode != ExitCodes.Done)
@@ -296,6 +299,14 @@ internal sealed partial class ManagedResource : IDisposable
         RuntimeVolume? named = Array.Find(Runtime.Volumes, candidate => candidate.Configuration.Name == volume);
         return new OperatorCommand(verb) { Volume = named?.Configuration.Nr };
     }
+
+    private static VerifyOptions VerifyOptionsOf(ControlOptions options) => new()
+    {
+        StartBytes = options.StartBytes,
+        StopBytes = options.StopBytes,
+        Repair = options.Repair,
+        RepairFrom = options.RepairFrom,
+    };
 
     private async Task<ControlResult> AskAsync(OperatorCommand command)
     {

@@ -68,6 +68,9 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
     public static long NowMs => Environment.TickCount64;
 
+    /// <summary>Milliseconds since 1970 (UTC), for what people read.</summary>
+    public static long WallMs => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+
     /// <summary>What may be shown; each read is made under the gate by <see cref="StatusPublisher"/>.</summary>
     public ResourceStatus GetStatus() => _publisher.Read();
 
@@ -240,7 +243,7 @@ internal sealed class ResourceRuntime : IDisposable
             ref Effect effect = ref effects[i];
             switch (effect.Kind)
             {
-                case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable:
+                case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable or EffectKind.SendReadReply:
                     Enqueue(in effect, carrier);
                     effect.Kind = EffectKind.None;
                     break;
@@ -260,6 +263,13 @@ internal sealed class ResourceRuntime : IDisposable
                 case EffectKind.WriteMetadata or EffectKind.GrowDisk or EffectKind.StartConnecting or EffectKind.StopConnecting or EffectKind.RunHandler:
                     // Handed over before the gate is left: two carriers that raced here could write an older superblock over a newer one.
                     _executor.HandOver(in effect);
+                    effect.Kind = EffectKind.None;
+                    break;
+                case EffectKind.DetachDisk:
+                    Volumes[effect.Volume.Value].CloseReads();
+                    break;
+                case EffectKind.OpenReads:
+                    Volumes[effect.Volume.Value].OpenReads();
                     effect.Kind = EffectKind.None;
                     break;
                 case EffectKind.StateChanged:
@@ -340,7 +350,7 @@ internal sealed class ResourceRuntime : IDisposable
             {
                 PeerLink? link = Volatile.Read(ref _links[i]);
                 long heard = link?.Channel.LastReceivedMs ?? 0;
-                PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, Peer = new PeerId(i), Number = (ulong)heard });
+                PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, WallMs = WallMs, Peer = new PeerId(i), Number = (ulong)heard });
             }
         }
     }

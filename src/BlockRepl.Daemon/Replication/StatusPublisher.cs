@@ -69,6 +69,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = waiting,
+            ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
 
@@ -106,6 +108,14 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             if (done > 0 && elapsedMs > 0)
                 eta = (long)((double)outOfSync * elapsedMs / done / 1000);
         }
+        else if (core.Verify(nr, peer) is { IsRunning: true } running)
+        {
+            long done = running.PositionBytes - running.StartBytes;
+            long span = Math.Max(1, running.StopBytes - running.StartBytes);
+            percent = 100.0 * done / span;
+            if (done > 0)
+                eta = (long)((double)(span - done) * (ResourceRuntime.NowMs - running.StartedMs) / done / 1000);
+        }
         else if (outOfSync > 0 && core.SizeBytes(nr) > 0)
         {
             percent = Math.Max(0, 100.0 - 100.0 * outOfSync / Block.CountFor(core.SizeBytes(nr)));
@@ -117,10 +127,24 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             ReplicationState = core.ReplicationState(nr, peer),
             PeerDiskState = core.PeerDiskState(nr, peer),
             OutOfSyncBytes = outOfSync * Block.Size,
+            SplitBrain = SplitBrainOf(core.Divergence(nr, peer)),
             ResyncPercent = Math.Round(percent, 2),
             ResyncEtaSeconds = eta,
+            Verify = core.Verify(nr, peer) is { } verify ? VerifyStatus.From(verify, ResourceRuntime.NowMs, DateTimeOffset.UtcNow) : null,
         };
     }
+
+    private static SplitBrainStatus? SplitBrainOf(Divergence? divergence) => divergence is null ? null : new SplitBrainStatus
+    {
+        ChangedHereBytes = divergence.ChangedHereBlocks * Block.Size,
+        SinceHere = TimeOf(divergence.SinceHereMs),
+        ChangedThereBytes = divergence.ChangedThereBlocks * Block.Size,
+        SinceThere = TimeOf(divergence.SinceThereMs),
+    };
+
+    private static string? TimeOf(long unixMs) => unixMs > 0
+        ? DateTimeOffset.FromUnixTimeMilliseconds(unixMs).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture)
+        : null;
 
     private (string? Why, string? Hint) WhyNotPromotable(string name)
     {

@@ -13,7 +13,8 @@ internal sealed class OperatorCommands(
     ResyncPauses resyncPauses,
     Outdating outdating,
     IoSuspension suspension,
-    Verification verification)
+    Verification verification,
+    Resizing resizing)
 {
     /// <summary>Begins a command; its answer comes with <see cref="EffectKind.CompleteCommand"/>.</summary>
     public void Carry(OperatorCommand command, object? cookie)
@@ -64,6 +65,13 @@ internal sealed class OperatorCommands(
                 break;
             case OperatorVerb.SkipInitialSync:
                 skipInitialSync.Start(cookie);
+                break;
+            case OperatorVerb.Resize when roles.IsBusy || shutdown.IsBusy:
+                context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change or a disconnect of {context.Settings.Name} is under way", "try again when it is over"));
+                break;
+            case OperatorVerb.Resize:
+                resizing.Start(command, cookie);
                 break;
             case OperatorVerb.Verify:
                 verification.Start(cookie, command.Volume, command.Verify);

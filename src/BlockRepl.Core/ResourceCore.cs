@@ -33,6 +33,7 @@ public sealed class ResourceCore
     private readonly ResyncRequests _resyncRequests;
     private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
+    private readonly Resizing _resizing;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
@@ -70,14 +71,16 @@ public sealed class ResourceCore
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment, _outdating) { TellPeers = SendStatus };
         _skipInitialSync = new SkipInitialSync(_context, _generations);
         _settings = new SettingsChange(_context, _connections);
+        _resizing = new Resizing(_context, _connections);
+        _handshake.OnLargerPeer = _resizing.Continue;
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
         _verification = new Verification(_context, _disk);
         _commands = new OperatorCommands(
-            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification);
+            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
-            _verification);
+            _verification, _resizing);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote, _verification);
         Status = new ResourceStatusReader(_context, _writes, _fencing, _suspension, _roles);
 
@@ -119,6 +122,7 @@ public sealed class ResourceCore
         _connections.OnLost = peer =>
         {
             _roles.PeerLost();
+            _resizing.PeerLost();
             _skipInitialSync.PeerLost(peer);
         };
     }
@@ -187,6 +191,9 @@ public sealed class ResourceCore
                 break;
             case CoreEventKind.Command:
                 _commands.Carry((OperatorCommand)e.Subject!, e.Second);
+                break;
+            case CoreEventKind.DiskGrown:
+                OnDiskGrown(e);
                 break;
             case CoreEventKind.SettingsChanged:
                 _settings.Apply((ResourceSettings)e.Subject!);
@@ -259,6 +266,14 @@ public sealed class ResourceCore
             if (peer.Step is HandshakeStep.State or HandshakeStep.Verdict or HandshakeStep.Done)
                 _connections.Renegotiate(peer, "a disk was attached");
         }
+    }
+
+    private void OnDiskGrown(in CoreEvent e)
+    {
+        var grown = (GrownDisk)e.Subject!;
+        if (!grown.Result.IsOk)
+            _disk.Fail(VolumeOf(e), $"its metadata could not be moved: {grown.Result}");
+        _resizing.Grown(VolumeOf(e), e.Number, (PeerVolume?)e.Second, e.Link, grown);
     }
 
     /// <summary>The pass after every event. Each step does nothing unless something is due.</summary>

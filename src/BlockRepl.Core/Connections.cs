@@ -204,6 +204,7 @@ internal sealed class Connections(
             peerVolume.PeerDisk = DiskState.DUnknown;
             peerVolume.IsMatched = false;
             peerVolume.IsPausedThere = false;
+            peerVolume.PeerResync = null;
             DoubtOwnData(volume);
         }
 

@@ -82,6 +82,8 @@ internal sealed class PeerMessages(
                 return ForVolume(peer, done.Nr, ReplicationState.SyncSource, volume => source.CheckpointStable(volume, done.Id, here: false));
             case SyncClearedMessage cleared:
                 return ForVolume(peer, cleared.Nr, ReplicationState.SyncTarget, volume => target.Cleared(volume, cleared.Id));
+            case ResyncAckMessage ack:
+                return ForVolume(peer, ack.Nr, ReplicationState.SyncSource, volume => source.Written(volume, ack.Pieces));
             case ResyncRequestMessage request:
                 return ForVolume(peer, request.Nr, volume => resyncRequests.PeerAsks(volume, request, roles.IsBusy));
             case ResyncReplyMessage reply:

@@ -1,4 +1,5 @@
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 
 namespace BlockRepl.Core;
 
@@ -60,6 +61,9 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
 
     /// <summary>The peer's operator has, as the peer says on this connection.</summary>
     public bool IsPausedThere { get; set; }
+
+    /// <summary>How the resync goes in which this node is the target, as the source last said.</summary>
+    public ResyncStatus? PeerResync { get; set; }
 
     /// <summary>The pauses of both sides add up.</summary>
     public bool IsPaused => IsPausedHere || IsPausedThere;

@@ -91,10 +91,14 @@ public sealed class ResourceCore
     /// Takes one event in and appends what follows from it to <paramref name="effects"/>. Ends with a fixed pass that restores the invariants: logs written, acknowledgements
     /// due, barriers of its own, resyncs kept going, handshakes and role changes taken up.
     /// </summary>
-    public void Apply(in CoreEvent e, EffectQueue effects)
+    /// <param name="e">What happened.</param>
+    /// <param name="effects">Where the effects go.</param>
+    /// <param name="nowUs">Monotonic microseconds, for measuring only; 0 where the event's milliseconds will do.</param>
+    public void Apply(in CoreEvent e, EffectQueue effects, long nowUs = 0)
     {
         _context.Effects = effects;
         _context.NowMs = e.NowMs;
+        _context.NowUs = nowUs != 0 ? nowUs : e.NowMs * 1000;
         Dispatch(in e);
         Settle();
         if (_context.StateChanged)
@@ -149,6 +153,7 @@ public sealed class ResourceCore
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
                 _resyncRequests.ResyncMarks(PeerOf(e));
+                _source.Tick(PeerOf(e));
                 break;
             default:
                 if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
@@ -270,6 +275,8 @@ public sealed class ResourceCore
             {
                 if (peer.Source is not null)
                     _source.Pump(peer);
+                if (peer.Target is not null)
+                    _target.AcknowledgeIfDue(peer);
             }
         }
 
@@ -297,8 +304,9 @@ public sealed class ResourceCore
         if (_roles.IsBusy)
             _roles.Advance();
 
-        if (_context.StateChanged)
+        if (_context.StateChanged || _context.IsPeerStatusDue)
             SendStatus();
+        _context.IsPeerStatusDue = false;
     }
 
     private void ForgetDiskIfQuiet(Volume volume)

@@ -55,6 +55,14 @@ public sealed record ResourceSettings
     /// <summary>Age of the oldest write not known to be stable that makes the Primary send a barrier of its own.</summary>
     public long EpochAgeMaxMs { get; init; } = 30_000;
 
+    /// <summary>
+    /// How much of the application's speed a resync may cost, in per cent: 1 to 100; with 100 a resync goes as fast as it can (<c>resync-impact</c>).
+    /// </summary>
+    public int ResyncImpactPercent { get; init; } = 30;
+
+    /// <summary>When blocks are compared by checksum before a resync sends them.</summary>
+    public ResyncChecksums ResyncChecksums { get; init; } = ResyncChecksums.AfterCrash;
+
     /// <summary>Bytes of resync data that may be on the way and not yet on the target's stable storage.</summary>
     public long ResyncWindowBytes { get; init; } = 64L << 20;
 }

@@ -34,6 +34,12 @@ public sealed class ResyncChunk
     /// <summary>The range reads as zeroes; no data travels (I13, thin resync).</summary>
     public bool IsZeroes { get; set; }
 
+    /// <summary>How much it counts against what may be on the way, in bytes.</summary>
+    internal long Weight { get; init; }
+
+    /// <summary>When it was asked for (monotonic µs).</summary>
+    internal long AskedUs { get; init; }
+
     /// <summary>The peer that it concerns.</summary>
     public PeerId Peer { get; init; }
 

@@ -99,14 +99,18 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         Volume volume = peerVolume.Volume;
         if (!job.IsBegun || job.IsEnding || !volume.HasDisk)
             return;
+        ResyncPace pace = peerVolume.Peer.Pace;
+        long elsewhere = OnTheWay(peerVolume.Peer) - job.OnTheWayBytes;
+        pace.Advance(context.Application, context.Settings.ResyncImpactPercent, elsewhere + job.OnTheWayBytes, context.NowUs);
         while (!peerVolume.IsPaused && job.ReadsInFlight < SourceJob.ReadsMax && job.ToSend.SetCount > 0
+               && pace.MayRead(elsewhere + job.OnTheWayBytes, context.NowUs)
                && job.UnconfirmedBytes + (long)job.ReadsInFlight * ResyncChunk.DataBytesMax < context.Settings.ResyncWindowBytes)
         {
             if (!ReadNext(peerVolume, job))
                 break;
         }
 
-        while (job.TakeCheckpointIfDue(context.Settings.ResyncWindowBytes / 2, peerVolume.IsPaused) is { } checkpoint)
+        while (job.TakeCheckpointIfDue(context.Settings.ResyncWindowBytes / 2, peerVolume.IsPaused, context.NowMs) is { } checkpoint)
         {
             context.Send(peerVolume.Peer, new SyncCheckpointMessage(volume.Nr, checkpoint.Id));
             disk.Flush(volume, FlushWaiter.ForCheckpoint(peerVolume, checkpoint.Id, isSource: true));
@@ -116,6 +120,45 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         {
             End(peerVolume, job);
         }
+    }
+
+    /// <summary>The target has written pieces.</summary>
+    public string? Written(PeerVolume peerVolume, ulong pieces)
+    {
+        SourceJob job = peerVolume.Source!;
+        if (!job.TryNoteWritten(pieces, context.NowUs, out long bytes, out long tookUs))
+            return $"{pieces} pieces of {Name(peerVolume)} written, but not so many were sent";
+        if (bytes > 0)
+        {
+            peerVolume.Peer.ProgressMs = context.NowMs;
+            peerVolume.Peer.Pace.PieceDone(bytes, tookUs, context.NowUs);
+        }
+
+        return null;
+    }
+
+    /// <summary>Time passes: notes how fast it goes, for status on both sides.</summary>
+    public void Tick(Peer peer)
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            PeerVolume at = volume.Peers[peer.Id.Value];
+            if (at.Source is not { IsBegun: true } job)
+                continue;
+            if (at.IsPaused)
+                job.Rate.Clear();
+            else
+                context.IsPeerStatusDue |= job.Rate.Note(context.NowMs, at.Bitmap!.SetCount * Block.Size);
+        }
+    }
+
+    // All volumes share the link.
+    private long OnTheWay(Peer peer)
+    {
+        long sum = 0;
+        foreach (Volume volume in context.Volumes)
+            sum += volume.Peers[peer.Id.Value].Source?.OnTheWayBytes ?? 0;
+        return sum;
     }
 
     // The bitmap's generation ends durably before the target can know: from then on the two share this node's generation, and if the connection is
@@ -164,7 +207,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
                 job.NoteHole(chunk);
                 if (job.UnconfirmedBytes == 0)
                     peerVolume.Peer.ProgressMs = context.NowMs;
-                job.NoteSent(chunk.Range, chunk.IsZeroes);
+                job.NoteSent(chunk, context.NowMs);
                 ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
                 effect.Peer = chunk.Peer;
                 effect.Link = chunk.Link;
@@ -172,9 +215,14 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
                 effect.Subject = chunk;
                 peerVolume.Peer.LastSentMs = context.NowMs;
                 context.ReturnRequest(request);
+
+                // A version 1 peer does not tell when it has written a piece.
+                if (peerVolume.Peer.Version < ProtocolVersion.V2)
+                    job.NoteSentBlindly(context.NowUs);
                 return;
             }
 
+            job.NoteNotSent(chunk);
             disk.Fail(volume, $"read at {chunk.Range.Offset} for a resync failed: {result}");
         }
 
@@ -252,7 +300,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         long hole = job.HoleFrom(block << Block.Shift);
         if (hole > 0 && job.ReadsInFlight > 0)
             return false;
-        long end = block + job.ToSend.CountRun(block, Math.Max(hole, ResyncChunk.DataBytesMax) >> Block.Shift);
+        long end = block + job.ToSend.CountRun(block, Math.Max(hole, peerVolume.Peer.Pace.PieceBytes) >> Block.Shift);
         job.ToSend.Clear(block, end - block);
         job.Position = end;
 
@@ -271,7 +319,10 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             Peer = peerVolume.Peer.Id,
             Link = peerVolume.Peer.Link,
             IsExpectedHole = hole > 0,
+            Weight = hole > 0 ? ResyncPace.PieceBytesMin : length,
+            AskedUs = context.NowUs,
         };
+        job.NoteReading(request.Chunk);
         job.ReadsInFlight++;
         job.Reading.Add(request.Range);
         if (peerVolume.Volume.Active.TryStart(request))

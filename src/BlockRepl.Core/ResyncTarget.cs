@@ -124,7 +124,20 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         if (!isCurrent || peerVolume.Target is not { } job)
             return;
         job.WritesInFlight--;
+        job.PiecesWritten++;
         FlushIfReached(peerVolume, job);
+    }
+
+    /// <summary>Tells the source what is written, a few pieces at a time: what is on the way is what the application may have to wait behind. Called after every event.</summary>
+    public void AcknowledgeIfDue(PeerVolume peerVolume)
+    {
+        const ulong PiecesMax = 4;
+        TargetJob job = peerVolume.Target!;
+        ulong news = job.PiecesWritten - job.PiecesTold;
+        if (news == 0 || news < PiecesMax && job.WritesInFlight > 0 || peerVolume.Peer.Version < ProtocolVersion.V2 || peerVolume.Peer.Link == LinkId.None)
+            return;
+        job.PiecesTold = job.PiecesWritten;
+        context.Send(peerVolume.Peer, new ResyncAckMessage(peerVolume.Volume.Nr, job.PiecesWritten));
     }
 
     /// <summary>The source asks for what it has sent so far to become stable.</summary>

@@ -20,11 +20,17 @@ internal sealed class SourceJob
     /// <summary>Bytes after which a checkpoint is taken: both disks are flushed once for so much data.</summary>
     public const long CheckpointBytes = 32L << 20;
 
+    /// <summary>A slow resync takes a checkpoint after so long, so that what it has done is kept if it is cut, and shows.</summary>
+    private const long CheckpointMs = 2_000;
+
     private readonly Queue<Checkpoint> _checkpoints = new();
     private List<ByteRange> _sentSinceCheckpoint = [];
     private long _bytesSinceCheckpoint;
     private ulong _lastCheckpoint;
     private ByteRange _hole;
+    private readonly Queue<(long Weight, long AskedUs)> _sent = new();
+    private ulong _written;
+    private long _oldestSentMs;
 
     public SourceJob(DirtyBitmap dirty, GenerationId generation, bool isFull, long nowMs)
     {
@@ -71,6 +77,15 @@ internal sealed class SourceJob
 
     public int ReadsInFlight { get; set; }
 
+    /// <summary>Weight of the pieces being read, on the link, or being written by the target.</summary>
+    public long OnTheWayBytes { get; private set; }
+
+    /// <summary>How the marks that are left become fewer.</summary>
+    public ResyncRate Rate { get; } = new();
+
+    /// <summary>Bytes found equal by checksum and not sent.</summary>
+    public long EqualBytes { get; private set; }
+
     /// <summary>Bytes sent as zeroes, without data.</summary>
     public long ZeroBytes { get; private set; }
 
@@ -98,6 +113,34 @@ internal sealed class SourceJob
     /// <summary>Some mark has landed while data was on the way: <see cref="IsSentAgain"/> must be asked.</summary>
     public bool HasBlocksMarkedAgain { get; private set; }
 
+    /// <summary>A piece is being read.</summary>
+    public void NoteReading(ResyncChunk chunk) => OnTheWayBytes += chunk.Weight;
+
+    /// <summary>A piece was read and will not be sent.</summary>
+    public void NoteNotSent(ResyncChunk chunk) => OnTheWayBytes -= chunk.Weight;
+
+    /// <summary>
+    /// The target has written so many pieces since the resync began. <paramref name="bytes"/>: what is no longer on the way; <paramref name="tookUs"/>: how long the newest of them took since it
+    /// was asked for. Pieces may be done in another order than sent, so which one that was is not exactly known. False if so many were not sent.
+    /// </summary>
+    public bool TryNoteWritten(ulong pieces, long nowUs, out long bytes, out long tookUs)
+    {
+        bytes = tookUs = 0;
+        for (; _written < pieces; _written++)
+        {
+            if (!_sent.TryDequeue(out (long Weight, long AskedUs) piece))
+                return false;
+            bytes += piece.Weight;
+            tookUs = Math.Max(1, nowUs - piece.AskedUs);
+        }
+
+        OnTheWayBytes -= bytes;
+        return true;
+    }
+
+    /// <summary>A piece was sent to a target that does not say when it has written it.</summary>
+    public void NoteSentBlindly(long nowUs) => TryNoteWritten(_written + 1, nowUs, out _, out _);
+
     /// <summary>Whether a block of a completed checkpoint is, or will be, sent again: its mark must stay (I5).</summary>
     public bool IsSentAgain(long block)
     {
@@ -116,9 +159,14 @@ internal sealed class SourceJob
     /// <summary>Bytes of the hole that begins at an offset, as far as one piece may take them; zero if none is known there.</summary>
     public long HoleFrom(long offset) => offset >= _hole.Offset && offset < _hole.End ? Math.Min(HoleBytes, _hole.End - offset) : 0;
 
-    public void NoteSent(ByteRange range, bool isZeroes)
+    public void NoteSent(ResyncChunk chunk, long nowMs)
     {
+        ByteRange range = chunk.Range;
+        bool isZeroes = chunk.IsZeroes;
         long weight = isZeroes ? Math.Max(Block.Size, range.Length / ZeroesWeight) : range.Length;
+        if (_sentSinceCheckpoint.Count == 0)
+            _oldestSentMs = nowMs;
+        _sent.Enqueue((chunk.Weight, chunk.AskedUs));
         _sentSinceCheckpoint.Add(range);
         _bytesSinceCheckpoint += weight;
         UnconfirmedBytes += weight;
@@ -127,9 +175,9 @@ internal sealed class SourceJob
     }
 
     /// <summary>Starts a checkpoint if one is due, at the latest after <paramref name="bytesMax"/>: only checkpoints open the window again; null otherwise.</summary>
-    public Checkpoint? TakeCheckpointIfDue(long bytesMax, bool isPaused)
+    public Checkpoint? TakeCheckpointIfDue(long bytesMax, bool isPaused, long nowMs)
     {
-        bool nothingMore = (ToSend.SetCount == 0 || isPaused) && ReadsInFlight == 0;
+        bool nothingMore = (ToSend.SetCount == 0 || isPaused) && ReadsInFlight == 0 || nowMs - _oldestSentMs >= CheckpointMs;
         if (_sentSinceCheckpoint.Count == 0 || _bytesSinceCheckpoint < Math.Min(CheckpointBytes, bytesMax) && !nothingMore)
             return null;
         var checkpoint = new Checkpoint(++_lastCheckpoint, _sentSinceCheckpoint, _bytesSinceCheckpoint);

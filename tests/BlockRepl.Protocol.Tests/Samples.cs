@@ -40,7 +40,7 @@ internal static class Samples
         {
             Resyncs = [new(new(0), true, long.MaxValue, 1L << 40, 3, 4, 5), new(new(9), false, 0, 0, 0, 0, 0)],
         },
-        new ResyncAckMessage(new(3), long.MaxValue),
+        new ResyncAckMessage(new(3), ulong.MaxValue),
         new ResyncRequestMessage(7, new(3), true, true),
         new ResyncRequestMessage(ulong.MaxValue, new(0), false, false),
         new ResyncReplyMessage(7, true, ""),

@@ -20,7 +20,7 @@ public static class ConfigurationKeys
     public static IReadOnlyList<string> Resource { get; } =
     [
         "protocol", "compression", "fencing", "handlers", "handler-timeout", "timeout", "ping-int", "ping-timeout", "connect-int", "ko-count",
-        "max-epoch-size", "al-extents", "volumes",
+        "max-epoch-size", "resync-impact", "csums-alg", "csums-after-crash-only", "al-extents", "volumes",
     ];
 
     /// <summary>Keys of <c>handlers</c>.</summary>

@@ -26,6 +26,9 @@ public sealed record ResourceConfiguration
     /// <summary>Time-outs and limits of the connection.</summary>
     public NetworkOptions Network { get; init; } = NetworkOptions.Default;
 
+    /// <summary>How resyncs run.</summary>
+    public ResyncOptions Resync { get; init; } = ResyncOptions.Default;
+
     /// <summary><c>al-extents</c>: 4 MiB extents that the activity log holds hot. 7 to 65534, default 1237.</summary>
     public int ActivityLogExtents { get; init; } = 1237;
 

@@ -41,6 +41,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             Handlers = ReadHandlers(reader),
             HandlerTimeout = reader.Time("handler-timeout", TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
             Network = ReadNetwork(reader),
+            Resync = ReadResync(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
         };
@@ -69,6 +70,13 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
         ConnectInterval = reader.Time("connect-int", Defaults.ConnectInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
         KoCount = reader.Number("ko-count", Defaults.KoCount, 0, 200),
         MaxEpochSize = reader.Number("max-epoch-size", Defaults.MaxEpochSize, 1, 1 << 20),
+    };
+
+    private static ResyncOptions ReadResync(MappingReader reader) => new()
+    {
+        ImpactPercent = reader.Percent("resync-impact", ResyncOptions.Default.ImpactPercent, 1, 100),
+        ComparesChecksums = reader.Word("csums-alg", ResyncOptions.Default.ComparesChecksums, ("off", false), ("sha256", true)),
+        ChecksumsAfterCrashOnly = reader.Word("csums-after-crash-only", ResyncOptions.Default.ChecksumsAfterCrashOnly, ("no", false), ("yes", true)),
     };
 
     private List<VolumeConfiguration>? ReadVolumes(string resource, MappingReader reader)

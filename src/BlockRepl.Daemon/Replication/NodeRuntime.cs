@@ -149,6 +149,10 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
             PingTimeoutMs = (long)network.PingTimeout.TotalMilliseconds,
             ConnectIntervalMs = (long)network.ConnectInterval.TotalMilliseconds,
             EpochWritesMax = network.MaxEpochSize,
+            ResyncImpactPercent = resource.Resync.ImpactPercent,
+            ResyncChecksums = resource.Resync.ComparesChecksums
+                ? resource.Resync.ChecksumsAfterCrashOnly ? ResyncChecksums.AfterCrash : ResyncChecksums.Always
+                : ResyncChecksums.Never,
         };
         ILogger log = _context.Loggers.CreateLogger("BlockRepl.Connection");
         PeerConnector Connector(PeerId id)

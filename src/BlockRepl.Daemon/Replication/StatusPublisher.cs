@@ -90,16 +90,14 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
     {
         VolumeNr nr = volume.Configuration.Nr;
         long outOfSync = core.OutOfSyncBlocks(nr, peer);
-        (long total, long startedMs) = core.Resync(nr, peer);
+        ResyncProgress? resync = core.Resync(nr, peer);
         double percent = 100;
         long? eta = null;
-        if (total > 0)
+        if (resync is { TotalBytes: > 0 } running)
         {
-            long done = Math.Max(0, total - outOfSync);
-            percent = Math.Min(100, 100.0 * done / total);
-            long elapsedMs = ResourceRuntime.NowMs - startedMs;
-            if (done > 0 && elapsedMs > 0)
-                eta = (long)((double)outOfSync * elapsedMs / done / 1000);
+            percent = 100.0 * (running.TotalBytes - running.LeftBytes) / running.TotalBytes;
+            if (running.BytesPerSecond > 0)
+                eta = (running.LeftBytes + running.BytesPerSecond - 1) / running.BytesPerSecond;
         }
         else if (outOfSync > 0 && core.SizeBytes(nr) > 0)
         {
@@ -112,8 +110,15 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             ReplicationState = core.ReplicationState(nr, peer),
             PeerDiskState = core.PeerDiskState(nr, peer),
             OutOfSyncBytes = outOfSync * Block.Size,
-            ResyncPercent = Math.Round(percent, 2),
+            // Down, so that 100 is not shown before it is so.
+            ResyncPercent = Math.Floor(Math.Clamp(percent, 0, 100) * 100) / 100,
             ResyncEtaSeconds = eta,
+            ResyncTotalBytes = resync?.TotalBytes ?? 0,
+            ResyncDoneBytes = resync is { } done ? done.TotalBytes - done.LeftBytes : 0,
+            ResyncBytesPerSecond = resync?.BytesPerSecond ?? 0,
+            ResyncEqualBytes = resync?.EqualBytes ?? 0,
+            ResyncZeroBytes = resync?.ZeroBytes ?? 0,
+            ResyncWaitingFor = resync is { WaitingFor.Length: > 0 } held ? held.WaitingFor : null,
         };
     }
 

@@ -75,7 +75,7 @@ internal static class PeerMessageWriter
                 break;
             case ResyncAckMessage m:
                 writer.UInt64(1, m.Nr.Value);
-                writer.Int64(2, m.WrittenBytes);
+                writer.UInt64(2, m.Pieces);
                 break;
             case ResyncRequestMessage m:
                 writer.UInt64(1, m.Id);

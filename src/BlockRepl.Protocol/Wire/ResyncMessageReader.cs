@@ -131,19 +131,8 @@ internal static class ResyncMessageReader
 
     public static ResyncAckMessage Ack(ref ProtoReader reader)
     {
-        VolumeNr nr = default;
-        long written = 0;
-        while (reader.Next(out uint field))
-        {
-            if (field == 1)
-                nr = PeerMessageReader.Nr(ref reader);
-            else if (field == 2)
-                written = (long)reader.UInt64("written_bytes", long.MaxValue);
-            else
-                reader.Skip();
-        }
-
-        return new ResyncAckMessage(nr, written);
+        (VolumeNr nr, ulong pieces) = Volume(ref reader);
+        return new ResyncAckMessage(nr, pieces);
     }
 
     public static ResyncRequestMessage Request(ref ProtoReader reader)

@@ -55,6 +55,7 @@ internal sealed class Connections(
     {
         if (!peer.IsWanted)
         {
+            TellSplitBrain(peer, link);
             Close(peer, link);
             return;
         }
@@ -83,6 +84,7 @@ internal sealed class Connections(
         switch (message.Reason)
         {
             case GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated:
+            case GoodbyeReason.RoleConflict when context.Settings.RoleConflict != RoleConflictPolicy.RetryConnect:
                 StandAlone(peer, said);
                 break;
             default:
@@ -97,11 +99,15 @@ internal sealed class Connections(
     public void Refuse(Peer peer, GoodbyeReason reason, string why)
     {
         context.Log($"{context.Settings.Name}@{peer.Name}: {why}");
-        context.Send(peer, new GoodbyeMessage(reason, why));
+        bool isUnknownThere = reason == GoodbyeReason.RoleConflict && peer.Version < ProtocolVersion.V2;
+        context.Send(peer, new GoodbyeMessage(isUnknownThere ? GoodbyeReason.Refused : reason, why));
         if (RedialPause.IsLasting(reason))
             peer.RefusedInRow++;
-        if (reason is GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated)
+        if (reason is GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated
+            || reason == GoodbyeReason.RoleConflict && context.Settings.RoleConflict != RoleConflictPolicy.RetryConnect)
+        {
             StandAlone(peer, why);
+        }
         else
             Lose(peer, reason == GoodbyeReason.Protocol ? ConnectionState.ProtocolError : ConnectionState.TearDown, why, null);
     }
@@ -144,6 +150,20 @@ internal sealed class Connections(
             Lose(peer, ConnectionState.Timeout, $"alive, but finished nothing for {now - peer.ProgressMs} ms (ko-count {context.Settings.KoCount})", null);
         else if (now - peer.LastSentMs >= AliveIntervalMs)
             context.Send(peer, new AliveMessage(peer.AppliedHere));
+    }
+
+    // The peer may have lost the connection before it could find the split brain by itself, and would dial for ever without knowing why nobody answers (G7). No
+    // reason for it to give up: the next thing that an operator does may be to resolve the split brain here.
+    private void TellSplitBrain(Peer peer, LinkId link)
+    {
+        if (Array.Find(context.Volumes, volume => volume.Peers[peer.Id.Value].Divergence is not null) is not { } split)
+            return;
+        string extent = split.Peers[peer.Id.Value].Divergence!.Describe(context.Settings.NodeName, peer.Name);
+        ref Effect effect = ref context.Effects.Add(EffectKind.SendMessage);
+        effect.Peer = peer.Id;
+        effect.Link = link;
+        effect.Subject = new GoodbyeMessage(
+            GoodbyeReason.Unspecified, $"StandAlone after a split brain on {split.Name}; {extent}");
     }
 
     private void StandAlone(Peer peer, string why)

@@ -38,4 +38,10 @@ public sealed record GenerationFacts
 
     /// <summary>An operator named this node the victim of a split brain.</summary>
     public bool DiscardMyData { get; init; }
+
+    /// <summary>The node was Primary when it lost the other, before it went on alone.</summary>
+    public bool WasPrimaryAtSplit { get; init; }
+
+    /// <summary>The two speak protocol version 1: its table counts, which the other side knows.</summary>
+    public bool IsVersion1 { get; init; }
 }

@@ -9,10 +9,13 @@ namespace BlockRepl.Core;
 /// From a fresh link to Connected: who are you, what do you have, what follows from it. Both nodes run the same steps and reach mirrored verdicts
 /// from the same facts (hard parts 18 and 19, I10).
 /// </summary>
-internal sealed class Handshake(ResourceContext context, WritePath writes, ResyncSource source, ResyncTarget target)
+internal sealed class Handshake(ResourceContext context, WritePath writes, ResyncSource source, ResyncTarget target, Handlers handlers)
 {
     // How long a Primary lets the peer say its state first.
     private const long SecondaryFirstMs = 1_000;
+
+    private readonly HandshakeComparison _comparison = new(context);
+    private readonly DivergenceReports _reports = new(context, handlers);
 
     /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>
     public Action<Peer, GoodbyeReason, string> OnRefused { get; set; } = (_, _, _) => { };
@@ -79,9 +82,12 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         peer.Step = HandshakeStep.State;
         var volumes = ImmutableArray.CreateBuilder<VolumeStateInfo>();
         foreach (Volume volume in context.Volumes)
-            volumes.Add(Describe(volume, peer));
+            volumes.Add(HandshakeComparison.Describe(volume, peer));
         context.Send(peer, new ResourceStateMessage(
-            context.Role, context.Settings.Protocol, volumes.ToImmutable(), context.LastSequence.Next, peer.DiscardMyData));
+            context.Role, context.Settings.Protocol, volumes.ToImmutable(), context.LastSequence.Next, peer.DiscardMyData)
+        {
+            SplitBrainPolicies = peer.Version >= ProtocolVersion.V2 ? context.Settings.SplitBrain.Text : "",
+        });
         DecideIfComplete(peer);
     }
 
@@ -106,45 +112,6 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         ConfirmIfComplete(peer);
     }
 
-    private static VolumeStateInfo Describe(Volume volume, Peer peer)
-    {
-        PeerVolume peerVolume = volume.Peers[peer.Id.Value];
-        if (volume.Superblock is not { } superblock || peerVolume.Slot < 0)
-        {
-            return new VolumeStateInfo(
-                volume.Nr, volume.Name, 0, DiskState.Diskless, GenerationId.None, GenerationId.None, [], VolumeFlags.None, 0);
-        }
-
-        PeerSlot slot = superblock.Peers[peerVolume.Slot];
-        VolumeFlags flags = VolumeFlags.None;
-        if ((superblock.Flags & SuperblockFlags.CrashedPrimary) != 0)
-            flags |= VolumeFlags.CrashedPrimary;
-        if ((superblock.Flags & SuperblockFlags.LostPower) != 0)
-            flags |= VolumeFlags.LostPower;
-        if ((slot.Flags & PeerSlotFlags.FullSync) != 0)
-            flags |= VolumeFlags.FullSyncNeeded;
-        return new VolumeStateInfo(
-            volume.Nr, volume.Name, volume.SizeBytes, volume.Disk, superblock.Current, slot.BitmapGeneration, superblock.History,
-            flags, peerVolume.Bitmap!.SetCount);
-    }
-
-    private GenerationFacts Facts(string node, Role role, bool discard, VolumeStateInfo info) => new()
-    {
-        Node = node,
-        Role = role,
-        DiskState = info.DiskState,
-        Current = info.CurrentGeneration,
-        Bitmap = info.BitmapGeneration,
-        History = info.History,
-        DirtyBlocks = info.DirtyBlocks,
-        CrashedPrimary = (info.Flags & VolumeFlags.CrashedPrimary) != 0,
-
-        // Only protocol C says that the survivor has everything: with A and B a Primary that lost power may have flushed what its peer never got (G1).
-        LostPower = context.Settings.Protocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
-        FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
-        DiscardMyData = discard,
-    };
-
     private void DecideIfComplete(Peer peer)
     {
         if (peer.Step != HandshakeStep.State || peer.PeerState is not { } state)
@@ -155,9 +122,9 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             return;
         }
 
-        if (context.Role == Role.Primary && state.Role == Role.Primary)
+        if (peer.Version >= ProtocolVersion.V2 && state.SplitBrainPolicies != context.Settings.SplitBrain.Text)
         {
-            OnRefused(peer, GoodbyeReason.SplitBrain, "both nodes are Primary");
+            OnRefused(peer, GoodbyeReason.Refused, $"the split-brain policies differ: here {Named(context.Settings.SplitBrain.Text)}, there {Named(state.SplitBrainPolicies)}: correct one of the configurations");
             return;
         }
 
@@ -165,88 +132,20 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         peer.Received = state.NextSequence.Value == 0 ? default : new SequenceNumber(state.NextSequence.Value - 1);
         peer.AppliedHere = peer.AckSent = peer.ReceivedAckSent = peer.Received;
         peer.Applied = context.LastSequence;
-        var verdicts = ImmutableArray.CreateBuilder<VolumeVerdict>();
-        foreach (Volume volume in context.Volumes)
+        HandshakeComparison.Refusal? refusal = _comparison.Decide(peer, state, out ImmutableArray<VolumeVerdict> verdicts);
+        _reports.Report(peer, refusal);
+        if (refusal is not null)
         {
-            PeerVolume peerVolume = volume.Peers[peer.Id.Value];
-            peerVolume.IsMatched = false;
-            foreach (VolumeStateInfo theirs in state.Volumes)
-            {
-                if (theirs.Name != volume.Name)
-                    continue;
-                peerVolume.IsMatched = true;
-                peerVolume.PeerNr = theirs.Nr;
-                if (!Decide(peer, peerVolume, state, theirs))
-                    return;
-                verdicts.Add(new VolumeVerdict(volume.Nr, (int)peerVolume.Verdict.Result, (uint)peerVolume.Verdict.Rule));
-            }
+            OnRefused(peer, refusal.Reason, refusal.Why);
+            return;
         }
 
         peer.Step = HandshakeStep.Verdict;
-        context.Send(peer, new VerdictMessage(verdicts.ToImmutable()));
+        context.Send(peer, new VerdictMessage(verdicts));
         ConfirmIfComplete(peer);
     }
 
-    private bool Decide(Peer peer, PeerVolume peerVolume, ResourceStateMessage state, VolumeStateInfo theirs)
-    {
-        Volume volume = peerVolume.Volume;
-        VolumeStateInfo ours = Describe(volume, peer);
-        peerVolume.PeerDisk = theirs.DiskState;
-        peerVolume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
-        if (ours.DiskState <= DiskState.Failed || theirs.DiskState <= DiskState.Failed)
-        {
-            peerVolume.Verdict = new SyncVerdict(SyncResult.None, 0, "one side has no disk");
-            return true;
-        }
-
-        if (!SizesAgree(volume, ours, theirs, out string sizes))
-        {
-            OnRefused(peer, GoodbyeReason.Refused, sizes);
-            return false;
-        }
-
-        SyncVerdict verdict = SyncDecision.Decide(
-            Facts(context.Settings.NodeName, context.Role, peer.DiscardMyData, ours),
-            Facts(peer.Name, state.Role, state.DiscardMyData, theirs));
-        peerVolume.Verdict = verdict;
-        context.Log($"{context.Settings.Name}/{volume.Name}@{peer.Name}: handshake: {verdict.Result} by rule {verdict.Rule} ({verdict.Reason})");
-        switch (verdict.Result)
-        {
-            case SyncResult.SplitBrain:
-                OnRefused(peer, GoodbyeReason.SplitBrain, $"split brain on {volume.Name}: {verdict.Reason}; "
-                    + $"changed since: {ours.DirtyBlocks * Block.Size} bytes on {context.Settings.NodeName}, {theirs.DirtyBlocks * Block.Size} bytes on {peer.Name}");
-                return false;
-            case SyncResult.Unrelated:
-                OnRefused(peer, GoodbyeReason.Unrelated, $"unrelated data on {volume.Name}: {verdict.Reason}");
-                return false;
-            case SyncResult.Impossible:
-                OnRefused(peer, GoodbyeReason.Refused, $"{volume.Name} would have to be resynced, but {verdict.Reason}");
-                return false;
-            default:
-                return true;
-        }
-    }
-
-    // The pair serves the smaller disk; what was served once is never cut (hard part 16).
-    private bool SizesAgree(Volume volume, VolumeStateInfo ours, VolumeStateInfo theirs, out string why)
-    {
-        why = "";
-        long smaller = Math.Min(ours.SizeBytes, theirs.SizeBytes);
-        if (ours.SizeBytes > smaller && ours.CurrentGeneration.IsReal)
-        {
-            why = $"{volume.Name} serves {ours.SizeBytes} bytes on {context.Settings.NodeName}, but the disk of the other node holds only {smaller}";
-            return false;
-        }
-
-        if (theirs.SizeBytes > smaller && theirs.CurrentGeneration.IsReal)
-        {
-            why = $"{volume.Name} serves {theirs.SizeBytes} bytes on the other node, but the disk of {context.Settings.NodeName} holds only {smaller}";
-            return false;
-        }
-
-        volume.SizeBytes = smaller;
-        return true;
-    }
+    private static string Named(string policies) => policies.Length > 0 ? policies : "none";
 
     private void ConfirmIfComplete(Peer peer)
     {
@@ -268,13 +167,17 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         }
 
         peer.Step = HandshakeStep.Done;
-        peer.DiscardMyData = false;
+        peer.DiscardMyData &= ResyncTarget.OwesBegin(context, peer);
         peer.RefusedInRow = 0;
         peer.Detail = "";
         peer.ProgressMs = context.NowMs;
         ConnectionStates.Enter(context, peer, ConnectionState.Connected);
         foreach (Volume volume in context.Volumes)
+        {
+            volume.Peers[peer.Id.Value].Divergence = null;
             EnterConnected(volume.Peers[peer.Id.Value]);
+        }
+
         writes.Thaw(FreezeReason.Handshake);
     }
 

@@ -47,6 +47,9 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Outcome of this connection's handshake.</summary>
     public SyncVerdict Verdict { get; set; }
 
+    /// <summary>What both sides changed since they were last in sync, if the last handshake found a split brain; null once they are connected.</summary>
+    public Divergence? Divergence { get; set; }
+
     /// <summary>The resync in which this node is the source.</summary>
     public SourceJob? Source { get; set; }
 

@@ -11,7 +11,7 @@ internal static class RedialPause
     private const long FirstMs = 500;
 
     /// <summary>Whether a farewell says that the same handshake would end in the same way.</summary>
-    public static bool IsLasting(GoodbyeReason reason) => reason is GoodbyeReason.Refused or GoodbyeReason.Protocol;
+    public static bool IsLasting(GoodbyeReason reason) => reason is GoodbyeReason.Refused or GoodbyeReason.Protocol or GoodbyeReason.RoleConflict;
 
     /// <summary>Milliseconds before the next attempt; zero if there is no reason to wait.</summary>
     public static long After(int refusedInRow, ResourceSettings settings)

@@ -46,7 +46,7 @@ public sealed class ResourceCore
         _secondary = new SecondaryPath(_context, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
-        _handshake = new Handshake(_context, _writes, _source, _target);
+        _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections);
         _attachment = new Attachment(_context);

@@ -28,6 +28,12 @@ public sealed record ResourceSettings
     /// <summary>What a lost peer means.</summary>
     public FencingPolicy Fencing { get; init; } = FencingPolicy.DontCare;
 
+    /// <summary>What an operator has decided in advance about split brains (DRBD: <c>after-sb-0pri</c> and so on; nothing).</summary>
+    public SplitBrainPolicies SplitBrain { get; init; } = SplitBrainPolicies.Default;
+
+    /// <summary>What happens when a Primary would have to be overwritten (DRBD: <c>rr-conflict</c>, disconnect).</summary>
+    public RoleConflictPolicy RoleConflict { get; init; } = RoleConflictPolicy.Disconnect;
+
     /// <summary>The handlers that the edge has programs for.</summary>
     public HandlerSet Handlers { get; init; }
 

@@ -12,6 +12,12 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     // Runs in one message; bounded by what a frame may hold.
     private const int RunsPerPart = 4096;
 
+    /// <summary>
+    /// A volume of this node is to lose its changes and has not begun to: until it has, the operator's word that named this node the victim counts for the next connection, too.
+    /// </summary>
+    public static bool OwesBegin(ResourceContext context, Peer peer) =>
+        Array.Exists(context.Volumes, volume => volume.Peers[peer.Id.Value].Verdict is { IsTarget: true, ResolvesSplitBrain: true });
+
     /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as target has ended well, durably.</summary>
     public Action<PeerVolume> OnFinished { get; set; } = _ => { };
 
@@ -58,6 +64,12 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
             Current = message.SyncGeneration,
             Flags = Generations.FlagsFor(DiskState.Inconsistent, superblock.Flags),
         };
+        if (peerVolume.Verdict.ResolvesSplitBrain)
+        {
+            // What the marks were based on is part of the history that ends here.
+            superblock = superblock.WithPeer(peerVolume.Slot, superblock.Peers[peerVolume.Slot] with { BitmapGeneration = GenerationId.None });
+        }
+
         BitmapRange[]? marks = null;
         if (message.Full)
         {
@@ -75,6 +87,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
             if (peerVolume.Peer.Link != link)
                 return;
             peerVolume.State = ReplicationState.SyncTarget;
+            peerVolume.Verdict = peerVolume.Verdict with { ResolvesSplitBrain = false };
+            peerVolume.Peer.DiscardMyData &= OwesBegin(context, peerVolume.Peer);
             context.StateChanged = true;
             context.Send(peerVolume.Peer, new SyncBegunMessage(volume.Nr));
         }, marks);

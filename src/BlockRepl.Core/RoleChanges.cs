@@ -328,6 +328,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Log($"{context.Settings.Name}: Primary");
         foreach (Peer peer in context.Peers)
         {
+            // What is written from now on was not meant when somebody gave this node's data up.
+            peer.DiscardMyData = false;
             if (forced)
                 connections.Renegotiate(peer, "promoted by force");
         }

@@ -3,55 +3,19 @@ using BlockRepl.Primitives;
 namespace BlockRepl.Core;
 
 /// <summary>
-/// Decides from both nodes' facts who, if anyone, must be resynced from whom. A pure function; both nodes call it with the arguments
+/// Compares two nodes' generations of one volume: who, if anyone, has what the other lacks. A pure function; both nodes call it with the arguments
 /// swapped and must get mirrored results (hard part 19). The rules and their numbers are DRBD's two-node table (research section 1.3,
-/// <c>drbd_uuid_compare</c> of DRBD 8.4), with one addition: rule 40 prefers data of a host that kept its page cache.
+/// <c>drbd_uuid_compare</c> of DRBD 8.4), with two additions: rule 40 prefers data of a host that kept its page cache, rule 42 knows marks without a crash.
+/// <see cref="ResourceDecision"/> makes of it what is done.
 /// </summary>
 public static class SyncDecision
 {
-    /// <summary>Compares generations, then lets disk states and roles overrule or forbid the direction.</summary>
-    public static SyncVerdict Decide(GenerationFacts self, GenerationFacts peer)
-    {
-        SyncVerdict verdict = CompareGenerations(self, peer);
-        if (verdict.Result == SyncResult.SplitBrain && self.DiscardMyData != peer.DiscardMyData)
-        {
-            verdict = Copy(peer.DiscardMyData, verdict.Rule == 100 || self.FullSyncNeeded || peer.FullSyncNeeded,
-                verdict.Rule, "split brain resolved by the operator");
-        }
+    /// <summary>What is done about a resource with one volume, without policies.</summary>
+    public static SyncVerdict Decide(GenerationFacts self, GenerationFacts peer) =>
+        ResourceDecision.Decide([(self, peer)], SplitBrainPolicies.Default)[0];
 
-        if (verdict.Result is SyncResult.SplitBrain or SyncResult.Unrelated)
-            return verdict;
-
-        bool selfInconsistent = self.DiskState == DiskState.Inconsistent;
-        bool peerInconsistent = peer.DiskState == DiskState.Inconsistent;
-        if (selfInconsistent && peerInconsistent)
-            return new SyncVerdict(SyncResult.None, verdict.Rule, "neither side has consistent data");
-        if (selfInconsistent != peerInconsistent)
-        {
-            // Only consistent data may be copied (I12), whatever the generations say.
-            bool full = verdict.IsFull || verdict.IsSource == selfInconsistent && verdict.Result != SyncResult.None;
-            bool bitmapUsable = !full && !self.FullSyncNeeded && !peer.FullSyncNeeded;
-            verdict = Copy(peerInconsistent, !bitmapUsable, verdict.Rule, "one side is Inconsistent");
-        }
-        else if (verdict.Result != SyncResult.None && (self.FullSyncNeeded || peer.FullSyncNeeded))
-        {
-            verdict = Copy(verdict.IsSource, true, verdict.Rule, verdict.Reason + "; marks are incomplete");
-        }
-
-        bool targetIsPrimary = verdict.IsTarget && self.Role == Role.Primary || verdict.IsSource && peer.Role == Role.Primary;
-        return targetIsPrimary
-            ? new SyncVerdict(SyncResult.Impossible, verdict.Rule, "the side to be overwritten is Primary")
-            : verdict;
-    }
-
-    private static SyncVerdict Copy(bool selfIsSource, bool full, int rule, string reason) => new(
-        selfIsSource
-            ? full ? SyncResult.SourceFull : SyncResult.SourceBitmap
-            : full ? SyncResult.TargetFull : SyncResult.TargetBitmap,
-        rule,
-        reason);
-
-    private static SyncVerdict CompareGenerations(GenerationFacts self, GenerationFacts peer)
+    /// <summary>What the generations and crash flags say, before disk states, roles and policies.</summary>
+    internal static SyncVerdict Compare(GenerationFacts self, GenerationFacts peer)
     {
         bool selfFresh = !self.Current.IsReal;
         bool peerFresh = !peer.Current.IsReal;
@@ -64,9 +28,7 @@ public static class SyncDecision
 
         if (self.Current == peer.Current)
             return CompareEqual(self, peer);
-        if (GoesBothWays(self.Current == peer.Bitmap, peer.Current == self.Bitmap)
-            || GoesBothWays(IsNewestHistory(peer, self.Current), IsNewestHistory(self, peer.Current))
-            || GoesBothWays(Contains(peer.History, self.Current), Contains(self.History, peer.Current)))
+        if (WentOnFrom(peer, self.Current) && WentOnFrom(self, peer.Current))
         {
             // No sequence of events leads here; but both nodes must say the same of it (hard part 19).
             return new SyncVerdict(SyncResult.SplitBrain, 100, "each side claims to have gone on from the other");
@@ -82,24 +44,42 @@ public static class SyncDecision
             return new SyncVerdict(SyncResult.TargetBitmap, 51, "this side missed the begin or the end of the last resync");
         if (IsNewestHistory(self, peer.Current))
             return new SyncVerdict(SyncResult.SourceBitmap, 71, "the peer missed the begin or the end of the last resync");
-        if (Contains(peer.History, self.Current))
+        if (peer.History.Contains(self.Current))
             return new SyncVerdict(SyncResult.TargetFull, 60, "this side's generation is in the peer's history");
-        if (Contains(self.History, peer.Current))
+        if (self.History.Contains(peer.Current))
             return new SyncVerdict(SyncResult.SourceFull, 80, "the peer's generation is in this side's history");
         if (!self.Bitmap.IsNone && self.Bitmap == peer.Bitmap)
             return new SyncVerdict(SyncResult.SplitBrain, 90, "both sides went on from the same generation");
+        if (BeganUnheard(self, peer) || BeganUnheard(peer, self))
+            return new SyncVerdict(SyncResult.SplitBrain, 90, "both sides went on from the same generation, and one missed the begin of a resync");
         if (HaveCommonAncestor(self, peer))
             return new SyncVerdict(SyncResult.SplitBrain, 100, "both sides went on from a generation in their history");
         return new SyncVerdict(SyncResult.Unrelated, 1000, "the two sides have no generation in common");
     }
 
+    internal static SyncVerdict Copy(bool selfIsSource, bool full, int rule, string reason) => new(
+        selfIsSource
+            ? full ? SyncResult.SourceFull : SyncResult.SourceBitmap
+            : full ? SyncResult.TargetFull : SyncResult.TargetBitmap,
+        rule,
+        reason);
+
     private static SyncVerdict CompareEqual(GenerationFacts self, GenerationFacts peer)
     {
-        // Equal generations: one side may have missed the end of a resync (34 to 37). The other still tracks, so it is the source.
+        // Equal generations: one side may have missed the end of a resync (34, 35), or never have written its begin (36, 37). The other still tracks, so it is the source.
         if (!self.Bitmap.IsNone && peer.Bitmap.IsNone)
-            return new SyncVerdict(SyncResult.SourceBitmap, 34, "this side missed the end of the last resync");
+        {
+            return IsNewestHistory(peer, self.Bitmap)
+                ? new SyncVerdict(SyncResult.SourceBitmap, 34, "this side was the source of the last resync and missed its end")
+                : new SyncVerdict(SyncResult.SourceBitmap, 36, "this side was the source of a resync that the peer has not begun");
+        }
+
         if (self.Bitmap.IsNone && !peer.Bitmap.IsNone)
-            return new SyncVerdict(SyncResult.TargetBitmap, 36, "the peer missed the end of the last resync");
+        {
+            return IsNewestHistory(self, peer.Bitmap)
+                ? new SyncVerdict(SyncResult.TargetBitmap, 35, "the peer was the source of the last resync and missed its end")
+                : new SyncVerdict(SyncResult.TargetBitmap, 37, "the peer was the source of a resync that this side has not begun");
+        }
 
         // Same generation, nobody went on alone; but blocks may differ (I10): a Primary that crashed with writes in flight, or a
         // write that the peer had not made stable when the link was lost. Marks name those blocks.
@@ -132,31 +112,24 @@ public static class SyncDecision
         return Copy(IsFirst(self, peer), false, 42, "both sides have marks");
     }
 
-    private static bool GoesBothWays(bool one, bool other) => one && other;
+    private static bool WentOnFrom(GenerationFacts of, GenerationId id) => of.Bitmap == id || of.History.Contains(id);
 
     private static bool IsNewestHistory(GenerationFacts of, GenerationId id) => of.History.Length > 0 && of.History[0] == id;
 
-    private static bool IsFirst(GenerationFacts self, GenerationFacts peer) =>
-        string.CompareOrdinal(self.Node, peer.Node) < 0;
+    private static bool IsFirst(GenerationFacts self, GenerationFacts peer) => string.CompareOrdinal(self.Node, peer.Node) < 0;
 
-    private static bool Contains(System.Collections.Immutable.ImmutableArray<GenerationId> history, GenerationId id)
-    {
-        foreach (GenerationId entry in history)
-        {
-            if (entry == id)
-                return true;
-        }
-
-        return false;
-    }
+    // The source of a resync named it, which moved the generation that both went on from into its history, and the target never began: the source's marks are whole.
+    // Protocol version 1 does not know this case; there the two must go on calling it 100 (hard part 19).
+    private static bool BeganUnheard(GenerationFacts source, GenerationFacts target) =>
+        !source.IsVersion1 && !source.Bitmap.IsNone && !target.Bitmap.IsNone && IsNewestHistory(source, target.Bitmap);
 
     private static bool HaveCommonAncestor(GenerationFacts self, GenerationFacts peer)
     {
-        if (!self.Bitmap.IsNone && Contains(peer.History, self.Bitmap) || !peer.Bitmap.IsNone && Contains(self.History, peer.Bitmap))
+        if (!self.Bitmap.IsNone && peer.History.Contains(self.Bitmap) || !peer.Bitmap.IsNone && self.History.Contains(peer.Bitmap))
             return true;
         foreach (GenerationId entry in self.History)
         {
-            if (entry.IsReal && Contains(peer.History, entry))
+            if (entry.IsReal && peer.History.Contains(entry))
                 return true;
         }
 

@@ -6,6 +6,12 @@ namespace BlockRepl.Core;
 /// <param name="Reason">The rule in words.</param>
 public readonly record struct SyncVerdict(SyncResult Result, int Rule, string Reason)
 {
+    /// <summary>The resync throws away what one side did in a split brain: the target saves that first (docs/save-file-format.md).</summary>
+    public bool ResolvesSplitBrain { get; init; }
+
+    /// <summary>The Primary that the policies name as the one that has lost a split brain, and whose data stay all the same; null for none.</summary>
+    public string? PrimaryLost { get; init; }
+
     /// <summary>What the peer must have come to.</summary>
     public SyncResult Mirrored => Result is SyncResult.SplitBrain or SyncResult.Unrelated or SyncResult.Impossible
         ? Result

@@ -26,8 +26,10 @@ public class SyncDecisionTests
         { 10, "both fresh", Fresh, Fresh, SyncResult.None },
         { 20, "self fresh", Fresh, Facts, SyncResult.TargetFull },
         { 30, "peer fresh", Facts, Fresh, SyncResult.SourceFull },
-        { 34, "self tracks still", Facts with { Bitmap = new(0x20) }, Facts, SyncResult.SourceBitmap },
-        { 36, "peer tracks still", Facts, Facts with { Bitmap = new(0x20) }, SyncResult.TargetBitmap },
+        { 34, "self missed the end as source", Facts with { Bitmap = new(0x20) }, Facts with { History = [new(0x20)] }, SyncResult.SourceBitmap },
+        { 35, "peer missed the end as source", Facts with { History = [new(0x20)] }, Facts with { Bitmap = new(0x20) }, SyncResult.TargetBitmap },
+        { 36, "peer never wrote the begin", Facts with { Bitmap = new(0x20) }, Facts, SyncResult.SourceBitmap },
+        { 37, "self never wrote the begin", Facts, Facts with { Bitmap = new(0x20) }, SyncResult.TargetBitmap },
         { 40, "equal", Facts, Facts, SyncResult.None },
         { 40, "self crashed as Primary", Facts with { CrashedPrimary = true }, Facts, SyncResult.SourceBitmap },
         { 40, "self crashed as Primary and lost its cache", Facts with { CrashedPrimary = true, LostPower = true }, Facts, SyncResult.TargetBitmap },
@@ -45,7 +47,19 @@ public class SyncDecisionTests
         { 60, "peer went on long ago", Facts, Facts with { Current = new(0x20), History = [new(0x30), new(0x10)] }, SyncResult.TargetFull },
         { 80, "self went on long ago", Facts with { Current = new(0x20), History = [new(0x30), new(0x10)] }, Facts, SyncResult.SourceFull },
         { 90, "both went on", Facts with { Bitmap = new(0x40) }, Facts with { Current = new(0x20), Bitmap = new(0x40) }, SyncResult.SplitBrain },
+        { 90, "both went on, one missed the begin of a resync", Facts with { Bitmap = new(0x40) }, Facts with { Current = new(0x20), Bitmap = new(0x50), History = [new(0x40)] }, SyncResult.SplitBrain },
+        { 90, "both went on, one is Inconsistent since", Facts with { Bitmap = new(0x40) }, Facts with { Current = new(0x20), Bitmap = new(0x40), DiskState = DiskState.Inconsistent }, SyncResult.SourceBitmap },
+        { 100, "both went on long ago, one is Inconsistent since", Facts with { History = [new(0x40)] }, Facts with { Current = new(0x20), History = [new(0x50), new(0x40)], DiskState = DiskState.Inconsistent }, SyncResult.SourceFull },
+        { 100, "each claims to have gone on from the other", Facts with { Bitmap = new(0x20) }, Facts with { Current = new(0x20), History = [new(0x30), new(0x10)] }, SyncResult.SplitBrain },
+        { 100, "the same, and the peer speaks version 1", Facts with { Bitmap = new(0x40), IsVersion1 = true }, Facts with { Current = new(0x20), Bitmap = new(0x50), History = [new(0x40)], IsVersion1 = true }, SyncResult.SplitBrain },
         { 100, "both went on long ago", Facts with { History = [new(0x40)] }, Facts with { Current = new(0x20), History = [new(0x50), new(0x40)] }, SyncResult.SplitBrain },
+        { 70, "the source is Inconsistent, as is the target", Facts with { Current = new(0x20), Bitmap = new(0x10), DiskState = DiskState.Inconsistent }, Facts with { DiskState = DiskState.Inconsistent }, SyncResult.Impossible },
+        { 20, "fresh, and the source is Inconsistent", Fresh, Facts with { DiskState = DiskState.Inconsistent }, SyncResult.Impossible },
+        { 50, "the target is Primary", Facts with { Role = Role.Primary }, Facts with { Current = new(0x20), Bitmap = new(0x10) }, SyncResult.Impossible },
+        { 70, "this side went on and is Inconsistent since", Facts with { Current = new(0x20), Bitmap = new(0x10), DiskState = DiskState.Inconsistent }, Facts, SyncResult.TargetFull },
+        { 70, "marks are incomplete", Facts with { Current = new(0x20), Bitmap = new(0x10), FullSyncNeeded = true }, Facts, SyncResult.SourceFull },
+        { 40, "equal, but one is Inconsistent", Facts with { DiskState = DiskState.Inconsistent }, Facts, SyncResult.TargetBitmap },
+        { 1000, "strangers, one of them Inconsistent", Facts with { DiskState = DiskState.Inconsistent }, Facts with { Current = new(0x20) }, SyncResult.Unrelated },
         { 1000, "strangers", Facts, Facts with { Current = new(0x20) }, SyncResult.Unrelated },
     };
 
@@ -59,6 +73,54 @@ public class SyncDecisionTests
         Assert.Equal(verdict.Mirrored, SyncDecision.Decide(peer, self).Result);
     }
 
+    /// <summary>Hard part 19: every combination of generations over three ids, with flags drawn anew for each.</summary>
+    [Fact]
+    public void Both_nodes_reach_mirrored_verdicts_from_every_combination_of_generations()
+    {
+        GenerationId[] ids = [new(0x10), new(0x20), new(0x30)];
+        List<GenerationFacts> all = [];
+        foreach (GenerationId current in ids.Prepend(GenerationId.JustCreated))
+        {
+            foreach (GenerationId bitmap in ids.Prepend(GenerationId.None))
+            {
+                all.Add(Facts with { Current = current, Bitmap = bitmap });
+                foreach (GenerationId first in ids)
+                {
+                    all.Add(Facts with { Current = current, Bitmap = bitmap, History = [first] });
+                    all.AddRange(ids.Where(second => second != first).Select(second =>
+                        Facts with { Current = current, Bitmap = bitmap, History = [first, second] }));
+                }
+            }
+        }
+
+        var chance = new Prng(22);
+        foreach (GenerationFacts a in all)
+        {
+            foreach (GenerationFacts b in all)
+                AssertMirrored(WithFlags(a, chance, "alpha"), WithFlags(b, chance, "beta"));
+        }
+    }
+
+    /// <summary>Hard part 19: every combination of roles, disk states and flags, with each outcome of the generations.</summary>
+    [Fact]
+    public void Both_nodes_reach_mirrored_verdicts_from_every_combination_of_flags()
+    {
+        (GenerationFacts, GenerationFacts)[] pairs =
+        [
+            (Facts, Facts),
+            (Facts, Facts with { Bitmap = new(0x20) }),
+            (Facts, Facts with { Current = new(0x20), Bitmap = new(0x10) }),
+            (Facts with { Bitmap = new(0x40) }, Facts with { Current = new(0x20), Bitmap = new(0x40) }),
+            (Facts with { History = [new(0x40)] }, Facts with { Current = new(0x20), History = [new(0x50), new(0x40)] }),
+            (Facts with { Current = GenerationId.JustCreated }, Facts),
+        ];
+        for (int flags = 0; flags < 1 << 14; flags++)
+        {
+            foreach ((GenerationFacts a, GenerationFacts b) in pairs)
+                AssertMirrored(WithFlags(a, flags & 127, "alpha"), WithFlags(b, flags >> 7, "beta"));
+        }
+    }
+
     [Fact]
     public void Both_nodes_reach_mirrored_verdicts_from_any_facts()
     {
@@ -67,9 +129,7 @@ public class SyncDecisionTests
         {
             GenerationFacts a = Random(chance, "alpha");
             GenerationFacts b = Random(chance, "beta");
-            SyncVerdict mine = SyncDecision.Decide(a, b);
-            SyncVerdict theirs = SyncDecision.Decide(b, a);
-            Assert.True(mine.Mirrored == theirs.Result, $"{a}\n{b}\n{mine}\n{theirs}");
+            AssertMirrored(a, b);
         }
     }
 
@@ -100,6 +160,28 @@ public class SyncDecisionTests
         Assert.Equal(SyncResult.Unrelated, SyncDecision.Decide(Facts with { DiscardMyData = true }, Facts with { Node = "beta", Current = new(0x20) }).Result);
         Assert.Equal(SyncResult.None, SyncDecision.Decide(Facts with { DiscardMyData = true }, Facts with { Node = "beta" }).Result);
     }
+
+    private static void AssertMirrored(GenerationFacts a, GenerationFacts b)
+    {
+        SyncVerdict mine = SyncDecision.Decide(a, b);
+        SyncVerdict theirs = SyncDecision.Decide(b, a);
+        if (mine.Mirrored != theirs.Result || mine.ResolvesSplitBrain != theirs.ResolvesSplitBrain)
+            Assert.Fail($"{a}\n{b}\n{mine}\n{theirs}");
+    }
+
+    private static GenerationFacts WithFlags(GenerationFacts facts, Prng chance, string node) => WithFlags(facts, chance.Below(128), node);
+
+    private static GenerationFacts WithFlags(GenerationFacts facts, int flags, string node) => facts with
+    {
+        Node = node,
+        Role = (flags & 1) != 0 ? Role.Primary : Role.Secondary,
+        DiskState = (flags & 2) != 0 ? DiskState.Inconsistent : DiskState.UpToDate,
+        CrashedPrimary = (flags & 4) != 0,
+        LostPower = (flags & 8) != 0,
+        FullSyncNeeded = (flags & 16) != 0,
+        DiscardMyData = (flags & 32) != 0,
+        DirtyBlocks = (flags & 64) != 0 ? 1 : 0,
+    };
 
     private static GenerationFacts Random(Prng chance, string node) => new()
     {

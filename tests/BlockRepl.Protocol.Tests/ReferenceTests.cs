@@ -56,6 +56,8 @@ public class ReferenceTests
         Assert.Equal("cyrus-spool", frame.State.Volumes[0].Name);
         Assert.Equal(message.Volumes[0].History.Select(g => g.Value), frame.State.Volumes[0].History);
         Assert.Equal(3u, frame.State.Volumes[0].Flags);
+        Assert.Equal("after-sb-0pri discard-node-beta", frame.State.SplitBrainPolicies);
+        Assert.Equal("after-sb-0pri discard-node-beta", back.SplitBrainPolicies);
     }
 
     [Fact]

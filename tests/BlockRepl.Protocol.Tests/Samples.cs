@@ -23,7 +23,10 @@ internal static class Samples
                 new(new(65535), "p\u00F6stgres", long.MaxValue, DiskState.Diskless, GenerationId.None, GenerationId.None, [], VolumeFlags.None, 0),
             ],
             new(ulong.MaxValue),
-            true),
+            true)
+        {
+            SplitBrainPolicies = "after-sb-0pri discard-node-beta",
+        },
         new ResourceStateMessage(Role.Unknown, WriteProtocol.A, [], new(0), false),
         new VerdictMessage([new(new(0), -5, 17), new(new(3), int.MaxValue, 0), new(new(4), int.MinValue, uint.MaxValue)]),
         new BitmapPartMessage(new(2), 1UL << 50, [0, 1, 300, 1UL << 40, 5], true),
@@ -50,6 +53,7 @@ internal static class Samples
         new RoleReplyMessage(10, false, "the peer is Primary"),
         new WriteFailedMessage(new(12345), new(1), new(1L << 40, 4096), 28),
         new GoodbyeMessage(GoodbyeReason.SplitBrain, "both sides changed data"),
+        new GoodbyeMessage(GoodbyeReason.RoleConflict, "the target is Primary"),
         new AliveMessage(new(1000)),
         new AckMessage(new(10), new(9), [new(new(0), new(8)), new(new(400), new(ulong.MaxValue))]),
         new AckMessage(new(0), new(0), []),

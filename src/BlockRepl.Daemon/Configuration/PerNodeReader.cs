@@ -5,6 +5,9 @@ namespace BlockRepl.Daemon.Configuration;
 /// <param name="errors">Where errors go.</param>
 internal sealed class PerNodeReader(IReadOnlyList<string> nodes, ErrorSink errors)
 {
+    /// <summary>Names of the cluster's nodes.</summary>
+    public IReadOnlyList<string> Nodes => nodes;
+
     /// <summary>Turns one text into a value; reports an error itself and answers false when it cannot.</summary>
     public delegate bool Convert<T>(string text, SourcePosition at, out T value);
 

@@ -29,6 +29,9 @@ public sealed record ResourceConfiguration
     /// <summary>How resyncs run.</summary>
     public ResyncOptions Resync { get; init; } = ResyncOptions.Default;
 
+    /// <summary>What to do about diverged nodes.</summary>
+    public SplitBrainOptions SplitBrain { get; init; } = SplitBrainOptions.Default;
+
     /// <summary><c>al-extents</c>: 4 MiB extents that the activity log holds hot. 7 to 65534, default 1237.</summary>
     public int ActivityLogExtents { get; init; } = 1237;
 

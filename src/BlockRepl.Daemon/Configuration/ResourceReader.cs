@@ -42,6 +42,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             HandlerTimeout = reader.Time("handler-timeout", TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
             Network = ReadNetwork(reader),
             Resync = ReadResync(reader),
+            SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
         };

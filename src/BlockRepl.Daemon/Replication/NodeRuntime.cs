@@ -142,6 +142,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
                 Configuration.FencingPolicy.ResourceOnly => Core.FencingPolicy.ResourceOnly,
                 _ => Core.FencingPolicy.ResourceAndStonith,
             },
+            SplitBrain = resource.SplitBrain.Policies,
+            RoleConflict = resource.SplitBrain.RoleConflict,
             Handlers = resource.Handlers.Configured,
             TimeoutMs = (long)network.Timeout.TotalMilliseconds,
             KoCount = network.KoCount,

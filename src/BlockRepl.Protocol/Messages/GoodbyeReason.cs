@@ -26,4 +26,7 @@ public enum GoodbyeReason : byte
 
     /// <summary>The receiver broke the protocol.</summary>
     Protocol = 7,
+
+    /// <summary>A Primary would have to be overwritten, or the only source is Inconsistent (since version 2; version 1 is told <see cref="Refused"/>).</summary>
+    RoleConflict = 8,
 }

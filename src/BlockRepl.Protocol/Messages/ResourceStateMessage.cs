@@ -16,6 +16,9 @@ public sealed record ResourceStateMessage(
     SequenceNumber NextSequence,
     bool DiscardMyData) : PeerMessage
 {
+    /// <summary>The sender's policies about split brains in one line (since version 2); empty for the defaults.</summary>
+    public string SplitBrainPolicies { get; init; } = "";
+
     /// <inheritdoc/>
     public override FrameKind Kind => FrameKind.ResourceState;
 }

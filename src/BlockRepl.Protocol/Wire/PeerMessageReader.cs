@@ -300,7 +300,7 @@ internal static class PeerMessageReader
         }
 
         // A later version's reason is still a goodbye.
-        var known = reason <= (uint)GoodbyeReason.Protocol ? (GoodbyeReason)reason : GoodbyeReason.Unspecified;
+        var known = reason <= (uint)GoodbyeReason.RoleConflict ? (GoodbyeReason)reason : GoodbyeReason.Unspecified;
         return new GoodbyeMessage(known, detail);
     }
 

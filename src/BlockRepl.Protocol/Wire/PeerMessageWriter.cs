@@ -134,6 +134,7 @@ internal static class PeerMessageWriter
 
         writer.UInt64(4, message.NextSequence.Value);
         writer.Bool(5, message.DiscardMyData);
+        writer.Text(6, message.SplitBrainPolicies);
     }
 
     private static void Verdict(ref ProtoWriter writer, VerdictMessage message)

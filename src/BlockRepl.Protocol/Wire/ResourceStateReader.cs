@@ -11,6 +11,7 @@ internal static class ResourceStateReader
         Role role = Role.Unknown;
         ulong protocol = 0, nextSequence = 0;
         bool discard = false;
+        string policies = "";
         var volumes = ImmutableArray.CreateBuilder<VolumeStateInfo>();
         while (reader.Next(out uint field))
         {
@@ -35,6 +36,9 @@ internal static class ResourceStateReader
                 case 5:
                     discard = reader.Bool("discard_my_data");
                     break;
+                case 6:
+                    policies = reader.Text("split_brain_policies");
+                    break;
                 default:
                     reader.Skip();
                     break;
@@ -44,7 +48,10 @@ internal static class ResourceStateReader
         if (protocol == 0)
             reader.Fail(FrameErrorCode.BadValue, "protocol");
         return new ResourceStateMessage(
-            role, (WriteProtocol)protocol, volumes.ToImmutable(), new SequenceNumber(nextSequence), discard);
+            role, (WriteProtocol)protocol, volumes.ToImmutable(), new SequenceNumber(nextSequence), discard)
+        {
+            SplitBrainPolicies = policies,
+        };
     }
 
     private static VolumeStateInfo Volume(ref ProtoReader reader)

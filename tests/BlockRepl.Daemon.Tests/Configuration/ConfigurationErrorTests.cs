@@ -34,6 +34,13 @@ public sealed class ConfigurationErrorTests
     [InlineData("/disks/spool", "/disks/spool, size: 64MB", "8:42: size: \"64MB\" is not a size; write bytes, or KiB, MiB, GiB or TiB, like 64MiB")]
     [InlineData("/disks/spool", "/disks/spool, size: 0", "8:42: size: \"0\" is not a size; write bytes, or KiB, MiB, GiB or TiB, like 64MiB")]
     [InlineData("/disks/spool", "/disks/spool, size: -1", "8:42: size: \"-1\" is not a size; write bytes, or KiB, MiB, GiB or TiB, like 64MiB")]
+    // What drbd.conf has and this program has not.
+    [InlineData("    volumes:", "    after-sb-0pri: discard-node-betta\n    volumes:", "7:20: after-sb-0pri: no node is called \"betta\"; did you mean \"beta\"?")]
+    [InlineData("    volumes:", "    after-sb-0pri: consensus\n    volumes:", "7:20: after-sb-0pri: \"consensus\" is not one of disconnect, discard-younger-primary, discard-older-primary, discard-zero-changes, discard-least-changes")]
+    [InlineData("    volumes:", "    after-sb-1pri: violently-as0p\n    volumes:", "7:20: after-sb-1pri: violently-as0p would exchange a Primary's data under its clients, which this program never does; use consensus, or call-pri-lost-after-sb and demote the Primary in its handler")]
+    [InlineData("    volumes:", "    after-sb-2pri: violently-as0p\n    volumes:", "7:20: after-sb-2pri: violently-as0p would exchange a Primary's data under its clients, which this program never does; use call-pri-lost-after-sb and demote the Primary in its handler")]
+    [InlineData("    volumes:", "    rr-conflict: violently\n    volumes:", "7:18: rr-conflict: violently would exchange a Primary's data under its clients, which this program never does; use call-pri-lost and demote the Primary in its handler")]
+    [InlineData("    volumes:", "    save-dir: { alpha: /a }\n    volumes:", "7:15: save-dir: nothing is said for node \"beta\"; name every node, or give one value for all")]
     // Types.
     [InlineData("/disks/spool", "", "8:23: disk is empty")]
     [InlineData("/disks/spool", "[/a, /b]", "8:22: disk: expected one value, found a list")]

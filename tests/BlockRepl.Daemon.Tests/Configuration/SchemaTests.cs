@@ -44,6 +44,11 @@ public sealed class SchemaTests
     [InlineData("protocol")]
     [InlineData("compression")]
     [InlineData("fencing")]
+    [InlineData("after-sb-1pri")]
+    [InlineData("after-sb-2pri")]
+    [InlineData("always-asbp")]
+    [InlineData("rr-conflict")]
+    [InlineData("split-brain-save")]
     public void Every_word_of_the_schema_is_read_and_the_default_is_its_default(string key)
     {
         var property = Definition("resource").GetProperty("properties").GetProperty(key);

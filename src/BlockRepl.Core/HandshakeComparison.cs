@@ -1,0 +1,172 @@
+using System.Collections.Immutable;
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>The middle of a handshake: says what this node has, sets it against what the peer said, and comes to a verdict or to the reason for which there can be none.</summary>
+internal sealed class HandshakeComparison(ResourceContext context)
+{
+    /// <summary>Why a handshake ends without a verdict.</summary>
+    /// <param name="Reason">For the peer.</param>
+    /// <param name="Why">For both sides' operators.</param>
+    public sealed record Refusal(GoodbyeReason Reason, string Why);
+
+    /// <summary>What this node has of a volume, towards one peer.</summary>
+    public static VolumeStateInfo Describe(Volume volume, Peer peer)
+    {
+        PeerVolume peerVolume = volume.Peers[peer.Id.Value];
+        if (volume.Superblock is not { } superblock || peerVolume.Slot < 0)
+        {
+            return new VolumeStateInfo(
+                volume.Nr, volume.Name, 0, DiskState.Diskless, GenerationId.None, GenerationId.None, [], VolumeFlags.None, 0);
+        }
+
+        PeerSlot slot = superblock.Peers[peerVolume.Slot];
+        VolumeFlags flags = VolumeFlags.None;
+        if ((superblock.Flags & SuperblockFlags.CrashedPrimary) != 0)
+            flags |= VolumeFlags.CrashedPrimary;
+        if ((superblock.Flags & SuperblockFlags.LostPower) != 0)
+            flags |= VolumeFlags.LostPower;
+        if ((slot.Flags & PeerSlotFlags.FullSync) != 0)
+            flags |= VolumeFlags.FullSyncNeeded;
+        return new VolumeStateInfo(
+            volume.Nr, volume.Name, volume.SizeBytes, volume.Disk, superblock.Current, slot.BitmapGeneration, superblock.History,
+            flags, peerVolume.Bitmap!.SetCount);
+    }
+
+    /// <summary>
+    /// Sets each volume's <see cref="PeerVolume.Verdict"/> and what else follows from the peer's state, and returns what this node is to say; or returns why it cannot.
+    /// </summary>
+    public Refusal? Decide(Peer peer, ResourceStateMessage state, out ImmutableArray<VolumeVerdict> verdicts)
+    {
+        verdicts = [];
+        List<(PeerVolume Volume, VolumeStateInfo Ours, VolumeStateInfo Theirs)> compared = [];
+        foreach (Volume volume in context.Volumes)
+        {
+            PeerVolume peerVolume = volume.Peers[peer.Id.Value];
+            VolumeStateInfo? found = Find(state, volume.Name);
+            peerVolume.IsMatched = found is not null;
+            peerVolume.Verdict = new SyncVerdict(SyncResult.None, 0, "one side has no disk");
+            if (found is not { } theirs)
+                continue;
+            peerVolume.PeerNr = theirs.Nr;
+            peerVolume.PeerDisk = theirs.DiskState;
+            peerVolume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
+            VolumeStateInfo ours = Describe(volume, peer);
+            if (ours.DiskState <= DiskState.Failed || theirs.DiskState <= DiskState.Failed)
+                continue;
+            if (!SizesAgree(volume, ours, theirs, out string sizes))
+                return new Refusal(GoodbyeReason.Refused, sizes);
+            compared.Add((peerVolume, ours, theirs));
+        }
+
+        Refusal? refusal = compared.Count > 0 ? Judge(peer, state, compared) : null;
+        if (context.Role == Role.Primary && state.Role == Role.Primary)
+        {
+            return refusal is { Reason: GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated }
+                ? refusal with { Why = $"both nodes are Primary, and {refusal.Why}" }
+                : new Refusal(GoodbyeReason.SplitBrain, "split brain: both nodes are Primary");
+        }
+
+        if (refusal is not null)
+            return refusal;
+        verdicts = [.. context.Volumes
+            .Select(volume => volume.Peers[peer.Id.Value])
+            .Where(static volume => volume.IsMatched)
+            .Select(static volume => new VolumeVerdict(volume.Volume.Nr, (int)volume.Verdict.Result, (uint)volume.Verdict.Rule))];
+        return null;
+    }
+
+    private Refusal? Judge(Peer peer, ResourceStateMessage state, List<(PeerVolume Volume, VolumeStateInfo Ours, VolumeStateInfo Theirs)> compared)
+    {
+        bool isVersion1 = peer.Version < ProtocolVersion.V2;
+        (GenerationFacts Self, GenerationFacts Peer)[] facts = [.. compared.Select(volume => (
+            Facts(context.Settings.NodeName, context.Role, peer.DiscardMyData, isVersion1, volume.Ours),
+            Facts(peer.Name, state.Role, state.DiscardMyData, isVersion1, volume.Theirs)))];
+
+        // A peer of version 1 decides nothing by itself about a split brain; this node must not, either.
+        SyncVerdict[] verdicts = ResourceDecision.Decide(facts, isVersion1 ? SplitBrainPolicies.Default : context.Settings.SplitBrain);
+        Refusal? refusal = null;
+        for (int i = 0; i < verdicts.Length; i++)
+        {
+            (PeerVolume volume, VolumeStateInfo ours, VolumeStateInfo theirs) = compared[i];
+            volume.Verdict = verdicts[i];
+            if (verdicts[i].Result == SyncResult.SplitBrain || verdicts[i].ResolvesSplitBrain)
+                volume.Divergence = new Divergence(ours.DirtyBlocks, 0, theirs.DirtyBlocks, 0);
+            context.Log($"{context.Settings.Name}/{volume.Volume.Name}@{peer.Name}: handshake: {verdicts[i].Result} by rule {verdicts[i].Rule} ({verdicts[i].Reason})");
+            if (Refuse(peer, volume) is { } found && (refusal is null || Weight(found) > Weight(refusal)))
+                refusal = found;
+        }
+
+        return refusal;
+    }
+
+    // The gravest is what an operator must hear of.
+    private static int Weight(Refusal refusal) => refusal.Reason switch
+    {
+        GoodbyeReason.Unrelated => 2,
+        GoodbyeReason.SplitBrain => 1,
+        _ => 0,
+    };
+
+    private Refusal? Refuse(Peer peer, PeerVolume volume) => volume.Verdict.Result switch
+    {
+        SyncResult.SplitBrain => new Refusal(GoodbyeReason.SplitBrain,
+            $"split brain on {volume.Volume.Name}: {volume.Verdict.Reason}; {volume.Divergence!.Describe(context.Settings.NodeName, peer.Name)}"),
+        SyncResult.Unrelated => new Refusal(GoodbyeReason.Unrelated, $"unrelated data on {volume.Volume.Name}: {volume.Verdict.Reason}"),
+        SyncResult.Impossible => new Refusal(GoodbyeReason.RoleConflict, $"{volume.Volume.Name} would have to be resynced, but {volume.Verdict.Reason}"),
+        _ => null,
+    };
+
+    private GenerationFacts Facts(string node, Role role, bool discard, bool isVersion1, VolumeStateInfo info) => new()
+    {
+        Node = node,
+        Role = role,
+        DiskState = info.DiskState,
+        Current = info.CurrentGeneration,
+        Bitmap = info.BitmapGeneration,
+        History = info.History,
+        DirtyBlocks = info.DirtyBlocks,
+        CrashedPrimary = (info.Flags & VolumeFlags.CrashedPrimary) != 0,
+
+        // Only protocol C says that the survivor has everything: with A and B a Primary that lost power may have flushed what its peer never got (G1).
+        LostPower = context.Settings.Protocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
+        FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
+        DiscardMyData = discard,
+        IsVersion1 = isVersion1,
+    };
+
+    private static VolumeStateInfo? Find(ResourceStateMessage state, string name)
+    {
+        foreach (VolumeStateInfo volume in state.Volumes)
+        {
+            if (volume.Name == name)
+                return volume;
+        }
+
+        return null;
+    }
+
+    // The pair serves the smaller disk; what was served once is never cut (hard part 16).
+    private bool SizesAgree(Volume volume, VolumeStateInfo ours, VolumeStateInfo theirs, out string why)
+    {
+        why = "";
+        long smaller = Math.Min(ours.SizeBytes, theirs.SizeBytes);
+        if (ours.SizeBytes > smaller && ours.CurrentGeneration.IsReal)
+        {
+            why = $"{volume.Name} serves {ours.SizeBytes} bytes on {context.Settings.NodeName}, but the disk of the other node holds only {smaller}";
+            return false;
+        }
+
+        if (theirs.SizeBytes > smaller && theirs.CurrentGeneration.IsReal)
+        {
+            why = $"{volume.Name} serves {theirs.SizeBytes} bytes on the other node, but the disk of {context.Settings.NodeName} holds only {smaller}";
+            return false;
+        }
+
+        volume.SizeBytes = smaller;
+        return true;
+    }
+}

@@ -13,6 +13,29 @@ public sealed class ControlClient(string socketPath)
 {
     private readonly string _socketPath = socketPath;
 
+    /// <summary>Whether a daemon listens, as far as can be told without asking it anything.</summary>
+    public bool Exists
+    {
+        get
+        {
+            try
+            {
+                using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                socket.Connect(new UnixDomainSocketEndPoint(_socketPath));
+                return true;
+            }
+            catch (Exception e) when (e is ArgumentException || e is SocketException { SocketErrorCode: not SocketError.AccessDenied })
+            {
+                return false;
+            }
+            catch (SocketException)
+            {
+                // It is there, and this user may not talk to it: the question itself will say so.
+                return true;
+            }
+        }
+    }
+
     /// <summary>The named resources as the daemon prints them.</summary>
     public byte[] StatusJson(string target, CancellationToken cancellationToken)
     {

@@ -43,10 +43,12 @@ internal sealed class Attachment(ResourceContext context)
         volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
         superblock = ClaimSlots(volume, superblock, disk);
         var write = new MetadataWrite { Volume = volume.Nr };
+        volume.AppliedLog = default;
         if (disk.ActiveExtents.Length > 0)
         {
-            context.Log($"{Name(volume)}: the activity log names {disk.ActiveExtents.Length} extents; they are marked out-of-sync");
-            MarkExtents(volume, disk, write);
+            volume.AppliedLog = MarkExtents(volume, disk, write);
+            context.Log($"{Name(volume)}: the activity log names {volume.AppliedLog.Extents} extents, {volume.AppliedLog.Bytes} bytes: "
+                + $"marked out-of-sync, {volume.AppliedLog.NewBytes} bytes of them anew");
             write.ActivityLog = volume.ActivityLog.Snapshot();
             write.ActivityLogTransaction = ++volume.ActivityLog.Transaction;
         }
@@ -118,10 +120,13 @@ internal sealed class Attachment(ResourceContext context)
         return superblock;
     }
 
-    private static void MarkExtents(Volume volume, AttachedDisk disk, MetadataWrite write)
+    private static AppliedLog MarkExtents(Volume volume, AttachedDisk disk, MetadataWrite write)
     {
+        long bytes = 0;
+        long newBlocks = 0;
         foreach (PeerVolume peer in volume.Peers)
         {
+            bytes = 0;
             foreach (uint extent in disk.ActiveExtents)
             {
                 long offset = (long)extent << ActivityLog.ExtentShift;
@@ -129,10 +134,13 @@ internal sealed class Attachment(ResourceContext context)
                 if (length <= 0)
                     continue;
                 var range = new ByteRange(offset, length);
-                peer.Mark(range);
+                bytes += length;
+                newBlocks += peer.Mark(range);
                 write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap!, range.FirstBlock, range.BlockCount));
             }
         }
+
+        return new AppliedLog(disk.ActiveExtents.Length, bytes, newBlocks * Block.Size);
     }
 
     private string Name(Volume volume) => $"{context.Settings.Name}/{volume.Name}";

@@ -26,6 +26,12 @@ public sealed class ResourceStatusReader
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;
 
+    /// <summary>What the attachment of a volume's disk made of the activity log that it found; zeroes after an orderly end.</summary>
+    public AppliedLog AppliedLog(VolumeNr volume) => _context.Volumes[volume.Value].AppliedLog;
+
+    /// <summary>Extents that are active: after a crash now, so much would be marked.</summary>
+    public int ActiveExtents(VolumeNr volume) => _context.Volumes[volume.Value].ActivityLog?.Count ?? 0;
+
     /// <summary>Bytes that a volume's export has; zero while Diskless.</summary>
     public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk ? _context.Volumes[volume.Value].SizeBytes : 0;
 
@@ -64,6 +70,9 @@ public sealed class ResourceStatusReader
             _ => at.State,
         };
     }
+
+    /// <summary>What the last handshake with a peer decided about a volume.</summary>
+    public SyncVerdict Verdict(VolumeNr volume, PeerId peer) => At(volume, peer).Verdict;
 
     /// <summary>The state of the peer's disk.</summary>
     public DiskState PeerDiskState(VolumeNr volume, PeerId peer) => At(volume, peer).PeerDisk;

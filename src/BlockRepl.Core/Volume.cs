@@ -35,6 +35,9 @@ internal sealed class Volume
     /// <summary>Null while Diskless.</summary>
     public ActivityLog? ActivityLog { get; set; }
 
+    /// <summary>What the last attachment made of the log that it found.</summary>
+    public AppliedLog AppliedLog { get; set; }
+
     /// <summary>An activity-log transaction is on its way to disk.</summary>
     public bool ActivityLogWriting { get; set; }
 

@@ -20,4 +20,22 @@ internal sealed class FakeMetadataTool : IVolumeMetadataTool
         Calls.Add($"wipe {place}");
         return Answer(place);
     }
+
+    public ControlResult Dump(VolumePlace place, bool json)
+    {
+        Calls.Add($"dump {place}{(json ? " json" : "")}");
+        return Answer(place);
+    }
+
+    public ControlResult Verify(VolumePlace place)
+    {
+        Calls.Add($"verify {place}");
+        return Answer(place);
+    }
+
+    public ControlResult Generations(VolumePlace place, bool explain)
+    {
+        Calls.Add($"{(explain ? "show-gi" : "get-gi")} {place}");
+        return Answer(place);
+    }
 }

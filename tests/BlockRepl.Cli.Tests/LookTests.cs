@@ -115,6 +115,9 @@ public sealed class LookTests
                     "written_bytes": 2,
                     "nbd_uri": "nbd+unix:///mail/spool?socket=/run/blockrepl/nbd.sock",
                     "clients": 2,
+                    "al_active_extents": 0,
+                    "al_applied_extents": 0,
+                    "al_applied_bytes": 0,
                     "waiting_for": [
                       "the peer, for 3 s"
                     ]
@@ -127,6 +130,9 @@ public sealed class LookTests
                     "written_bytes": 0,
                     "nbd_uri": null,
                     "clients": 0,
+                    "al_active_extents": 0,
+                    "al_applied_extents": 0,
+                    "al_applied_bytes": 0,
                     "waiting_for": []
                   }
                 ],
@@ -154,6 +160,7 @@ public sealed class LookTests
                       }
                     ],
                     "since_seconds": 61,
+                    "protocol_version": 0,
                     "detail": null
                   }
                 ],

@@ -96,6 +96,29 @@ public sealed class OfflineTests
         Assert.Equal(["wipe mail/index"], harness.Metadata.Calls);
     }
 
+    [Theory]
+    [InlineData("dump-md", "dump")]
+    [InlineData("verify-md", "verify")]
+    [InlineData("show-gi", "show-gi")]
+    [InlineData("get-gi", "get-gi")]
+    public async Task Verbs_that_look_at_metadata_print_an_answer_a_volume_without_a_daemon(string verb, string call)
+    {
+        await using var harness = Harness.WithoutDaemon();
+        harness.Metadata.Answer = place => ControlResult.Answer($"about {place}");
+        Assert.Equal((0, "about mail/spool\nabout mail/index\n", ""), await harness.RunAsync(verb));
+        Assert.Equal([$"{call} mail/spool", $"{call} mail/index"], harness.Metadata.Calls);
+        harness.Metadata.Answer = place => new ControlResult(ExitCodes.NoLocalDisk, $"{place}: no local disk", "create it");
+        Assert.Equal((16, "", "mail/index: no local disk\ncreate it\n"), await harness.RunAsync(verb, "mail/index"));
+    }
+
+    [Fact]
+    public async Task Dump_md_hands_json_on()
+    {
+        await using var harness = Harness.WithoutDaemon();
+        await harness.RunAsync("dump-md", "mail/spool", "--json");
+        Assert.Equal(["dump mail/spool json"], harness.Metadata.Calls);
+    }
+
     [Fact]
     public async Task Certs_go_to_the_directory_that_is_named_before_or_after()
     {

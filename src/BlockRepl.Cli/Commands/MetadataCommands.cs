@@ -18,6 +18,29 @@ internal static class MetadataCommands
             (_, place, _, _, force) => force
                 ? services.CreateMetadataTool().Wipe(place)
                 : new ControlResult(ExitCodes.Usage, $"wipe-md destroys the metadata of {place}, with all it knows about its peer", "say --force if that is meant"));
+        yield return Look(global, console, "dump-md", "Print what the metadata holds, and what is wrong with each copy; also beside a running daemon",
+            NameArgument.Flag("--json", "A line of JSON a volume"), (place, json) => services.CreateMetadataTool().Dump(place, json));
+        yield return Look(global, console, "verify-md", "Check every copy and checksum of the metadata; also beside a running daemon",
+            null, (place, _) => services.CreateMetadataTool().Verify(place));
+    }
+
+    private static Command Look(
+        GlobalOptions global, CliConsole console, string verb, string description, Option<bool>? json, Func<VolumePlace, bool, ControlResult> work)
+    {
+        var name = NameArgument.Create(required: false, takesVolume: true);
+        var command = new Command(verb, description) { name };
+        if (json is not null)
+            command.Options.Add(json);
+        command.SetAction(parse => ResourceCommands.Print(
+            console, OnEach(global, parse, name, place => work(place, json is not null && parse.GetValue(json)))));
+        return command;
+    }
+
+    /// <summary>Does something with each volume that a command line names, where it lies on this node.</summary>
+    public static IEnumerable<ControlResult> OnEach(GlobalOptions global, ParseResult parse, Argument<string> name, Func<VolumePlace, ControlResult> work)
+    {
+        var (configuration, node) = global.Load(parse);
+        return Named(configuration, parse.GetValue(name)!).Select(v => work(Place(configuration, v.Resource, v.Volume, node)));
     }
 
     private static Command Offline(

@@ -36,15 +36,12 @@ internal static class ResourceCommands
         yield return Verb(ControlVerb.Resize, "Take up the disks' new size");
         yield return Verb(ControlVerb.SuspendIo, "Hold client I/O");
         yield return Verb(ControlVerb.ResumeIo, "Let client I/O go on");
-        yield return Verb(ControlVerb.ShowGi, "Explain the generation ids");
-        yield return Verb(ControlVerb.GetGi, "Print the generation ids");
     }
 
     private static Command CreateVerb(
         GlobalOptions global, CliConsole console, ControlVerb verb, string description, IReadOnlyList<Option<bool>> flags)
     {
-        var looksOnly = verb is ControlVerb.ShowGi or ControlVerb.GetGi;
-        var name = NameArgument.Create(required: !looksOnly && verb != ControlVerb.Adjust, ControlVerbs.TakesVolume(verb));
+        var name = NameArgument.Create(required: verb != ControlVerb.Adjust, ControlVerbs.TakesVolume(verb));
         var command = new Command(ControlVerbs.NameOf(verb), description) { name };
         foreach (var flag in flags)
             command.Options.Add(flag);

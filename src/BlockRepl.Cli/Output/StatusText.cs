@@ -30,6 +30,8 @@ public static class StatusText
             var clients = volume.Clients == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" clients:{volume.Clients}");
             var size = volume.SizeBytes == 0 ? "" : $" size:{Bytes(volume.SizeBytes)}";
             output.WriteLine($"  volume:{volume.Name} disk:{paint.Of(volume.DiskState)}{size}{clients}");
+            if (volume.AlAppliedExtents > 0)
+                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    its daemon had died: the activity log's {volume.AlAppliedExtents} extents were marked, {Bytes(volume.AlAppliedBytes)}"));
             foreach (var waiting in volume.WaitingFor)
                 output.WriteLine($"    waiting for {waiting}");
         }

@@ -20,6 +20,9 @@ public sealed record ConnectionStatus
     /// <summary>Whole seconds since the connection state last changed.</summary>
     public long SinceSeconds { get; init; }
 
+    /// <summary>The protocol version spoken with the peer (G15); 0 while it is not connected.</summary>
+    public uint ProtocolVersion { get; init; }
+
     /// <summary>Why the peer is not connected, or "split brain" with both sides' changes, in words; null when all is well.</summary>
     public string? Detail { get; init; }
 }

@@ -11,4 +11,16 @@ public interface IVolumeMetadataTool
 
     /// <summary>Makes the metadata unrecognisable; the data stays. Refused (11) while another process has the disk.</summary>
     ControlResult Wipe(VolumePlace place);
+
+    /// <summary>
+    /// Says all that the metadata holds and what is wrong with each copy, as text or as one line of JSON. Only reads, also beside a daemon that has the disk; damage is
+    /// part of the answer and no refusal. 11 if there never was metadata, 16 if there is no disk.
+    /// </summary>
+    ControlResult Dump(VolumePlace place, bool json);
+
+    /// <summary>Checks every copy and checksum. 0 if nothing is lost (a bad spare copy is a warning), 1 with what and where if something is, 11 and 16 as <see cref="Dump"/>.</summary>
+    ControlResult Verify(VolumePlace place);
+
+    /// <summary>The generation ids as they stand on the disk: explained in words, or as a line for each peer that a program can read.</summary>
+    ControlResult Generations(VolumePlace place, bool explain);
 }

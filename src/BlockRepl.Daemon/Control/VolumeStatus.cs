@@ -26,6 +26,15 @@ public sealed record VolumeStatus
     /// <summary>NBD connections that are open.</summary>
     public int Clients { get; init; }
 
+    /// <summary>Extents of 4 MiB that the activity log has now: a crash would mark them.</summary>
+    public int AlActiveExtents { get; init; }
+
+    /// <summary>Extents that the attachment found in the log of a daemon that had died; 0 after an orderly end.</summary>
+    public int AlAppliedExtents { get; init; }
+
+    /// <summary>Bytes that it marked out-of-sync for them.</summary>
+    public long AlAppliedBytes { get; init; }
+
     /// <summary>What requests wait for and since when, in words (G12, hard part 28); empty when nothing waits.</summary>
     public IReadOnlyList<string> WaitingFor { get; init; } = [];
 }

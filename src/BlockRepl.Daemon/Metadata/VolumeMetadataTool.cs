@@ -1,10 +1,12 @@
+using System.Text.Json;
 using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Metadata.Inspection;
 using BlockRepl.Device;
 using BlockRepl.Format;
 
 namespace BlockRepl.Daemon.Metadata;
 
-/// <summary>Creates and wipes a volume's metadata on real disks, without a daemon.</summary>
+/// <summary>Creates, wipes and looks at a volume's metadata on real disks, without a daemon.</summary>
 public sealed class VolumeMetadataTool(Func<ulong> drawDeviceId) : IVolumeMetadataTool
 {
     /// <inheritdoc/>
@@ -23,6 +25,61 @@ public sealed class VolumeMetadataTool(Func<ulong> drawDeviceId) : IVolumeMetada
 
     /// <inheritdoc/>
     public ControlResult Wipe(VolumePlace place) => WithDisks(place, createMetaDisk: false, VolumeMetadataStore.Wipe);
+
+    /// <inheritdoc/>
+    public ControlResult Dump(VolumePlace place, bool json) => Look(place, (_, report) => ControlResult.Answer(
+        json ? JsonSerializer.Serialize(report, MetadataReportJson.Default.MetadataReport) : MetadataText.Dump(report)));
+
+    /// <inheritdoc/>
+    public ControlResult Verify(VolumePlace place) => Look(place, (_, report) =>
+    {
+        IEnumerable<string> findings = MetadataText.Problems(report).Select(problem => $"{place}: {problem}");
+        if (report.Intact)
+            return ControlResult.Answer(string.Join('\n', findings.Append($"{place}: metadata is intact")));
+        return ControlResult.Failed(string.Join('\n', findings), report.Usable
+            ? "an attach takes it all the same: what is not known is resynced"
+            : $"create-md --force {place} makes new metadata; the volume is then resynced in full from its peer");
+    });
+
+    /// <inheritdoc/>
+    public ControlResult Generations(VolumePlace place, bool explain) => Look(place, (superblock, report) =>
+    {
+        if (superblock is null)
+            return ControlResult.Failed(string.Join('\n', MetadataText.Problems(report)), $"blockrepl verify-md {place} says more");
+        var text = new GenerationText(superblock, [.. report.Peers.Select(peer => (peer.Slot, peer.OutOfSyncBlocks))]);
+        return ControlResult.Answer(explain
+            ? text.Explain(report.ActivityLog?.ActiveExtents.Count ?? 0)
+            : text.MachineReadable());
+    });
+
+    // A daemon may be writing: what looks damaged is read again before it is called so.
+    private static ControlResult Look(VolumePlace place, Func<Superblock?, MetadataReport, ControlResult> answer)
+    {
+        const int Attempts = 3;
+        using DeviceReader? disk = DeviceReader.Open(place.Disk, out DeviceOpenError error, out string message);
+        if (disk is null)
+            return NotReadable(place, error, message);
+        using DeviceReader? meta = place.MetaDisk is { } path ? DeviceReader.Open(path, out error, out message) : null;
+        if (place.MetaDisk is not null && meta is null)
+            return NotReadable(place, error, message);
+        for (int attempt = 1; ; attempt++)
+        {
+            var inspector = new MetadataInspector(
+                place, new MetadataSource(disk.SizeBytes, disk.Read), meta is null ? null : new MetadataSource(meta.SizeBytes, meta.Read));
+            if (inspector.Inspect() is not { } report)
+            {
+                return ControlResult.Refused(
+                    $"{place}: there is no metadata on {place.MetaDisk ?? place.Disk}", $"create it: blockrepl create-md {place}");
+            }
+
+            if (report.Problems.Count == 0 || attempt == Attempts)
+                return answer(inspector.Superblock, report);
+        }
+    }
+
+    private static ControlResult NotReadable(VolumePlace place, DeviceOpenError error, string message) => error == DeviceOpenError.NotFound
+        ? new ControlResult(ExitCodes.NoLocalDisk, $"{place}: no local disk: {message}", "correct \"disk\" in the configuration, or create it: blockrepl create-md")
+        : ControlResult.Failed($"{place}: {message}", "run this as root");
 
     private static ControlResult WithDisks(
         VolumePlace place, bool createMetaDisk, Func<IBlockDevice, IBlockDevice?, MetadataResult> work)

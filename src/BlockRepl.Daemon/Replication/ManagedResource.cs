@@ -42,6 +42,7 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.Secondary => await DemoteAsync(command.Options.Force),
                 ControlVerb.Connect => await ConnectAsync(command.Options.DiscardMyData),
                 ControlVerb.Disconnect => await AskAsync(new OperatorCommand(OperatorVerb.Disconnect)),
+                ControlVerb.ShowGi or ControlVerb.GetGi => GenerationVerbs.Answer(Runtime, command),
                 ControlVerb.NewCurrentUuid when command.Options.ClearBitmap => await AskAsync(new OperatorCommand(OperatorVerb.SkipInitialSync)),
                 ControlVerb.Invalidate => await AskAsync(Command(OperatorVerb.Invalidate, command.Volume)),
                 ControlVerb.InvalidateRemote => await AskAsync(Command(OperatorVerb.InvalidateRemote, command.Volume)),

@@ -101,7 +101,7 @@ internal sealed partial class PeerConnector(
                 return;
             }
 
-            TimeSpan refused = TimeSpan.FromMilliseconds(Owner.Runtime.RedialPauseMs(Owner.Peer));
+            TimeSpan refused = TimeSpan.FromMilliseconds(Owner.Runtime.Read(status => status.RedialPauseMs(Owner.Peer)));
             using var timer = new PeriodicTimer(refused > pause ? refused : pause);
             try
             {

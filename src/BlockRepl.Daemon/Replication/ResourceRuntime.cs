@@ -148,11 +148,11 @@ internal sealed class ResourceRuntime : IDisposable
         return link is not null && link.Id == id ? link : null;
     }
 
-    /// <summary>How long the dialling side should leave a peer alone that keeps refusing, in milliseconds.</summary>
-    public long RedialPauseMs(PeerId peer)
+    /// <summary>Reads something of the state under the gate; must be quick.</summary>
+    public T Read<T>(Func<ResourceStatusReader, T> read)
     {
         lock (_gate)
-            return _core.Status.RedialPauseMs(peer);
+            return read(_core.Status);
     }
 
     /// <summary>Holds a writer up while a peer's queue is over its limit (G12): with protocols A and B nothing else does.</summary>

@@ -65,6 +65,9 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             WrittenBytes = volume.WrittenBytes,
             NbdUri = $"nbd+unix:///{volume.Name}?socket={context.RunDirectory.NbdSocket}",
             Clients = volume.ClientCount,
+            AlActiveExtents = core.ActiveExtents(nr),
+            AlAppliedExtents = core.AppliedLog(nr).Extents,
+            AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = waiting,
         };
     }
@@ -80,6 +83,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             Peer = runtime.Settings.Peers[peer.Value],
             ConnectionState = core.ConnectionState(peer),
             PeerRole = core.PeerRole(peer),
+            ProtocolVersion = core.ProtocolVersion(peer),
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],

@@ -56,6 +56,24 @@ public class ReplicationTests
         Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Flush, 0, 0));
     }
 
+    /// <summary>show-gi and get-gi answer from what the daemon knows, with what the handshake decided.</summary>
+    [Fact]
+    public async Task Generations_are_told_by_the_daemon()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        ControlResult shown = await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.ShowGi);
+        Assert.Equal(0, shown.ExitCode);
+        Assert.Contains("Connected for ", shown.Message, StringComparison.Ordinal);
+        Assert.Contains("the handshake decided None by rule 10", shown.Message, StringComparison.Ordinal);
+        Assert.Contains("beta changed nothing: nothing is copied", shown.Message, StringComparison.Ordinal);
+        string alpha = (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.GetGi)).Message!;
+        string beta = (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.GetGi)).Message!;
+        Assert.Equal(alpha.Split(' ', ':')[1], beta.Split(' ', ':')[1]);
+        Assert.Equal(2u, nodes.Alpha.GetStatus()[0].Connections[0].ProtocolVersion);
+        await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Down);
+        Assert.Equal(ExitCodes.NoLocalDisk, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.GetGi)).ExitCode);
+    }
+
     /// <summary>G6: a handover and back, each with every write in place.</summary>
     [Fact]
     public async Task Roles_change_places_and_data_stay()

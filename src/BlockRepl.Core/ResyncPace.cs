@@ -85,7 +85,11 @@ internal sealed class ResyncPace
         }
 
         if (!_isProbing && nowUs >= _nextProbeUs)
+        {
             _isProbing = true;
+            Restart(application, nowUs);
+        }
+
         if (_isProbing)
             Probe(application, onTheWay, nowUs);
         else

@@ -140,7 +140,7 @@ internal sealed class Connections(
 
         bool owes = peer.AwaitingAck.Count > 0;
         foreach (Volume volume in context.Volumes)
-            owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0 || volume.Peers[peer.Id.Value].Source is { UnconfirmedBytes: > 0 };
+            owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0 || volume.Peers[peer.Id.Value].Source is { OwesAnswer: true };
         long silent = now - peer.LastReceivedMs;
         long silentMax = owes ? context.Settings.TimeoutMs : context.Settings.PingIntervalMs + context.Settings.PingTimeoutMs;
         long stuckMax = context.Settings.KoCount * context.Settings.TimeoutMs;

@@ -123,6 +123,9 @@ internal sealed class DiskCompletions(
                 case ChangeOrigin.ResyncWrite:
                     target.StartWrite(request);
                     break;
+                case ChangeOrigin.ResyncCompare:
+                    target.StartCompare(request);
+                    break;
                 default:
                     throw Check.Unreachable("origin of a held change");
             }

@@ -55,6 +55,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
             peerVolume.PeerDisk = theirs.DiskState;
             peerVolume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
             VolumeStateInfo ours = Describe(volume, peer);
+            peerVolume.IsAfterCrash = ((ours.Flags | theirs.Flags) & VolumeFlags.CrashedPrimary) != 0;
             if (ours.DiskState <= DiskState.Failed || theirs.DiskState <= DiskState.Failed)
                 continue;
             if (!SizesAgree(volume, ours, theirs, out string sizes))

@@ -84,6 +84,10 @@ internal sealed class PeerMessages(
                 return ForVolume(peer, cleared.Nr, ReplicationState.SyncTarget, volume => target.Cleared(volume, cleared.Id));
             case ResyncAckMessage ack:
                 return ForVolume(peer, ack.Nr, ReplicationState.SyncSource, volume => source.Written(volume, ack.Pieces));
+            case ResyncHashesMessage hashes:
+                return ForVolume(peer, hashes.Nr, ReplicationState.SyncTarget, volume => target.Hashes(volume, hashes));
+            case ResyncDiffersMessage differs:
+                return ForVolume(peer, differs.Nr, ReplicationState.SyncSource, volume => source.Compared(volume, differs));
             case ResyncRequestMessage request:
                 return ForVolume(peer, request.Nr, volume => resyncRequests.PeerAsks(volume, request, roles.IsBusy));
             case ResyncReplyMessage reply:

@@ -125,7 +125,10 @@ public sealed class ResourceCore
                 _completions.MetadataWritten((MetadataWrite)e.Subject!, e.Result);
                 break;
             case CoreEventKind.ResyncReadCompleted:
-                _source.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
+                if (((ChangeRequest)e.Subject!).Origin == ChangeOrigin.ResyncCompare)
+                    _target.Compared((ChangeRequest)e.Subject!, e.Result);
+                else
+                    _source.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
                 _completions.ReleaseHeld(_context.Volumes[e.Volume.Value]);
                 break;
             case CoreEventKind.DiskAttached:

@@ -227,6 +227,7 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
             ? full ? SyncResult.TargetFull : SyncResult.TargetBitmap
             : full ? SyncResult.SourceFull : SyncResult.SourceBitmap;
         at.Verdict = new SyncVerdict(result, SharedGenerationRule, full ? "asked for by an operator" : "marks although in sync");
+        at.IsAfterCrash = false;
         context.Log($"{Name(at)}: {result}: {at.Verdict.Reason}");
         context.StateChanged = true;
         if (!hereIsTarget)

@@ -45,7 +45,13 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     public void Begin(PeerVolume peerVolume)
     {
         ForgetBeyondEnd(peerVolume);
-        var job = new SourceJob(peerVolume.Bitmap!, context.NewGeneration(), peerVolume.Verdict.IsFull, context.NowMs);
+        bool comparesHashes = peerVolume.Peer.Version >= ProtocolVersion.V2 && context.Settings.ResyncChecksums switch
+        {
+            ResyncChecksums.Always => true,
+            ResyncChecksums.AfterCrash => peerVolume.IsAfterCrash,
+            _ => false,
+        };
+        var job = new SourceJob(peerVolume.Bitmap!, context.NewGeneration(), peerVolume.Verdict.IsFull, context.NowMs) { Compares = comparesHashes };
         peerVolume.Source = job;
         OnBeginning(peerVolume);
 
@@ -102,7 +108,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         ResyncPace pace = peerVolume.Peer.Pace;
         long elsewhere = OnTheWay(peerVolume.Peer) - job.OnTheWayBytes;
         pace.Advance(context.Application, context.Settings.ResyncImpactPercent, elsewhere + job.OnTheWayBytes, context.NowUs);
-        while (!peerVolume.IsPaused && job.ReadsInFlight < SourceJob.ReadsMax && job.ToSend.SetCount > 0
+        while (!peerVolume.IsPaused && job.ReadsInFlight < SourceJob.ReadsMax && job.HasMore
                && pace.MayRead(elsewhere + job.OnTheWayBytes, context.NowUs)
                && job.UnconfirmedBytes + (long)job.ReadsInFlight * ResyncChunk.DataBytesMax < context.Settings.ResyncWindowBytes)
         {
@@ -134,6 +140,16 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             peerVolume.Peer.Pace.PieceDone(bytes, tookUs, context.NowUs);
         }
 
+        return null;
+    }
+
+    /// <summary>The target has compared a piece.</summary>
+    public string? Compared(PeerVolume peerVolume, ResyncDiffersMessage message)
+    {
+        if (!peerVolume.Source!.TryNoteCompared(message.Number, message.Different, context.NowMs, out ResyncChunk chunk))
+            return $"{Name(peerVolume)}: an answer to hashes that were not sent";
+        peerVolume.Peer.ProgressMs = context.NowMs;
+        peerVolume.Peer.Pace.PieceDone(chunk.Weight, Math.Max(1, context.NowUs - chunk.AskedUs), context.NowUs);
         return null;
     }
 
@@ -205,20 +221,8 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             {
                 TakeBackRest(job, request);
                 job.NoteHole(chunk);
-                if (job.UnconfirmedBytes == 0)
-                    peerVolume.Peer.ProgressMs = context.NowMs;
-                job.NoteSent(chunk, context.NowMs);
-                ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
-                effect.Peer = chunk.Peer;
-                effect.Link = chunk.Link;
-                effect.Volume = chunk.Volume;
-                effect.Subject = chunk;
-                peerVolume.Peer.LastSentMs = context.NowMs;
+                Send(peerVolume, job, chunk);
                 context.ReturnRequest(request);
-
-                // A version 1 peer does not tell when it has written a piece.
-                if (peerVolume.Peer.Version < ProtocolVersion.V2)
-                    job.NoteSentBlindly(context.NowUs);
                 return;
             }
 
@@ -228,6 +232,31 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
         chunk.Buffer?.Release();
         context.ReturnRequest(request);
+    }
+
+    // As data, as zeroes, or as hashes: in any case at this place of the stream.
+    private void Send(PeerVolume peerVolume, SourceJob job, ResyncChunk chunk)
+    {
+        if (job.UnconfirmedBytes == 0 && job.Comparing.Count == 0)
+            peerVolume.Peer.ProgressMs = context.NowMs;
+        peerVolume.Peer.LastSentMs = context.NowMs;
+        if (chunk is { IsZeroes: false, Hashes: { } hashes })
+        {
+            job.Comparing.Add(chunk.Number, chunk);
+            context.Send(peerVolume.Peer, new ResyncHashesMessage(chunk.Volume, chunk.Number, chunk.Range, hashes));
+            return;
+        }
+
+        job.NoteSent(chunk, context.NowMs);
+        ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
+        effect.Peer = chunk.Peer;
+        effect.Link = chunk.Link;
+        effect.Volume = chunk.Volume;
+        effect.Subject = chunk;
+
+        // A version 1 peer does not tell when it has written a piece.
+        if (peerVolume.Peer.Version < ProtocolVersion.V2)
+            job.NoteSentBlindly(context.NowUs);
     }
 
     // What the edge cut off was taken out of what is to send; it goes back.
@@ -294,6 +323,12 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     // False: it is a piece of a hole, which may be large, and is not to lie in the reader's queue behind others while it holds up the changes that overlap it.
     private bool ReadNext(PeerVolume peerVolume, SourceJob job)
     {
+        if (job.Different.TryDequeue(out ByteRange different))
+        {
+            Read(peerVolume, job, different, isHole: false, wantsHashes: false);
+            return true;
+        }
+
         long block = job.ToSend.FindNextSet(job.Position);
         if (block < 0)
             block = job.ToSend.FindNextSet(0);
@@ -303,23 +338,29 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         long end = block + job.ToSend.CountRun(block, Math.Max(hole, peerVolume.Peer.Pace.PieceBytes) >> Block.Shift);
         job.ToSend.Clear(block, end - block);
         job.Position = end;
-
         long offset = block << Block.Shift;
-        long length = Math.Min(end << Block.Shift, peerVolume.Volume.SizeBytes) - offset;
+        Read(peerVolume, job, new ByteRange(offset, Math.Min(end << Block.Shift, peerVolume.Volume.SizeBytes) - offset), hole > 0, job.Compares);
+        return true;
+    }
+
+    private void Read(PeerVolume peerVolume, SourceJob job, ByteRange range, bool isHole, bool wantsHashes)
+    {
         ChangeRequest request = context.RentRequest();
         request.Kind = ChangeKind.Write;
         request.Origin = ChangeOrigin.ResyncRead;
         request.Volume = peerVolume.Volume.Nr;
-        request.Range = new ByteRange(offset, length);
+        request.Range = range;
         request.Link = peerVolume.Peer.Link;
         request.Chunk = new ResyncChunk
         {
             Volume = peerVolume.Volume.Nr,
-            Range = request.Range,
+            Range = range,
             Peer = peerVolume.Peer.Id,
             Link = peerVolume.Peer.Link,
-            IsExpectedHole = hole > 0,
-            Weight = hole > 0 ? ResyncPace.PieceBytesMin : length,
+            IsExpectedHole = isHole,
+            WantsHashes = wantsHashes,
+            Number = wantsHashes ? context.NextTicket() : 0,
+            Weight = isHole ? ResyncPace.PieceBytesMin : range.Length,
             AskedUs = context.NowUs,
         };
         job.NoteReading(request.Chunk);
@@ -327,7 +368,6 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         job.Reading.Add(request.Range);
         if (peerVolume.Volume.Active.TryStart(request))
             StartRead(request);
-        return true;
     }
 
     private void Clear(PeerVolume peerVolume, SourceJob job, SourceJob.Checkpoint checkpoint)

@@ -118,6 +118,69 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         return null;
     }
 
+    /// <summary>Hashes of a piece: compared with what this node has at the same place of the stream.</summary>
+    public string? Hashes(PeerVolume peerVolume, ResyncHashesMessage message)
+    {
+        Volume volume = peerVolume.Volume;
+        if (peerVolume.Target is not { } job)
+            return "hashes came without a resync";
+        if (message.Range.Offset > volume.SizeBytes - message.Range.Length)
+            return $"hashes beyond the end of {volume.Name}";
+        ChangeRequest request = context.RentRequest();
+        request.Kind = ChangeKind.Write;
+        request.Origin = ChangeOrigin.ResyncCompare;
+        request.Volume = volume.Nr;
+        request.Range = message.Range;
+        request.Link = peerVolume.Peer.Link;
+        request.Chunk = new ResyncChunk
+        {
+            Volume = volume.Nr,
+            Range = message.Range,
+            Peer = peerVolume.Peer.Id,
+            Link = peerVolume.Peer.Link,
+            Hashes = message.Hashes,
+            Number = message.Number,
+        };
+        job.WritesInFlight++;
+        if (volume.Active.TryStart(request))
+            StartCompare(request);
+        return null;
+    }
+
+    /// <summary>Lets a piece be compared: nothing that overlaps it is under way.</summary>
+    public void StartCompare(ChangeRequest request)
+    {
+        ref Effect effect = ref context.Effects.Add(EffectKind.ResyncRead);
+        effect.Volume = request.Volume;
+        effect.Peer = request.Chunk!.Peer;
+        effect.Link = request.Chunk.Link;
+        effect.Subject = request;
+    }
+
+    /// <summary>A piece is compared. What is equal will be cleared with a checkpoint that comes after, when both sides have flushed (hard part 4).</summary>
+    public void Compared(ChangeRequest request, DiskResult result)
+    {
+        Volume volume = context.Volumes[request.Volume.Value];
+        ResyncChunk chunk = request.Chunk!;
+        PeerVolume peerVolume = volume.Peers[chunk.Peer.Value];
+        volume.Active.Remove(request);
+        bool isCurrent = peerVolume.Peer.Link == request.Link && peerVolume.Target is not null;
+        context.ReturnRequest(request);
+        if (!result.IsOk)
+            disk.Fail(volume, $"read at {chunk.Range.Offset} for a resync failed: {result}");
+        if (!isCurrent || peerVolume.Target is not { } job)
+            return;
+        job.WritesInFlight--;
+        foreach ((ByteRange range, bool differs) in chunk.Runs(chunk.Different))
+        {
+            if (!differs)
+                job.NoteWritten(range);
+        }
+
+        context.Send(peerVolume.Peer, new ResyncDiffersMessage(volume.Nr, chunk.Number, chunk.Different));
+        FlushIfReached(peerVolume, job);
+    }
+
     /// <summary>Puts a piece of resync data on its way to the disk.</summary>
     public void StartWrite(ChangeRequest request)
     {

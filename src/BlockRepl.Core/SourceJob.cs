@@ -95,8 +95,23 @@ internal sealed class SourceJob
     /// <summary>The end has been announced to the target.</summary>
     public bool IsEnding { get; set; }
 
+    /// <summary>Pieces are compared by hash before they are sent.</summary>
+    public bool Compares { get; init; }
+
+    /// <summary>Pieces whose hashes are with the target.</summary>
+    public Dictionary<ulong, ResyncChunk> Comparing { get; } = [];
+
+    /// <summary>Ranges that the target found different: to be sent as data, next.</summary>
+    public Queue<ByteRange> Different { get; } = new();
+
+    /// <summary>The target has something to answer.</summary>
+    public bool OwesAnswer => UnconfirmedBytes > 0 || Comparing.Count > 0;
+
+    /// <summary>Whether something is left to read.</summary>
+    public bool HasMore => ToSend.SetCount > 0 || Different.Count > 0;
+
     /// <summary>Nothing is left to send, on the way, or unconfirmed.</summary>
-    public bool IsDone => ToSend.SetCount == 0 && ReadsInFlight == 0 && _checkpoints.Count == 0 && _sentSinceCheckpoint.Count == 0;
+    public bool IsDone => !HasMore && ReadsInFlight == 0 && Comparing.Count == 0 && _checkpoints.Count == 0 && _sentSinceCheckpoint.Count == 0;
 
     /// <summary>Ranges being read, or read and waiting for room on the link.</summary>
     public List<ByteRange> Reading { get; } = new(ReadsMax);
@@ -138,6 +153,29 @@ internal sealed class SourceJob
         return true;
     }
 
+    /// <summary>
+    /// The target has compared a piece. What is equal counts as sent; what differs is to be sent. False if no such piece was with it.
+    /// </summary>
+    public bool TryNoteCompared(ulong number, ulong different, long nowMs, out ResyncChunk chunk)
+    {
+        if (!Comparing.Remove(number, out chunk!))
+            return false;
+        OnTheWayBytes -= chunk.Weight;
+        foreach ((ByteRange range, bool differs) in chunk.Runs(different))
+        {
+            if (differs)
+            {
+                Different.Enqueue(range);
+                continue;
+            }
+
+            EqualBytes += range.Length;
+            NoteToClear(range, Math.Max(Block.Size, range.Length / ZeroesWeight), nowMs);
+        }
+
+        return true;
+    }
+
     /// <summary>A piece was sent to a target that does not say when it has written it.</summary>
     public void NoteSentBlindly(long nowUs) => TryNoteWritten(_written + 1, nowUs, out _, out _);
 
@@ -147,6 +185,18 @@ internal sealed class SourceJob
         if (ToSend.IsSet(block))
             return true;
         var range = new ByteRange(block << Block.Shift, 1);
+        foreach (ResyncChunk compared in Comparing.Values)
+        {
+            if (compared.Range.Overlaps(range))
+                return true;
+        }
+
+        foreach (ByteRange different in Different)
+        {
+            if (different.Overlaps(range))
+                return true;
+        }
+
         bool again = Reading.Exists(other => other.Overlaps(range)) || _sentSinceCheckpoint.Exists(other => other.Overlaps(range));
         foreach (Checkpoint later in _checkpoints)
             again |= later.Ranges.Exists(other => other.Overlaps(range));
@@ -164,20 +214,16 @@ internal sealed class SourceJob
         ByteRange range = chunk.Range;
         bool isZeroes = chunk.IsZeroes;
         long weight = isZeroes ? Math.Max(Block.Size, range.Length / ZeroesWeight) : range.Length;
-        if (_sentSinceCheckpoint.Count == 0)
-            _oldestSentMs = nowMs;
         _sent.Enqueue((chunk.Weight, chunk.AskedUs));
-        _sentSinceCheckpoint.Add(range);
-        _bytesSinceCheckpoint += weight;
-        UnconfirmedBytes += weight;
         if (isZeroes)
             ZeroBytes += range.Length;
+        NoteToClear(range, weight, nowMs);
     }
 
     /// <summary>Starts a checkpoint if one is due, at the latest after <paramref name="bytesMax"/>: only checkpoints open the window again; null otherwise.</summary>
     public Checkpoint? TakeCheckpointIfDue(long bytesMax, bool isPaused, long nowMs)
     {
-        bool nothingMore = (ToSend.SetCount == 0 || isPaused) && ReadsInFlight == 0 || nowMs - _oldestSentMs >= CheckpointMs;
+        bool nothingMore = (!HasMore || isPaused) && ReadsInFlight == 0 && Comparing.Count == 0 || nowMs - _oldestSentMs >= CheckpointMs;
         if (_sentSinceCheckpoint.Count == 0 || _bytesSinceCheckpoint < Math.Min(CheckpointBytes, bytesMax) && !nothingMore)
             return null;
         var checkpoint = new Checkpoint(++_lastCheckpoint, _sentSinceCheckpoint, _bytesSinceCheckpoint);
@@ -206,5 +252,14 @@ internal sealed class SourceJob
         _checkpoints.Dequeue();
         UnconfirmedBytes -= checkpoint.Bytes;
         return checkpoint;
+    }
+
+    private void NoteToClear(ByteRange range, long weight, long nowMs)
+    {
+        if (_sentSinceCheckpoint.Count == 0)
+            _oldestSentMs = nowMs;
+        _sentSinceCheckpoint.Add(range);
+        _bytesSinceCheckpoint += weight;
+        UnconfirmedBytes += weight;
     }
 }

@@ -83,6 +83,18 @@ internal static class PeerMessageWriter
                 writer.Bool(3, m.Full);
                 writer.Bool(4, m.SenderIsTarget);
                 break;
+            case ResyncHashesMessage m:
+                writer.UInt64(1, m.Nr.Value);
+                writer.UInt64(2, m.Number);
+                writer.Int64(3, m.Range.Offset);
+                writer.Int64(4, m.Range.Length);
+                writer.Bytes(5, m.Hashes);
+                break;
+            case ResyncDiffersMessage m:
+                writer.UInt64(1, m.Nr.Value);
+                writer.UInt64(2, m.Number);
+                writer.Fixed64(3, m.Different);
+                break;
             case ResyncReplyMessage m:
                 writer.UInt64(1, m.Id);
                 writer.Bool(2, m.Granted);

@@ -29,10 +29,10 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     public RuntimeVolume BetaVolume => Beta.Resources[0].Runtime.Volumes[0];
 
-    private string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
+    public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
-    public static async Task<TwoNodes> InSyncAsync(string more = "")
+    public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20)
     {
         var nodes = new TwoNodes();
         string file = Path.Combine(nodes._directory.Path, "blockrepl.yaml");
@@ -46,10 +46,10 @@ internal sealed class TwoNodes : IAsyncDisposable
                 compression: off
                 {{more}}
                 volumes:
-                  v: { disk: { alpha: alpha.img, beta: beta.img }, size: 64MiB }
+                  v: { disk: { alpha: alpha.img, beta: beta.img }, size: {{size}} }
             """);
-        nodes.Alpha = await nodes.StartAsync(file, "alpha", "beta");
-        nodes.Beta = await nodes.StartAsync(file, "beta", "alpha");
+        nodes.Alpha = await nodes.StartAsync(file, "alpha", "beta", size);
+        nodes.Beta = await nodes.StartAsync(file, "beta", "alpha", size);
         Assert.Equal(0, (await DoAsync(nodes.Alpha, ControlVerb.Primary, force: true)).ExitCode);
         await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
         return nodes;
@@ -84,11 +84,11 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     private readonly Dictionary<NodeRuntime, EventHub> _events = [];
 
-    private async Task<NodeRuntime> StartAsync(string file, string node, string peer)
+    private async Task<NodeRuntime> StartAsync(string file, string node, string peer, long size)
     {
         (ClusterConfiguration? configuration, _) = ConfigurationReader.Read(file);
         await using (FileStream disk = File.Create(DiskOf(node)))
-            disk.SetLength(64 << 20);
+            disk.SetLength(size);
         var place = new VolumePlace(Resource, "v", DiskOf(node), null, node, [peer], 67);
         Assert.Equal(0, new VolumeMetadataTool(() => (ulong)node.Length).Create(place, force: false).ExitCode);
         RunDirectory run = RunDirectory.Open(Path.Combine(_directory.Path, "run-" + node));

@@ -16,6 +16,9 @@ internal sealed class ActivityLog
     /// <summary>log2 of an extent's bytes: 4 MiB.</summary>
     public const int ExtentShift = 22;
 
+    // DRBD's least; one change touches sixteen at most (RuntimeVolume).
+    private const int ExtentsMin = 67;
+
     private readonly Slot[] _slots;
     private readonly Dictionary<uint, int> _slotOf;
     private readonly List<uint> _wanted = [];
@@ -38,6 +41,9 @@ internal sealed class ActivityLog
         public SequenceNumber LastChange;
         public ulong LastUse;
     }
+
+    /// <summary>Extents that may be hot at a time; fewer than the log has places for if an operator wants it so.</summary>
+    public int ExtentsMax { get; set; } = int.MaxValue;
 
     /// <summary>Number of the newest transaction handed out.</summary>
     public ulong Transaction { get; set; }
@@ -120,19 +126,36 @@ internal sealed class ActivityLog
             if (index < 0)
                 break;
             ref Slot slot = ref _slots[index];
-            if (slot.Extent != EmptySlot)
-            {
-                evicted.Add(slot.Extent);
-                _slotOf.Remove(slot.Extent);
-            }
-
+            Evict(ref slot, evicted);
             slot = new Slot { Extent = _wanted[placed], LastUse = ++_useClock };
             _slotOf.Add(slot.Extent, index);
             placed++;
         }
 
         _wanted.RemoveRange(0, placed);
+        Shrink(stable, evicted);
         return placed;
+    }
+
+    // After the limit was lowered: what is cold goes with the transaction that is written anyway.
+    private void Shrink(SequenceNumber stable, List<uint> evicted)
+    {
+        while (_slotOf.Count > Limit && FindCold(stable) is >= 0 and int index)
+        {
+            Evict(ref _slots[index], evicted);
+            _slots[index] = new Slot { Extent = EmptySlot };
+            _emptyHint = Math.Min(_emptyHint, index);
+        }
+    }
+
+    private int Limit => Math.Clamp(ExtentsMax, Math.Min(ExtentsMin, _slots.Length), _slots.Length);
+
+    private void Evict(ref Slot slot, List<uint> evicted)
+    {
+        if (slot.Extent == EmptySlot)
+            return;
+        evicted.Add(slot.Extent);
+        _slotOf.Remove(slot.Extent);
     }
 
     /// <summary>The transaction that was last taken with <see cref="Snapshot"/> is durable: its extents are active.</summary>
@@ -172,9 +195,11 @@ internal sealed class ActivityLog
     {
         while (_emptyHint < _slots.Length && _slots[_emptyHint].Extent != EmptySlot)
             _emptyHint++;
-        if (_emptyHint < _slots.Length)
-            return _emptyHint;
+        return _emptyHint < _slots.Length && _slotOf.Count < Limit ? _emptyHint : FindCold(stable);
+    }
 
+    private int FindCold(SequenceNumber stable)
+    {
         int best = -1;
         for (int i = 0; i < _slots.Length; i++)
         {

@@ -39,7 +39,11 @@ internal sealed class Attachment(ResourceContext context)
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
         volume.ActivityLogWriting = false;
-        volume.ActivityLog = new ActivityLog(superblock.ActivityLogExtents) { Transaction = disk.Transaction };
+        volume.ActivityLog = new ActivityLog(superblock.ActivityLogExtents)
+        {
+            Transaction = disk.Transaction,
+            ExtentsMax = context.Settings.ActivityLogExtentsMax,
+        };
         volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
         superblock = ClaimSlots(volume, superblock, disk);
         var write = new MetadataWrite { Volume = volume.Nr };

@@ -156,7 +156,7 @@ internal sealed class Connections(
     // reason for it to give up: the next thing that an operator does may be to resolve the split brain here.
     private void TellSplitBrain(Peer peer, LinkId link)
     {
-        if (Array.Find(context.Volumes, volume => volume.Peers[peer.Id.Value].Divergence is not null) is not { } split)
+        if (context.Volumes.Find(volume => volume.Peers[peer.Id.Value].Divergence is not null) is not { } split)
             return;
         string extent = split.Peers[peer.Id.Value].Divergence!.Describe(context.Settings.NodeName, peer.Name);
         ref Effect effect = ref context.Effects.Add(EffectKind.SendMessage);

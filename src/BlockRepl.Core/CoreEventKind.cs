@@ -58,4 +58,7 @@ public enum CoreEventKind : byte
 
     /// <summary>An operator's command: Subject = <see cref="OperatorCommand"/>, Second = the cookie for <see cref="EffectKind.CompleteCommand"/>.</summary>
     Command,
+
+    /// <summary>The configuration was changed: Subject = <see cref="ResourceSettings"/> with the same name, node and peers.</summary>
+    SettingsChanged,
 }

@@ -23,7 +23,7 @@ internal sealed class Handlers(ResourceContext context)
         var call = new HandlerCall(kind, context.NextTicket(), peer?.Id, volume is null ? AllVolumes() : [volume.Nr])
         {
             ConnectionState = peer?.State ?? ConnectionState.StandAlone,
-            IsUpToDateHere = Array.TrueForAll(context.Volumes, static each => each.Disk == DiskState.UpToDate),
+            IsUpToDateHere = context.Volumes.TrueForAll(static each => each.Disk == DiskState.UpToDate),
             CalledMs = context.NowMs,
         };
         if (!context.Settings.Handlers.Contains(kind))

@@ -116,7 +116,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     {
         if (peer.Step != HandshakeStep.State || peer.PeerState is not { } state)
             return;
-        if (state.Protocol != context.Settings.Protocol)
+        if (state.Protocol != context.Settings.Protocol && peer.Version < ProtocolVersion.V2)
         {
             OnRefused(peer, GoodbyeReason.Refused, $"protocol {context.Settings.Protocol} here, {state.Protocol} there: the configurations differ");
             return;
@@ -128,6 +128,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             return;
         }
 
+        SettingsChange.Agree(context, peer, state.Protocol);
         peer.Role = state.Role;
         peer.Received = state.NextSequence.Value == 0 ? default : new SequenceNumber(state.NextSequence.Value - 1);
         peer.AppliedHere = peer.AckSent = peer.ReceivedAckSent = peer.Received;

@@ -84,8 +84,8 @@ internal sealed class HandshakeComparison(ResourceContext context)
     {
         bool isVersion1 = peer.Version < ProtocolVersion.V2;
         (GenerationFacts Self, GenerationFacts Peer)[] facts = [.. compared.Select(volume => (
-            Facts(context.Settings.NodeName, context.Role, peer.DiscardMyData, isVersion1, volume.Ours),
-            Facts(peer.Name, state.Role, state.DiscardMyData, isVersion1, volume.Theirs)))];
+            Facts(peer, context.Settings.NodeName, context.Role, peer.DiscardMyData, isVersion1, volume.Ours),
+            Facts(peer, peer.Name, state.Role, state.DiscardMyData, isVersion1, volume.Theirs)))];
 
         // A peer of version 1 decides nothing by itself about a split brain; this node must not, either.
         SyncVerdict[] verdicts = ResourceDecision.Decide(facts, isVersion1 ? SplitBrainPolicies.Default : context.Settings.SplitBrain);
@@ -121,7 +121,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         _ => null,
     };
 
-    private GenerationFacts Facts(string node, Role role, bool discard, bool isVersion1, VolumeStateInfo info) => new()
+    private GenerationFacts Facts(Peer peer, string node, Role role, bool discard, bool isVersion1, VolumeStateInfo info) => new()
     {
         Node = node,
         Role = role,
@@ -133,7 +133,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         CrashedPrimary = (info.Flags & VolumeFlags.CrashedPrimary) != 0,
 
         // Only protocol C says that the survivor has everything: with A and B a Primary that lost power may have flushed what its peer never got (G1).
-        LostPower = context.Settings.Protocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
+        LostPower = context.Settings.Protocol == WriteProtocol.C && peer.PeerProtocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
         FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
         DiscardMyData = discard,
         IsVersion1 = isVersion1,

@@ -32,4 +32,6 @@ public enum OperatorVerb : byte
 
     /// <summary>End this node's pause.</summary>
     ResumeSync,
+    /// <summary>End the connection, if there is one, and connect anew at once: the facts have changed.</summary>
+    Reconnect,
 }

@@ -42,6 +42,11 @@ internal sealed class Peer(PeerId id, string name)
 
     /// <summary>Handshakes in a row that ended in a refusal that will not go away by itself.</summary>
     public int RefusedInRow { get; set; }
+    /// <summary>When a write counts as done, by the peer's configuration; what it last said on this connection.</summary>
+    public WriteProtocol PeerProtocol { get; set; } = WriteProtocol.C;
+
+    /// <summary>When a write counts as done on this connection: the safer of what the two configurations say (docs/decisions/0040).</summary>
+    public WriteProtocol Protocol { get; set; } = WriteProtocol.C;
 
     /// <summary>What this node last told the peer of itself on this connection.</summary>
     public PeerStatusMessage? StatusSent { get; set; }

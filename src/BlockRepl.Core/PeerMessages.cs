@@ -15,7 +15,8 @@ internal sealed class PeerMessages(
     ResyncTarget target,
     SkipInitialSync skipInitialSync,
     ResyncRequests resyncRequests,
-    ResyncPauses resyncPauses)
+    ResyncPauses resyncPauses,
+    SettingsChange settings)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
     public string? Receive(Peer peer, PeerMessage message)
@@ -88,6 +89,9 @@ internal sealed class PeerMessages(
                 return ForVolume(peer, hashes.Nr, ReplicationState.SyncTarget, volume => target.Hashes(volume, hashes));
             case ResyncDiffersMessage differs:
                 return ForVolume(peer, differs.Nr, ReplicationState.SyncSource, volume => source.Compared(volume, differs));
+            case SettingsUpdateMessage update:
+                settings.PeerChanged(peer, update);
+                return null;
             case ResyncRequestMessage request:
                 return ForVolume(peer, request.Nr, volume => resyncRequests.PeerAsks(volume, request, roles.IsBusy));
             case ResyncReplyMessage reply:
@@ -157,7 +161,7 @@ internal sealed class PeerMessages(
     /// <summary>What the peer has received and applied.</summary>
     public string? Ack(Peer peer, SequenceNumber received, SequenceNumber applied)
     {
-        SequenceNumber counted = context.Settings.Protocol == WriteProtocol.C ? applied : received;
+        SequenceNumber counted = peer.Protocol == WriteProtocol.C ? applied : received;
         if (received > context.LastSequence || applied > received)
             return $"an acknowledgement of {received}/{applied}, but only {context.LastSequence} was sent";
         if (applied > peer.Applied)

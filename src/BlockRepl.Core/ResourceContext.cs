@@ -16,20 +16,16 @@ internal sealed class ResourceContext
         Peers = new Peer[settings.Peers.Length];
         for (int i = 0; i < Peers.Length; i++)
             Peers[i] = new Peer(new PeerId(i), settings.Peers[i]);
-        Volumes = new Volume[settings.Volumes.Length];
-        for (int i = 0; i < Volumes.Length; i++)
-        {
-            Volumes[i] = new Volume(new VolumeNr((ushort)i), settings.Volumes[i], Peers.Length);
-            for (int p = 0; p < Peers.Length; p++)
-                Volumes[i].Peers[p] = new PeerVolume(Peers[p], Volumes[i]);
-        }
+        foreach (string name in settings.Volumes)
+            AddVolume(name);
     }
 
-    public ResourceSettings Settings { get; }
+    /// <summary>The configuration; replaced under the gate by <see cref="SettingsChange"/>.</summary>
+    public ResourceSettings Settings { get; set; }
 
     public IChance Chance { get; }
 
-    public Volume[] Volumes { get; }
+    public VolumeTable Volumes { get; } = new();
 
     public Peer[] Peers { get; }
 
@@ -58,6 +54,16 @@ internal sealed class ResourceContext
 
     /// <summary>This node's boot id, from the edge.</summary>
     public Guid BootId { get; set; }
+
+    /// <summary>Adds a volume under the next number.</summary>
+    public Volume AddVolume(string name)
+    {
+        var volume = new Volume(Volumes.NextNr, name, Peers.Length);
+        for (int p = 0; p < Peers.Length; p++)
+            volume.Peers[p] = new PeerVolume(Peers[p], volume);
+        Volumes.Add(volume);
+        return volume;
+    }
 
     public SequenceNumber NextSequence() => LastSequence = LastSequence.Next;
 

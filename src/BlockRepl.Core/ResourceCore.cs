@@ -29,11 +29,12 @@ public sealed class ResourceCore
     private readonly SkipInitialSync _skipInitialSync;
     private readonly ResyncRequests _resyncRequests;
     private readonly ResyncPauses _resyncPauses;
+    private readonly SettingsChange _settings;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
 
-    /// <param name="settings">The resource's configuration; fixed for the life of this object.</param>
+    /// <param name="settings">The resource's configuration; replaced by <see cref="CoreEventKind.SettingsChanged"/>.</param>
     /// <param name="chance">Where random numbers come from.</param>
     public ResourceCore(ResourceSettings settings, IChance chance)
     {
@@ -52,10 +53,11 @@ public sealed class ResourceCore
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
+        _settings = new SettingsChange(_context, _connections);
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
         Status = new ResourceStatusReader(_context, _writes);
 
@@ -145,6 +147,9 @@ public sealed class ResourceCore
                 break;
             case CoreEventKind.Command:
                 OnCommand((OperatorCommand)e.Subject!, e.Second);
+                break;
+            case CoreEventKind.SettingsChanged:
+                _settings.Apply((ResourceSettings)e.Subject!);
                 break;
             case CoreEventKind.LinkUp:
                 _connections.LinkUp(PeerOf(e), e.Link);
@@ -246,6 +251,15 @@ public sealed class ResourceCore
                 break;
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
+                break;
+            case OperatorVerb.Reconnect:
+                foreach (Peer peer in _context.Peers)
+                {
+                    if (command.Peer is null || command.Peer == peer.Id)
+                        _connections.Renegotiate(peer, "the configuration was changed");
+                }
+
+                _context.CompleteCommand(cookie, CommandResult.Ok);
                 break;
             case OperatorVerb.Invalidate:
                 _resyncRequests.Invalidate(command, cookie);

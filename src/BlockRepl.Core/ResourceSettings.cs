@@ -69,6 +69,11 @@ public sealed record ResourceSettings
     /// <summary>When blocks are compared by checksum before a resync sends them.</summary>
     public ResyncChecksums ResyncChecksums { get; init; } = ResyncChecksums.AfterCrash;
 
+    /// <summary>
+    /// Extents that the activity log may hold hot (DRBD: <c>al-extents</c>). The metadata has a number of places of its own, which this cannot exceed.
+    /// </summary>
+    public int ActivityLogExtentsMax { get; init; } = int.MaxValue;
+
     /// <summary>Bytes of resync data that may be on the way and not yet on the target's stable storage.</summary>
     public long ResyncWindowBytes { get; init; } = 64L << 20;
 }

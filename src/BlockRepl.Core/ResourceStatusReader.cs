@@ -44,6 +44,15 @@ public sealed class ResourceStatusReader
     /// <summary>The peer's role; Unknown while not connected.</summary>
     public Role PeerRole(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Role : Role.Unknown;
 
+    /// <summary>What is in force while this node's configuration and the peer's differ, in words; empty if they do not.</summary>
+    public string Disagreement(PeerId peer) => SettingsChange.Describe(_context, _context.Peers[peer.Value]);
+
+    /// <summary>When a write counts as done towards a peer: the safer of the two configurations' words while connected.</summary>
+    public WriteProtocol ProtocolInForce(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Protocol : _context.Settings.Protocol;
+
+    /// <summary>The protocol version of the connection to a peer; null while not connected.</summary>
+    public ProtocolVersion? PeerVersion(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Version : null;
+
     /// <summary>Why a peer is not connected, in words.</summary>
     public string Detail(PeerId peer) => _context.Peers[peer.Value].Detail;
 

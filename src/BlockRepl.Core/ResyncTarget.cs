@@ -16,7 +16,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     /// A volume of this node is to lose its changes and has not begun to: until it has, the operator's word that named this node the victim counts for the next connection, too.
     /// </summary>
     public static bool OwesBegin(ResourceContext context, Peer peer) =>
-        Array.Exists(context.Volumes, volume => volume.Peers[peer.Id.Value].Verdict is { IsTarget: true, ResolvesSplitBrain: true });
+        context.Volumes.Exists(volume => volume.Peers[peer.Id.Value].Verdict is { IsTarget: true, ResolvesSplitBrain: true });
 
     /// <summary>Set by <see cref="ResourceCore"/>: a resync with this node as target has ended well, durably.</summary>
     public Action<PeerVolume> OnFinished { get; set; } = _ => { };

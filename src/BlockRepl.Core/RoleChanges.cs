@@ -309,7 +309,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     private void BecomePrimary()
     {
-        if (Array.Exists(context.Volumes, static volume => !volume.HasDisk))
+        if (context.Volumes.Exists(static volume => !volume.HasDisk))
         {
             Finish(CommandResult.Failed("a local disk failed during the promotion", "see the log"));
             return;

@@ -108,7 +108,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
     /// <summary>Emits an acknowledgement if there is something new to say. Once an event, so a batch gets one.</summary>
     public void AcknowledgeIfDue(Peer peer)
     {
-        if (peer.AppliedHere == peer.AckSent && (context.Settings.Protocol == WriteProtocol.C || peer.Received == peer.ReceivedAckSent))
+        if (peer.AppliedHere == peer.AckSent && (peer.Protocol == WriteProtocol.C || peer.Received == peer.ReceivedAckSent))
             return;
         peer.AckSent = peer.AppliedHere;
         peer.ReceivedAckSent = peer.Received;

@@ -320,7 +320,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             peer.UnstableSinceMs = context.NowMs;
         peer.Unstable.Append(request.Sequence, request.Range);
         context.SendChange(peer, request);
-        if (context.Settings.Protocol == WriteProtocol.A)
+        if (peer.Peer.Protocol == WriteProtocol.A)
             return;
         AwaitAck(peer.Peer, request);
     }
@@ -345,7 +345,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
 
             // Protocols A and B promise nothing about the peer's stable storage (G3 is protocol C's); a barrier of the Primary's own always
             // waits, because only the peer's answer makes anything stable there.
-            if (context.Settings.Protocol != WriteProtocol.C && (request.Flags & ChangeFlags.Background) == 0)
+            if (peer.Peer.Protocol != WriteProtocol.C && (request.Flags & ChangeFlags.Background) == 0)
                 continue;
             if (peer.Peer.AwaitingAck.Count == 0 && peer.AwaitingStable.Count == 0)
                 peer.Peer.ProgressMs = context.NowMs;

@@ -90,6 +90,18 @@ public enum FrameKind : byte
     /// <summary>How a range compared (version 2).</summary>
     VerifyResult = 33,
 
+    /// <summary>The sender's configuration was changed.</summary>
+    SettingsUpdate = 37,
+
+    /// <summary>A Secondary asks for a new handshake.</summary>
+    RenegotiateRequest = 38,
+
+    /// <summary>A node asks its peer to take up a new size.</summary>
+    ResizeRequest = 39,
+
+    /// <summary>The answer.</summary>
+    ResizeReply = 40,
+
     /// <summary>A later version's frame that may be dropped (body numbers 64 to 2046).</summary>
     Ignorable = 254,
 

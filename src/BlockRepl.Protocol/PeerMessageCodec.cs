@@ -27,6 +27,9 @@ public static class PeerMessageCodec
             ResyncHashesMessage m => 4 + (3 * 11) + 4 + m.Hashes.Length,
             ResyncDiffersMessage => 4 + 11 + 9,
             GoodbyeMessage => 2 + TextFieldMax,
+            RenegotiateRequestMessage => TextFieldMax,
+            ResizeRequestMessage => 11 + 4 + 2 + 10 + 2,
+            ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
             WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
             VerifyControlMessage m => VerifyMessageCodec.LengthMax(m),
@@ -88,7 +91,7 @@ public static class PeerMessageCodec
     }
 
     private static int VolumeLengthMax(VolumeStateInfo volume) =>
-        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11;
+        6 + 4 + NameFieldMax + 10 + 2 + 9 + 9 + HistoryLengthMax(volume.History.Length) + 6 + 11 + 10;
 
     private static int HistoryLengthMax(int count) => 3 + (count * sizeof(ulong));
 

@@ -22,7 +22,7 @@ public class ResyncScenarioTests
         int shown = 0;
         for (int i = 0; cluster.StepOnce(); i++)
         {
-            if (i % 5 == 0)
+            if (i % 5 == 0 && i < 500)
                 cluster.Tick(400);
             foreach (SimulatedNode node in new[] { cluster.Alpha, cluster.Beta })
             {

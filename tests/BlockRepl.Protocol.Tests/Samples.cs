@@ -19,7 +19,7 @@ internal static class Samples
             Role.Primary,
             WriteProtocol.C,
             [
-                new(new(0), "cyrus-spool", 1L << 40, DiskState.UpToDate, new(0xAABBCCDDEEFF0010), new(0x10), History, VolumeFlags.CrashedPrimary | VolumeFlags.LostPower, 77),
+                new(new(0), "cyrus-spool", 1L << 40, DiskState.UpToDate, new(0xAABBCCDDEEFF0010), new(0x10), History, VolumeFlags.CrashedPrimary | VolumeFlags.LostPower, 77) { CapacityBytes = 1L << 41 },
                 new(new(65535), "p\u00F6stgres", long.MaxValue, DiskState.Diskless, GenerationId.None, GenerationId.None, [], VolumeFlags.None, 0),
             ],
             new(ulong.MaxValue),
@@ -68,6 +68,12 @@ internal static class Samples
         new VerifyControlMessage(new(0), VerifyAction.Ask, 0),
         new VerifyRangeMessage(new(2), 7, 300, new(1L << 40, 4097), Data(2 * BlockDigest.Length)),
         new VerifyResultMessage(new(2), 7, 300, 1UL << 63),
+        new SettingsUpdateMessage(WriteProtocol.B),
+        new RenegotiateRequestMessage("a volume was added"),
+        new ResizeRequestMessage(ulong.MaxValue, new(65535), true, long.MaxValue, true),
+        new ResizeRequestMessage(1, new(0), false, 0, false),
+        new ResizeReplyMessage(ulong.MaxValue, new(65535), long.MaxValue, true, ""),
+        new ResizeReplyMessage(2, new(1), 0, false, "the disk has not grown"),
     ];
 
     public static readonly ChangeHeader[] Changes =

@@ -112,6 +112,13 @@ public sealed class SimulatedNode
         });
     }
 
+    /// <summary>Changes the configuration of the running process.</summary>
+    public void Reconfigure(Func<ResourceSettings, ResourceSettings> change)
+    {
+        Settings = change(Settings);
+        Apply(new CoreEvent { Kind = CoreEventKind.SettingsChanged, Subject = Settings });
+    }
+
     /// <summary>Takes an event in and carries out what follows from it.</summary>
     public void Apply(CoreEvent e)
     {

@@ -21,7 +21,7 @@ internal static class ResourceCommands
             NameArgument.Flag("--discard-my-data", "After a split brain: throw away what changed on this node"));
         yield return Verb(ControlVerb.Disconnect, "End the connection and stay StandAlone", Force("Do not ask the peer"));
         yield return Verb(ControlVerb.Adjust, "Apply a changed configuration",
-            NameArgument.Flag("--dry-run", "Say what would be done"));
+            NameArgument.Flag("--dry-run", "Say what would be done"), Force("Hang up on NBD clients of what is removed"));
         yield return Verb(ControlVerb.Primary, "Become Primary",
             Force("Take this node's data for the right data, whatever the peer has"));
         yield return Verb(ControlVerb.Secondary, "Become Secondary", Force("Hang up on NBD clients that are connected"));

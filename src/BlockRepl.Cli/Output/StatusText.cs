@@ -52,6 +52,8 @@ public static class StatusText
                 + string.Create(CultureInfo.InvariantCulture, $" for:{connection.SinceSeconds}s"));
         if (connection.Detail is not null)
             output.WriteLine($"    {connection.Detail}");
+        if (connection.Note is not null)
+            output.WriteLine($"    {connection.Note}");
         foreach (var volume in connection.Volumes)
         {
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";

@@ -35,6 +35,9 @@ public sealed record ResourceConfiguration
     /// <summary><c>al-extents</c>: 4 MiB extents that the activity log holds hot. 7 to 65534, default 1237.</summary>
     public int ActivityLogExtents { get; init; } = 1237;
 
+    /// <summary>The settings as the file says them, by key (<c>handlers.fence-peer</c>), without the volumes: what <c>adjust</c> shows of a change.</summary>
+    public IReadOnlyDictionary<string, string> Written { get; init; } = new Dictionary<string, string>();
+
     /// <summary>The volumes in the order of the file; never empty.</summary>
     public required IReadOnlyList<VolumeConfiguration> Volumes { get; init; }
 }

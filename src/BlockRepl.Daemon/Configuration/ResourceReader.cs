@@ -45,6 +45,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
+            Written = WrittenSettings.Of(map),
         };
     }
 

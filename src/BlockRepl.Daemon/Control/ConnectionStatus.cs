@@ -25,4 +25,7 @@ public sealed record ConnectionStatus
 
     /// <summary>Why the peer is not connected, or "split brain" with both sides' changes, in words; null when all is well.</summary>
     public string? Detail { get; init; }
+
+    /// <summary>What is in force while the two nodes' configurations differ, in words; null when they do not.</summary>
+    public string? Note { get; init; }
 }

@@ -12,7 +12,12 @@ public sealed class ControlDispatcher(IControlTarget target, IEventFeed feed, Ti
     public async ValueTask<ControlResponse> ExecuteAsync(ControlRequest request, CancellationToken cancellationToken)
     {
         if (!TryResolve(request.Target, out var name, out var resources, out var refusal))
-            return new ControlResponse([refusal]);
+        {
+            // A changed file may have what the daemon does not know yet.
+            return name.Resource is { } unknown && name.Volume is null && resources.Count == 0 && ControlVerbs.IsOnWholeConfiguration(request.Verb)
+                ? new ControlResponse([await target.ExecuteAsync(new ControlCommand(request.Verb, unknown, null, request.Options ?? ControlOptions.None), cancellationToken)])
+                : new ControlResponse([refusal]);
+        }
         if (name.Volume is not null && !ControlVerbs.TakesVolume(request.Verb))
         {
             return new ControlResponse([new ControlResult(ExitCodes.Usage,

@@ -4,15 +4,13 @@ using BlockRepl.Rpc;
 
 namespace BlockRepl.Daemon.Replication;
 
-/// <summary>Compresses a batch's payloads as one block where that pays. One thread at a time; one per link, because the governor learns from what went before.</summary>
+/// <summary>Compresses a batch's payloads as one block where that pays. One thread at a time but for <see cref="Use"/>; one per link, because the governor learns from what went before.</summary>
 internal sealed class BatchCompressor(CompressionPolicy policy)
 {
-    private readonly CompressionGovernor _governor = new(policy switch
-    {
-        CompressionPolicy.Off => CompressionMode.Off,
-        CompressionPolicy.Lz4 => CompressionMode.Lz4,
-        _ => CompressionMode.Auto,
-    });
+    private volatile CompressionGovernor _governor = GovernorFor(policy);
+
+    /// <summary>Another policy, from the next batch on. Any thread.</summary>
+    public void Use(CompressionPolicy next) => _governor = GovernorFor(next);
 
     /// <summary>The compressed bytes in a buffer with one reference, <see cref="BlockBuffer.Length"/> bytes long; null if the batch goes as it is.</summary>
     public BlockBuffer? TryCompress(ReadOnlySpan<PayloadSegment> payload, int length)
@@ -34,6 +32,13 @@ internal sealed class BatchCompressor(CompressionPolicy policy)
         gathered.Release();
         return compressed;
     }
+
+    private static CompressionGovernor GovernorFor(CompressionPolicy policy) => new(policy switch
+    {
+        CompressionPolicy.Off => CompressionMode.Off,
+        CompressionPolicy.Lz4 => CompressionMode.Lz4,
+        _ => CompressionMode.Auto,
+    });
 
     private BlockBuffer? Compress(ReadOnlySpan<byte> batch)
     {

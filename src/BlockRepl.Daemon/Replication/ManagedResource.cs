@@ -26,6 +26,13 @@ internal sealed partial class ManagedResource : IDisposable
     /// <summary>The last <see cref="UpAsync"/> found a disk in somebody else's hands.</summary>
     public bool FoundBusyDisk { get; private set; }
 
+    /// <summary>Nothing is attached and no connection is wanted.</summary>
+    public bool IsDown => Runtime.Volumes.All(volume => volume.Disk is null)
+        && Runtime.GetStatus().Connections.All(connection => connection.ConnectionState == ConnectionState.StandAlone);
+
+    /// <summary>Another object has taken its place, or it is not configured any more: it carries out no more commands.</summary>
+    public bool IsRetired { get; set; }
+
     private string Name => Runtime.Settings.Name;
 
     /// <summary>Carries out one verb.</summary>
@@ -34,6 +41,8 @@ internal sealed partial class ManagedResource : IDisposable
         await _one.WaitAsync();
         try
         {
+            if (IsRetired)
+                return ControlResult.Refused($"{Name} was changed by adjust meanwhile", "try again");
             return command.Verb switch
             {
                 ControlVerb.Up => await BringUpAsync(),
@@ -70,6 +79,28 @@ internal sealed partial class ManagedResource : IDisposable
             _one.Release();
         }
     }
+
+    /// <summary>Runs something that no command may run beside.</summary>
+    public async Task<ControlResult> AloneAsync(Func<Task<ControlResult>> work)
+    {
+        await _one.WaitAsync();
+        try
+        {
+            return await work();
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    /// <summary>Taken down for good: with success no command reaches it any more.</summary>
+    public Task<ControlResult> RetireAsync(bool abortClients) => AloneAsync(async () =>
+    {
+        ControlResult down = await TakeDownAsync(abortClients);
+        IsRetired = down.ExitCode == ExitCodes.Done;
+        return down;
+    });
 
     /// <summary>The daemon ends: clients go, the resource is demoted and taken down.</summary>
     public async Task StopAsync()

@@ -1,5 +1,5 @@
-using System.Net;
 using BlockRepl.Core;
+using BlockRepl.Daemon.Adjust;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Nbd;
@@ -14,12 +14,12 @@ namespace BlockRepl.Daemon.Replication;
 /// </summary>
 public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDisposable
 {
-    private readonly DaemonContext _context;
     private readonly ILogger _log;
-    private readonly TlsOptions? _tls;
-    private readonly List<ManagedResource> _resources = [];
+    private readonly ResourceList _resources = new();
     private readonly NbdServer _nbd;
-    private PeerServer? _peers;
+    private readonly PeerListener _peers;
+    private readonly Adjuster _adjuster;
+    private DaemonContext _context;
 
     /// <param name="context">The daemon's configuration and surroundings.</param>
     /// <exception cref="DaemonStartException">The configured certificates cannot be used.</exception>
@@ -27,15 +27,30 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     {
         _context = context;
         _log = context.Loggers.CreateLogger("BlockRepl.Node");
-        _tls = LoadTls(context);
+        Tls = ResourceFactory.LoadTls(context.Configuration, context.Node);
         foreach (ResourceConfiguration resource in context.Configuration.Resources)
-            _resources.Add(new ManagedResource(Build(resource), context));
+            _resources.Add(ResourceFactory.Build(context, Tls, resource));
+        _peers = new PeerListener(this, context.Node);
+        _adjuster = new Adjuster(this);
         var options = new NbdServerOptions { OnBug = exception => BugGuard.Die(_log, exception) };
         _nbd = new NbdServer(new VolumeExports(_resources), options, context.Loggers.CreateLogger<NbdServer>());
     }
 
     /// <summary>The resources, in configuration order.</summary>
-    internal IReadOnlyList<ManagedResource> Resources => _resources;
+    internal ResourceList Resources => _resources;
+
+    /// <summary>The configuration that is in force, and the surroundings. Replaced by <c>adjust</c>.</summary>
+    internal DaemonContext Context
+    {
+        get => Volatile.Read(ref _context);
+        set => Volatile.Write(ref _context, value);
+    }
+
+    /// <summary>The certificates in use; null is clear text. Replaced by <c>adjust</c>.</summary>
+    internal TlsOptions? Tls { get; set; }
+
+    /// <summary>Where peers dial this node.</summary>
+    internal PeerListener Peers => _peers;
 
     /// <inheritdoc/>
     public async ValueTask StartAsync(CancellationToken cancellationToken)
@@ -48,12 +63,12 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
                 await BringUpAsync(resource);
         }
 
-        await ListenForPeersAsync(cancellationToken);
+        await _peers.StartAsync(_context.Configuration, Tls, cancellationToken);
         try
         {
             _nbd.ListenUnix(_context.RunDirectory.NbdSocket);
             if (_context.Configuration.Nbd is { } nbd)
-                _nbd.ListenTcp(await ResolveAsync(nbd.Listen.For(_context.Node), cancellationToken));
+                _nbd.ListenTcp(await PeerListener.ResolveAsync(nbd.Listen.For(_context.Node), cancellationToken));
         }
         catch (NbdListenException e)
         {
@@ -67,7 +82,9 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     /// <inheritdoc/>
     public async ValueTask<ControlResult> ExecuteAsync(ControlCommand command, CancellationToken cancellationToken)
     {
-        ManagedResource? resource = _resources.Find(candidate => candidate.Runtime.Settings.Name == command.Resource);
+        if (command.Verb == ControlVerb.Adjust)
+            return await _adjuster.RunAsync(command.Resource, command.Options);
+        ManagedResource? resource = _resources.Find(command.Resource);
         return resource is null
             ? ControlResult.NotImplemented(command.Verb)
             : await resource.ExecuteAsync(command);
@@ -89,8 +106,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
             }
         }
 
-        if (_peers is not null)
-            await _peers.DisposeAsync();
+        await _peers.DisposeAsync();
         Dispose();
     }
 
@@ -100,6 +116,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         foreach (ManagedResource resource in _resources)
             resource.Dispose();
         _nbd.Dispose();
+        _adjuster.Dispose();
     }
 
     /// <inheritdoc/>
@@ -107,67 +124,6 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
 
     /// <inheritdoc/>
     public void OnRefused(string remoteAddress, string why) => LogRefused(_log, remoteAddress, why);
-
-    private static TlsOptions? LoadTls(DaemonContext context)
-    {
-        if (context.Configuration.Tls is not { } files)
-            return null;
-        try
-        {
-            return TlsOptions.Load(
-                files.Ca?.For(context.Node) ?? throw new DaemonStartException(ExitCodes.ConfigurationOrDaemon, "tls: no \"ca\" is given"),
-                files.Cert.For(context.Node),
-                files.Key.For(context.Node));
-        }
-        catch (TlsFileException e)
-        {
-            throw new DaemonStartException(ExitCodes.ConfigurationOrDaemon, e.Message, "make the node's certificate: blockrepl certs node NAME --dir DIR");
-        }
-    }
-
-    private ResourceRuntime Build(ResourceConfiguration resource)
-    {
-        NodeConfiguration[] peers = [.. _context.Configuration.PeersOf(_context.Node)];
-        NetworkOptions network = resource.Network;
-        var settings = new ResourceSettings
-        {
-            Name = resource.Name,
-            NodeName = _context.Node,
-            Volumes = [.. resource.Volumes.Select(volume => volume.Name)],
-            Peers = [.. peers.Select(peer => peer.Name)],
-            Protocol = resource.Protocol,
-            Fencing = resource.Fencing switch
-            {
-                Configuration.FencingPolicy.DontCare => Core.FencingPolicy.DontCare,
-                Configuration.FencingPolicy.ResourceOnly => Core.FencingPolicy.ResourceOnly,
-                _ => Core.FencingPolicy.ResourceAndStonith,
-            },
-            SplitBrain = resource.SplitBrain.Policies,
-            RoleConflict = resource.SplitBrain.RoleConflict,
-            Handlers = resource.Handlers.Configured,
-            TimeoutMs = (long)network.Timeout.TotalMilliseconds,
-            KoCount = network.KoCount,
-            PingIntervalMs = (long)network.PingInterval.TotalMilliseconds,
-            PingTimeoutMs = (long)network.PingTimeout.TotalMilliseconds,
-            ConnectIntervalMs = (long)network.ConnectInterval.TotalMilliseconds,
-            EpochWritesMax = network.MaxEpochSize,
-            ResyncImpactPercent = resource.Resync.ImpactPercent,
-            ResyncChecksums = resource.Resync.ComparesChecksums
-                ? resource.Resync.ChecksumsAfterCrashOnly ? ResyncChecksums.AfterCrash : ResyncChecksums.Always
-                : ResyncChecksums.Never,
-        };
-        ILogger log = _context.Loggers.CreateLogger("BlockRepl.Connection");
-        PeerConnector Connector(PeerId id)
-        {
-            NodeConfiguration peer = peers[id.Value];
-            return new PeerConnector(_context.Node, peer.Name, EndpointOf(peer.Address), _tls, network.ConnectInterval, log);
-        }
-
-        var runtime = new ResourceRuntime(resource, settings, _context, Connector);
-        for (int i = 0; i < peers.Length; i++)
-            runtime.Connectors[i].Owner = (runtime, new PeerId(i));
-        return runtime;
-    }
 
     private async Task BringUpAsync(ManagedResource resource)
     {
@@ -179,31 +135,10 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         LogNotUp(_log, resource.Runtime.Settings.Name, result.Message ?? "", result.Hint ?? "");
     }
 
-    private async Task ListenForPeersAsync(CancellationToken cancellationToken)
-    {
-        if (!_context.Configuration.PeersOf(_context.Node).Any())
-            return;
-        NodeAddress own = _context.Configuration.FindNode(_context.Node)!.Address;
-        try
-        {
-            var options = new PeerServerOptions
-            {
-                Endpoint = await ResolveAsync(own, cancellationToken),
-                Tls = _tls,
-                IsPeerAllowed = name => _context.Configuration.PeersOf(_context.Node).Any(peer => peer.Name == name),
-            };
-            _peers = PeerServer.Start(options, this);
-        }
-        catch (IOException e)
-        {
-            throw new DaemonStartException(ExitCodes.Failed, $"cannot listen for peers on {own}: {e.Message}", "is another daemon running, or is the address another host's?");
-        }
-    }
-
     private (ResourceRuntime Runtime, PeerId Peer)? Find(IPeerChannel channel, HelloMessage hello)
     {
         string? why = null;
-        ManagedResource? resource = _resources.Find(candidate => candidate.Runtime.Settings.Name == hello.Resource);
+        ManagedResource? resource = _resources.Find(hello.Resource);
         int peer = resource?.Runtime.Settings.Peers.IndexOf(hello.Node) ?? -1;
         if (channel.AuthenticatedPeer is { } proved && proved != hello.Node)
             why = $"it says that it is {hello.Node}, its certificate says {proved}";
@@ -218,25 +153,6 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         channel.Send(goodbye, default);
         channel.Close(ChannelCloseReason.ProtocolError, why);
         return null;
-    }
-
-    private static EndPoint EndpointOf(NodeAddress address) => IPAddress.TryParse(address.Host, out IPAddress? ip)
-        ? new IPEndPoint(ip, address.Port)
-        : new DnsEndPoint(address.Host, address.Port);
-
-    private static async Task<IPEndPoint> ResolveAsync(NodeAddress address, CancellationToken cancellationToken)
-    {
-        if (EndpointOf(address) is IPEndPoint ip)
-            return ip;
-        try
-        {
-            IPAddress[] found = await Dns.GetHostAddressesAsync(address.Host, cancellationToken);
-            return new IPEndPoint(found[0], address.Port);
-        }
-        catch (System.Net.Sockets.SocketException e)
-        {
-            throw new DaemonStartException(ExitCodes.ConfigurationOrDaemon, $"cannot look up {address.Host}: {e.Message}");
-        }
     }
 
     [LoggerMessage(EventId = 220, Level = LogLevel.Error, Message = "{Resource} is not up: {Why}; {Hint}")]

@@ -18,7 +18,10 @@ internal sealed partial class PeerConnector(
 
     private readonly Lock _lock = new();
     private CancellationTokenSource? _running;
+    private Target _target = new(endpoint, tls, connectTimeout);
     private volatile string _detail = "";
+
+    private sealed record Target(EndPoint Endpoint, TlsOptions? Tls, TimeSpan Timeout);
 
     /// <summary>Whether this side dials.</summary>
     public bool IsDialer { get; } = string.CompareOrdinal(node, peerName) < 0;
@@ -54,6 +57,9 @@ internal sealed partial class PeerConnector(
         }
     }
 
+    /// <summary>From the next attempt on another address, certificate or patience. A stream that is up is the caller's to end.</summary>
+    public void Retarget(EndPoint next, TlsOptions? nextTls, TimeSpan timeout) => Volatile.Write(ref _target, new Target(next, nextTls, timeout));
+
     /// <inheritdoc/>
     public void Dispose() => Stop();
 
@@ -80,7 +86,8 @@ internal sealed partial class PeerConnector(
             try
             {
                 var stream = new PeerStream(Owner.Runtime, Owner.Peer, detail => ended.TrySetResult(detail));
-                IPeerChannel channel = await PeerDialer.DialAsync(endpoint, tls, peerName, stream, connectTimeout, stop);
+                Target target = Volatile.Read(ref _target);
+                IPeerChannel channel = await PeerDialer.DialAsync(target.Endpoint, target.Tls, peerName, stream, target.Timeout, stop);
                 _detail = "";
                 stream.Opened(channel);
                 long openedMs = ResourceRuntime.NowMs;

@@ -1,4 +1,5 @@
 using BlockRepl.Core;
+using BlockRepl.Daemon.Configuration;
 using BlockRepl.Rpc;
 
 namespace BlockRepl.Daemon.Replication;
@@ -23,6 +24,9 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
 
     /// <summary>Signalled when the channel's queue has run empty: the resync's reader may go on.</summary>
     public ManualResetEventSlim Drained { get; } = new(true);
+
+    /// <summary>From the next batch on. Any thread.</summary>
+    public void SetCompression(CompressionPolicy policy) => compressor.Use(policy);
 
     /// <summary>Queues a Send effect. Called under the resource's gate.</summary>
     public void Enqueue(in Effect effect)

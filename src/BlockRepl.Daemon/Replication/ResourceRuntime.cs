@@ -4,6 +4,7 @@ using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Handlers;
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 using BlockRepl.Rpc;
 using Microsoft.Extensions.Logging;
 
@@ -50,9 +51,11 @@ internal sealed class ResourceRuntime : IDisposable
         _timer.Start();
     }
 
-    public ResourceConfiguration Configuration { get; }
+    /// <summary>The configuration; replaced by <see cref="Reconfigure"/>.</summary>
+    public ResourceConfiguration Configuration { get; private set; }
 
-    public ResourceSettings Settings { get; }
+    /// <summary>What Core knows of it; replaced by <see cref="Reconfigure"/>.</summary>
+    public ResourceSettings Settings { get; private set; }
 
     /// <summary>The volumes, by <see cref="VolumeNr"/>.</summary>
     public RuntimeVolume[] Volumes { get; }
@@ -118,6 +121,26 @@ internal sealed class ResourceRuntime : IDisposable
         var answer = new TaskCompletionSource<CommandResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         Post(new CoreEvent { Kind = CoreEventKind.Command, NowMs = NowMs, Subject = command, Second = answer });
         return answer.Task;
+    }
+
+    /// <summary>A changed configuration counts from now on; volumes that came or went are others' to handle.</summary>
+    public void Reconfigure(ResourceConfiguration configuration, ResourceSettings settings)
+    {
+        Configuration = configuration;
+        Settings = settings;
+        foreach (PeerLink? link in _links)
+            link?.SetCompression(configuration.Compression);
+        Post(new CoreEvent { Kind = CoreEventKind.SettingsChanged, NowMs = NowMs, Subject = settings });
+    }
+
+    /// <summary>A volume's own configuration was replaced: the resource's follows.</summary>
+    public void RememberVolumes() => Configuration = Configuration with { Volumes = [.. Volumes.Select(volume => volume.Configuration)] };
+
+    /// <summary>The protocol version of the connection to a peer; null while not connected.</summary>
+    public ProtocolVersion? PeerVersion(PeerId peer)
+    {
+        lock (_gate)
+            return _core.Status.PeerVersion(peer);
     }
 
     /// <summary>A channel to a peer is up: draws its link id and tells Core. Returns the link.</summary>

@@ -33,7 +33,8 @@ internal sealed class RuntimeVolume : INbdExport
         _info = new NbdExportInfo { Name = Name, SizeBytes = 0 };
     }
 
-    public VolumeConfiguration Configuration { get; }
+    /// <summary>The configuration, with the number that the volume has while the resource is up. Replaced by <c>adjust</c>.</summary>
+    public VolumeConfiguration Configuration { get; set; }
 
     /// <summary>RESOURCE/VOLUME: the export's name and the volume's spelling everywhere.</summary>
     public string Name => $"{_runtime.Configuration.Name}/{Configuration.Name}";

@@ -86,6 +86,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             ProtocolVersion = core.ProtocolVersion(peer),
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
+            Note = core.Disagreement(peer) is { Length: > 0 } note ? note : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
         };
     }

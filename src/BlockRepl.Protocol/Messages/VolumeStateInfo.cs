@@ -6,7 +6,7 @@ namespace BlockRepl.Protocol;
 /// <summary>What the sender of a <see cref="ResourceStateMessage"/> knows of one volume.</summary>
 /// <param name="Nr">The sender's number of the volume.</param>
 /// <param name="Name">Its name, the same on both nodes.</param>
-/// <param name="SizeBytes">What the sender's disk can hold.</param>
+/// <param name="SizeBytes">The size that the sender serves, or would serve.</param>
 /// <param name="DiskState">The sender's disk.</param>
 /// <param name="CurrentGeneration">The generation of the sender's data.</param>
 /// <param name="BitmapGeneration">The generation that the marks against the receiver start from.</param>
@@ -22,4 +22,8 @@ public sealed record VolumeStateInfo(
     GenerationId BitmapGeneration,
     ImmutableArray<GenerationId> History,
     VolumeFlags Flags,
-    long DirtyBlocks);
+    long DirtyBlocks)
+{
+    /// <summary>What the sender's disk can hold, at least <see cref="SizeBytes"/>; 0 where a version 1 peer does not say.</summary>
+    public long CapacityBytes { get; init; }
+}

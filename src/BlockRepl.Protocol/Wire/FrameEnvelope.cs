@@ -20,6 +20,7 @@ internal static class FrameEnvelope
         {
             <= (uint)FrameKind.Goodbye => (FrameKind)field,
             >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncDiffers => (FrameKind)field,
+            >= (uint)FrameKind.SettingsUpdate and <= (uint)FrameKind.ResizeReply => (FrameKind)field,
             >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.VerifyResult => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,

@@ -31,6 +31,10 @@ internal static class PeerMessageReader
         FrameKind.VerifyControl => VerifyMessageCodec.Control(ref reader),
         FrameKind.VerifyRange => VerifyMessageCodec.RangeDigests(ref reader),
         FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),
+        FrameKind.SettingsUpdate => AdjustMessages.SettingsUpdate(ref reader),
+        FrameKind.RenegotiateRequest => AdjustMessages.RenegotiateRequest(ref reader),
+        FrameKind.ResizeRequest => AdjustMessages.ResizeRequest(ref reader),
+        FrameKind.ResizeReply => AdjustMessages.ResizeReply(ref reader),
         _ => null,
     };
 

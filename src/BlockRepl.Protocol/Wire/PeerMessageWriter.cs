@@ -110,6 +110,9 @@ internal static class PeerMessageWriter
             case AckMessage m:
                 Ack(ref writer, m);
                 break;
+            case SettingsUpdateMessage or RenegotiateRequestMessage or ResizeRequestMessage or ResizeReplyMessage:
+                AdjustMessages.Write(ref writer, message);
+                break;
             case VerifyControlMessage m:
                 VerifyMessageCodec.Write(ref writer, m);
                 break;
@@ -141,6 +144,7 @@ internal static class PeerMessageWriter
             History(ref writer, 7, volume.History);
             writer.UInt64(8, (ulong)volume.Flags);
             writer.Int64(9, volume.DirtyBlocks);
+            writer.Int64(15, volume.CapacityBytes);
             writer.EndMessage(mark);
         }
 

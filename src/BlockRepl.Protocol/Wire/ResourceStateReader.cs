@@ -58,7 +58,7 @@ internal static class ResourceStateReader
     {
         VolumeNr nr = default;
         string name = "";
-        ulong size = 0, current = 0, bitmap = 0;
+        ulong size = 0, capacity = 0, current = 0, bitmap = 0;
         DiskState state = DiskState.Diskless;
         var history = ImmutableArray.CreateBuilder<GenerationId>();
         uint flags = 0;
@@ -98,6 +98,9 @@ internal static class ResourceStateReader
                     if (reader.Bytes("volume.crash_boot_id").Length > ProtocolLimits.BootIdBytesMax)
                         reader.Fail(FrameErrorCode.LimitExceeded, "volume.crash_boot_id");
                     break;
+                case 15:
+                    capacity = reader.UInt64("volume.capacity_bytes", long.MaxValue);
+                    break;
                 default:
                     reader.Skip();
                     break;
@@ -108,6 +111,9 @@ internal static class ResourceStateReader
             reader.Fail(FrameErrorCode.BadValue, "volume.name");
         return new VolumeStateInfo(
             nr, name, (long)size, state, new GenerationId(current), new GenerationId(bitmap), history.ToImmutable(),
-            (VolumeFlags)flags, dirty);
+            (VolumeFlags)flags, dirty)
+        {
+            CapacityBytes = (long)capacity,
+        };
     }
 }

@@ -48,7 +48,7 @@ public class RefusedHandshakeTests
     [Fact]
     public void Both_sides_wait_when_one_refuses_and_neither_after_a_connection()
     {
-        var cluster = new ClusterHarness(s => s.NodeName == "beta" ? s with { Protocol = WriteProtocol.A } : s);
+        var cluster = new ClusterHarness(s => s.NodeName == "beta" ? s with { Protocol = WriteProtocol.A, NewestProtocol = ProtocolVersion.V1 } : s);
         cluster.StartBoth();
         for (int i = 0; i < 60; i++)
             cluster.StepOnce();

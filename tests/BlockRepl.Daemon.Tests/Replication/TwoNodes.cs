@@ -31,12 +31,15 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
+    /// <summary>The configuration file, which both nodes read.</summary>
+    public string File => Path.Combine(_directory.Path, "blockrepl.yaml");
+
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
     public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20)
     {
         var nodes = new TwoNodes();
-        string file = Path.Combine(nodes._directory.Path, "blockrepl.yaml");
-        await File.WriteAllTextAsync(file, $$"""
+        string file = nodes.File;
+        await System.IO.File.WriteAllTextAsync(file, $$"""
             nodes:
               alpha: { address: "127.0.0.1:{{FreePort()}}" }
               beta:  { address: "127.0.0.1:{{FreePort()}}" }
@@ -55,8 +58,21 @@ internal sealed class TwoNodes : IAsyncDisposable
         return nodes;
     }
 
-    public static async Task<ControlResult> DoAsync(NodeRuntime node, ControlVerb verb, bool force = false) =>
-        await node.ExecuteAsync(new ControlCommand(verb, Resource, null, new ControlOptions { Force = force }), default);
+    public static async Task<ControlResult> DoAsync(NodeRuntime node, ControlVerb verb, bool force = false, string resource = Resource) =>
+        await node.ExecuteAsync(new ControlCommand(verb, resource, null, new ControlOptions { Force = force }), default);
+
+    /// <summary>Changes the configuration file.</summary>
+    public async Task EditAsync(Func<string, string> change) =>
+        await System.IO.File.WriteAllTextAsync(File, change(await System.IO.File.ReadAllTextAsync(File)));
+
+    /// <summary>Makes a file of 64 MiB and metadata on it.</summary>
+    public void CreateDisk(string node, string peer, string resource, string volume, string name, long sizeBytes = 64 << 20)
+    {
+        string path = Path.Combine(_directory.Path, name);
+        using (FileStream disk = System.IO.File.Create(path))
+            disk.SetLength(sizeBytes);
+        Assert.Equal(0, new VolumeMetadataTool(() => (ulong)name.Length).Create(new VolumePlace(resource, volume, path, null, node, [peer], 67), force: false).ExitCode);
+    }
 
     /// <summary>Waits for a state, event by event.</summary>
     public async Task AwaitAsync(NodeRuntime node, Func<ResourceStatus, bool> reached)
@@ -87,10 +103,7 @@ internal sealed class TwoNodes : IAsyncDisposable
     private async Task<NodeRuntime> StartAsync(string file, string node, string peer, long size)
     {
         (ClusterConfiguration? configuration, _) = ConfigurationReader.Read(file);
-        await using (FileStream disk = File.Create(DiskOf(node)))
-            disk.SetLength(size);
-        var place = new VolumePlace(Resource, "v", DiskOf(node), null, node, [peer], 67);
-        Assert.Equal(0, new VolumeMetadataTool(() => (ulong)node.Length).Create(place, force: false).ExitCode);
+        CreateDisk(node, peer, Resource, "v", Path.GetFileName(DiskOf(node)), size);
         RunDirectory run = RunDirectory.Open(Path.Combine(_directory.Path, "run-" + node));
         _runDirectories.Add(run);
         var events = new EventHub();
@@ -100,7 +113,7 @@ internal sealed class TwoNodes : IAsyncDisposable
         return runtime;
     }
 
-    private static int FreePort()
+    public static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));

@@ -1,0 +1,85 @@
+using System.Globalization;
+using BlockRepl.Daemon.Configuration;
+using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Replication;
+
+namespace BlockRepl.Daemon.Adjust;
+
+/// <summary>Plans what happens to the volumes of a resource that is up.</summary>
+internal sealed class VolumePlanner(NodeRuntime node, string nodeName)
+{
+    /// <summary>Whether the two have the same volumes, in the same order and places.</summary>
+    public static bool AreEqual(ResourceConfiguration before, ResourceConfiguration after, string nodeName)
+    {
+        if (before.Volumes.Count != after.Volumes.Count)
+            return false;
+        for (int i = 0; i < after.Volumes.Count; i++)
+        {
+            if (before.Volumes[i].Name != after.Volumes[i].Name || !IsSamePlace(before.Volumes[i], after.Volumes[i], nodeName)
+                || SizeOf(before.Volumes[i], nodeName) != SizeOf(after.Volumes[i], nodeName))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    public void Plan(AdjustPlan plan, ManagedResource resource, ResourceConfiguration after)
+    {
+        foreach (RuntimeVolume volume in resource.Runtime.Volumes)
+        {
+            if (after.Volumes.FirstOrDefault(candidate => candidate.Name == volume.Configuration.Name) is { } wanted)
+                Change(plan, resource, volume, wanted);
+            else
+                plan.Refuse($"{volume.Name}: is not in the file any more; a volume cannot be removed while {after.Name} is up", $"take it down first: blockrepl down {after.Name}");
+        }
+
+        foreach (VolumeConfiguration added in after.Volumes)
+        {
+            if (resource.Runtime.Volumes.All(volume => volume.Configuration.Name != added.Name))
+                plan.Refuse($"{after.Name}/{added.Name}: is new in the file; a volume cannot be added while {after.Name} is up", $"take it down first: blockrepl down {after.Name}");
+        }
+    }
+
+    private static bool IsSamePlace(VolumeConfiguration before, VolumeConfiguration after, string nodeName) =>
+        before.Disk.For(nodeName) == after.Disk.For(nodeName) && before.MetaDisk.For(nodeName) == after.MetaDisk.For(nodeName);
+
+    private static long? SizeOf(VolumeConfiguration volume, string nodeName) => volume.Size?.For(nodeName);
+
+    private void Change(AdjustPlan plan, ManagedResource resource, RuntimeVolume volume, VolumeConfiguration wanted)
+    {
+        VolumeConfiguration before = volume.Configuration;
+        List<string> lines = [];
+        if (!IsSamePlace(before, wanted, nodeName))
+        {
+            string what = $"{volume.Name}: disk {Place(before)} -> {Place(wanted)}";
+            if (volume.Disk is not null)
+            {
+                plan.Refuse($"{what}: it is in use", $"take {resource.Runtime.Settings.Name} down first: blockrepl down {resource.Runtime.Settings.Name}; then adjust, and bring it up again");
+                return;
+            }
+
+            lines.Add($"{what}, for the next up or attach");
+        }
+
+        if (SizeOf(before, nodeName) != SizeOf(wanted, nodeName))
+            lines.Add($"{volume.Name}: size {Bytes(SizeOf(before, nodeName))} -> {Bytes(SizeOf(wanted, nodeName))}, for resize to take up");
+        if (lines.Count > 0)
+            plan.Steps.Add(new AdjustStep(lines, () => resource.AloneAsync(() => Task.FromResult(Take(resource, volume, wanted)))));
+    }
+
+    private ControlResult Take(ManagedResource resource, RuntimeVolume volume, VolumeConfiguration wanted)
+    {
+        // The number is the runtime's, not the file's: it stays while the resource is up.
+        volume.Configuration = wanted with { Nr = volume.Configuration.Nr };
+        resource.Runtime.RememberVolumes();
+        _ = node;
+        return ControlResult.Done;
+    }
+
+    private string Place(VolumeConfiguration volume) =>
+        volume.MetaDisk.For(nodeName) is { } meta ? $"{volume.Disk.For(nodeName)} (metadata {meta})" : volume.Disk.For(nodeName);
+
+    private static string Bytes(long? size) => size is { } bytes ? string.Create(CultureInfo.InvariantCulture, $"{bytes} bytes") : "none";
+}

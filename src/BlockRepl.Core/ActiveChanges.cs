@@ -20,18 +20,18 @@ internal sealed class ActiveChanges
     /// <summary>Changes held back.</summary>
     public int HeldCount => _held.Count;
 
-    /// <summary>Whether anything but a resync's read is under way or held back.</summary>
+    /// <summary>Whether anything but a resync's or a comparison's read is under way or held back.</summary>
     public bool HasWrites
     {
         get
         {
             for (int i = 0; i < _count; i++)
             {
-                if (_requests[i].Origin != ChangeOrigin.ResyncRead)
+                if (IsWrite(_requests[i]))
                     return true;
             }
 
-            return _held.Exists(static request => request.Origin != ChangeOrigin.ResyncRead);
+            return _held.Exists(IsWrite);
         }
     }
 
@@ -81,6 +81,20 @@ internal sealed class ActiveChanges
         return null;
     }
 
+    /// <summary>Moves all that is under way and all that is held into the lists given: the disk is gone.</summary>
+    public void TakeAll(List<ChangeRequest> active, List<ChangeRequest> held)
+    {
+        while (_count > 0)
+        {
+            ChangeRequest request = _requests[_count - 1];
+            active.Add(request);
+            Remove(request);
+        }
+
+        held.AddRange(_held);
+        _held.Clear();
+    }
+
     /// <summary>Lowest stream position among the active changes that have one, or the given value if there is none.</summary>
     public SequenceNumber LowestSequence(SequenceNumber otherwise)
     {
@@ -94,6 +108,8 @@ internal sealed class ActiveChanges
 
         return lowest;
     }
+
+    private static bool IsWrite(ChangeRequest request) => request.Origin is not (ChangeOrigin.ResyncRead or ChangeOrigin.PeerRead or ChangeOrigin.VerifyRead);
 
     private void Insert(ChangeRequest request)
     {

@@ -21,10 +21,13 @@ internal sealed class ActivityLogWriter(ResourceContext context, WritePath write
     private void Write(Volume volume, ActivityLog log)
     {
         _evicted.Clear();
-        if (log.PlaceWanted(volume.StableEverywhere(), _evicted) == 0)
+        // On a Secondary that serves, the log stands in only for marks that are not durable yet, and those of an extent that leaves become so first.
+        SequenceNumber stable = context.Role == Role.Primary ? volume.StableEverywhere() : new SequenceNumber(ulong.MaxValue);
+        if (log.PlaceWanted(stable, _evicted) == 0)
         {
             // Every extent is in use or unstable: what is stable must grow first.
-            writes.SendOwnBarrier(volume);
+            if (context.Role == Role.Primary)
+                writes.SendOwnBarrier(volume);
             return;
         }
 

@@ -69,6 +69,7 @@ internal sealed class Attachment(ResourceContext context)
         write.OnDurable = () =>
         {
             volume.Disk = state;
+            context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
             context.StateChanged = true;
             context.Log($"{Name(volume)}: attached, {state}, generation {superblock.Current}{(crashedPrimary ? ", was Primary when it died" : "")}");
             OnAttached();

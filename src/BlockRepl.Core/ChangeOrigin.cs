@@ -17,4 +17,10 @@ public enum ChangeOrigin : byte
 
     /// <summary>A resync's comparison on the target: reads a range at its place in stream order, so it excludes overlapping changes.</summary>
     ResyncCompare,
+
+    /// <summary>A comparison's reader, on both sides: as a resync's.</summary>
+    VerifyRead,
+
+    /// <summary>A Primary without a disk of its own reads here: waits for the changes that it has to see.</summary>
+    PeerRead,
 }

@@ -50,6 +50,24 @@ public sealed class ChangeRequest
     /// <summary>Index in its volume's table of active changes, or <see cref="NotActive"/>.</summary>
     internal int ActiveIndex = NotActive;
 
+    /// <summary>The activity log that covers it, entered and not left.</summary>
+    internal ActivityLog? Log;
+
+    /// <summary>The edge has it: nothing of it may be used again before its completion has come.</summary>
+    internal bool IsUnderWay;
+
+    /// <summary>Its disk was given up: its completion means nothing any more.</summary>
+    internal bool IsLate;
+
+    /// <summary>Nobody in Core needs it any more; it goes back to the pool when the edge has let go of it.</summary>
+    internal bool IsOver;
+
+    /// <summary>Only the peer has it: it is done when the peer has applied it, whatever the protocol.</summary>
+    internal bool IsServed;
+
+    /// <summary>The peer that was its only copy is gone.</summary>
+    internal bool IsStranded;
+
     /// <summary>On a Secondary: the local part is over, so the acknowledgement may pass it.</summary>
     internal bool IsApplied;
 
@@ -62,6 +80,9 @@ public sealed class ChangeRequest
     /// <summary>The bytes of a write.</summary>
     public ReadOnlySpan<byte> Data => Buffer is null ? default : Buffer.Span.Slice(BufferOffset, checked((int)Range.Length));
 
+    /// <summary>The range that this request reads for a comparison.</summary>
+    public VerifyChunk? Verify { get; internal set; }
+
     internal bool IsFlush => Kind == ChangeKind.Flush;
 
     /// <summary>The write must be on stable storage when it is done.</summary>
@@ -72,10 +93,17 @@ public sealed class ChangeRequest
         Buffer = null;
         Cookie = null;
         Chunk = null;
+        Verify = null;
         Result = DiskResult.Ok;
         Waits = ChangeWaits.None;
         ActiveIndex = NotActive;
         IsApplied = false;
+        Log = null;
+        IsUnderWay = false;
+        IsLate = false;
+        IsOver = false;
+        IsServed = false;
+        IsStranded = false;
         Sequence = default;
         Link = LinkId.None;
         Flags = 0;

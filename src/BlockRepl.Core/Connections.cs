@@ -141,6 +141,7 @@ internal sealed class Connections(
         bool owes = peer.AwaitingAck.Count > 0;
         foreach (Volume volume in context.Volumes)
             owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0 || volume.Peers[peer.Id.Value].Source is { OwesAnswer: true };
+        owes |= peer.ReadsAsked > 0;
         long silent = now - peer.LastReceivedMs;
         long silentMax = owes ? context.Settings.TimeoutMs : context.Settings.PingIntervalMs + context.Settings.PingTimeoutMs;
         long stuckMax = context.Settings.KoCount * context.Settings.TimeoutMs;
@@ -214,11 +215,14 @@ internal sealed class Connections(
         peer.PeerState = null;
         peer.PeerVerdict = null;
         peer.StatusSent = null;
+        peer.ReadsAsked = peer.ReadsServed = 0;
+        peer.ReadBytesAsked = peer.ReadBytesServed = 0;
         foreach (Volume volume in context.Volumes)
         {
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
             peerVolume.Source = null;
             peerVolume.Target = null;
+            peerVolume.IsServing = false;
             writes.StopReplicating(peerVolume);
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;

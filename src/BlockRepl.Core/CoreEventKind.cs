@@ -6,7 +6,7 @@ public enum CoreEventKind : byte
     /// <summary>Time passed; per peer <see cref="CoreEvent.Peer"/> and <see cref="CoreEvent.Number"/> = monotonic ms when it was last heard.</summary>
     Tick,
 
-    /// <summary>A disk's metadata was read: <see cref="CoreEvent.Subject"/> is an <see cref="AttachedDisk"/>.</summary>
+    /// <summary>A disk's metadata was read: <see cref="CoreEvent.Subject"/> is an <see cref="AttachedDisk"/>; Number = the disk's number.</summary>
     DiskAttached,
 
     /// <summary>
@@ -25,6 +25,21 @@ public enum CoreEventKind : byte
 
     /// <summary>A <see cref="EffectKind.ResyncRead"/> is over: Subject = the request, whose chunk holds the data; Result.</summary>
     ResyncReadCompleted,
+
+    /// <summary>A <see cref="EffectKind.VerifyRead"/> is over: Volume, Subject = the request, Result.</summary>
+    VerifyReadCompleted,
+
+    /// <summary>A <see cref="EffectKind.PeerRead"/> is over: Subject = the request, whose chunk holds the data; Result.</summary>
+    PeerReadCompleted,
+
+    /// <summary>
+    /// A client of this Primary reads, and the local disk is closed to reads or has failed to read: Volume, Header = the range, Result = how the local disk failed or Ok, Number = that
+    /// disk's number, Second = the cookie for the answer.
+    /// </summary>
+    ClientRead,
+
+    /// <summary>The peer answered a read or a request to serve: Peer, Link, Number = its id, Result, Header.Length, Subject = buffer or null for zeroes, Offset.</summary>
+    ReadReplied,
 
     /// <summary>A stream to Peer is established: Link.</summary>
     LinkUp,

@@ -4,12 +4,20 @@ namespace BlockRepl.Core;
 
 /// <summary>What follows when the local disk has done, or failed to do, what was asked of it.</summary>
 internal sealed class DiskCompletions(
-    ResourceContext context, LocalDisk disk, WritePath writes, SecondaryPath secondary, ResyncSource source, ResyncTarget target)
+    ResourceContext context, LocalDisk disk, WritePath writes, SecondaryPath secondary, ServingPath serving, ResyncSource source, ResyncTarget target, RemoteService remote,
+    Verification verification)
 {
+    private readonly List<ChangeRequest> _active = [];
+    private readonly List<ChangeRequest> _held = [];
+    private readonly List<FlushWaiter> _flushes = [];
+
     /// <summary>A change is done on the local disk, whoever asked for it.</summary>
     public void LocalChangeCompleted(ChangeRequest request, DiskResult result)
     {
         Volume volume = context.Volumes[request.Volume.Value];
+        if (IsLate(volume, request))
+            return;
+        context.NoteDiskProgress(volume);
         volume.Active.Remove(request);
         switch (request.Origin)
         {
@@ -17,10 +25,12 @@ internal sealed class DiskCompletions(
                 OnClientWriteDone(volume, request, result);
                 break;
             case ChangeOrigin.Peer:
-                Peer peer = FindPeer(request.Link);
-                secondary.LocalDone(peer, request, result);
+                secondary.LocalDone(FindPeer(request.Link), request, result);
                 if (!result.IsOk)
                     disk.Fail(volume, $"write failed: {result}");
+                break;
+            case ChangeOrigin.ResyncWrite when request.Chunk!.Repair is not null:
+                verification.RepairWritten(request, result);
                 break;
             case ChangeOrigin.ResyncWrite:
                 target.WriteCompleted(request, result);
@@ -35,8 +45,15 @@ internal sealed class DiskCompletions(
     // A write that found no room changed nothing that anybody was told of; the disk is sound. The peer may have it: marked. Any other error costs the disk.
     private void OnClientWriteDone(Volume volume, ChangeRequest request, DiskResult result)
     {
-        if (result == DiskResult.NoSpace)
+        if (result == DiskResult.NoSpace && !volume.IsServed)
         {
+            foreach (PeerVolume peer in volume.Peers)
+                peer.Mark(request.Range);
+        }
+        else if (!result.IsOk && MayPassOn(volume))
+        {
+            // No copy took it but perhaps one that lags behind: the client is told, the block is marked (I8), and the disk goes on.
+            context.Log($"{context.Settings.Name}/{volume.Name}: write of {request.Range} failed: {result}; the client is told (on-io-error pass-on)");
             foreach (PeerVolume peer in volume.Peers)
                 peer.Mark(request.Range);
         }
@@ -46,6 +63,61 @@ internal sealed class DiskCompletions(
         }
 
         writes.LocalDone(request, result);
+    }
+
+    private bool MayPassOn(Volume volume) =>
+        context.Settings.OnIoError == IoErrorPolicy.PassOn && volume.HasDisk && !volume.IsReturning && remote.FindServer(volume) is null;
+
+    /// <summary>A read for a resync, or for the Primary, is over.</summary>
+    public void ReadCompleted(ChangeRequest request, DiskResult result)
+    {
+        Volume volume = context.Volumes[request.Volume.Value];
+        if (request.IsLate && request.IsOver)
+        {
+            request.Chunk?.Buffer?.Release();
+            request.Chunk?.Buffer = null;
+        }
+
+        if (IsLate(volume, request))
+            return;
+        if (request.Origin == ChangeOrigin.PeerRead)
+        {
+            context.NoteDiskProgress(volume);
+            volume.Active.Remove(request);
+            serving.Answer(request, result);
+        }
+        else if (request.Origin == ChangeOrigin.VerifyRead)
+        {
+            context.NoteDiskProgress(volume);
+            verification.ReadCompleted(request, result);
+        }
+        else if (request.Origin == ChangeOrigin.ResyncCompare)
+        {
+            target.Compared(request, result);
+        }
+        else if (request.Chunk!.Repair is not null)
+        {
+            verification.RepairReadCompleted(request, result);
+        }
+        else
+        {
+            source.ReadCompleted(request, result);
+        }
+
+        ReleaseHeld(volume);
+    }
+
+    // The disk that it belongs to was given up: it changes nothing any more, but what it holds is free from here on (hard part 17).
+    private bool IsLate(Volume volume, ChangeRequest request)
+    {
+        request.IsUnderWay = false;
+        if (!request.IsLate)
+            return false;
+        request.IsLate = false;
+        volume.LateOperations--;
+        if (request.IsOver)
+            context.ReturnRequest(request);
+        return true;
     }
 
     /// <summary>A local flush is over for one of those who waited for it.</summary>
@@ -76,26 +148,120 @@ internal sealed class DiskCompletions(
         }
     }
 
-    /// <summary>The local disk is gone: everything that leaned on it ends in this event.</summary>
+    /// <summary>
+    /// The local disk is gone: everything that leaned on it ends in this event, also what is still inside a call that may never return. A Primary whose peer is in sync
+    /// goes on with that; what the peer still has to confirm, its clients wait for.
+    /// </summary>
     public void DiskFailed(Volume volume)
     {
+        volume.Active.TakeAll(_active, _held);
+        if (volume.Flushes.TakeAll(_flushes))
+            volume.LateOperations++;
+        List<MetadataWrite> writesLost = [.. volume.PendingMetadata];
+        volume.PendingMetadata.Clear();
+        volume.LateOperations += writesLost.Count;
+        foreach (MetadataWrite write in writesLost)
+            write.IsLate = true;
+        foreach (ChangeRequest request in _active)
+        {
+            request.IsLate = request.IsUnderWay;
+            volume.LateOperations += request.IsUnderWay ? 1 : 0;
+        }
+
+        volume.ActivityLog = null;
+        volume.ActivityLogWriting = false;
+        remote.Begin(volume);
+        volume.IsReturning = false;
+        volume.MirrorsBack = false;
         foreach (PeerVolume peer in volume.Peers)
         {
             peer.Source = null;
             peer.Target = null;
-            peer.IsReplicating = false;
+            peer.IsServing = false;
+            peer.IsReplicating = volume.Remote.Server == peer;
             if (peer.State != ReplicationState.Off)
                 peer.State = ReplicationState.Established;
         }
 
-        writes.DiskFailed(volume);
+        foreach (ChangeRequest request in _active)
+            EndLocalPart(volume, request);
+        for (int i = 0; i < _flushes.Count; i++)
+            Flushed(_flushes[i], DiskResult.Io);
+        foreach (ChangeRequest request in _held)
+        {
+            if (request.Origin == ChangeOrigin.Client)
+                writes.Readmit(request);
+            else
+                EndLocalPart(volume, request);
+        }
+
+        if (!volume.IsServed)
+            FailWaiting(volume);
+        writes.RetryAwaitingExtent(volume);
+        _active.Clear();
+        _held.Clear();
+        _flushes.Clear();
+        foreach (MetadataWrite write in writesLost)
+            write.OnFailed?.Invoke();
+        remote.AnswerWaiting(volume);
+    }
+
+    // The peers may well answer; but without a disk a flush here has failed, whatever they say.
+    private void FailWaiting(Volume volume)
+    {
+        foreach (PeerVolume peer in volume.Peers)
+        {
+            while (peer.AwaitingStable.TryDequeue(out ChangeRequest? flush))
+            {
+                flush.Result = DiskResult.Io;
+                flush.Waits &= ~ChangeWaits.Peer;
+                writes.FinishIfDone(flush);
+            }
+        }
+
+        volume.GenerationPending = false;
+        foreach (ChangeRequest request in volume.AwaitingGeneration)
+        {
+            request.Result = DiskResult.Io;
+            request.Waits &= ~ChangeWaits.Generation;
+            writes.FinishIfDone(request);
+        }
+
+        volume.AwaitingGeneration.Clear();
+    }
+
+    private void EndLocalPart(Volume volume, ChangeRequest request)
+    {
+        switch (request.Origin)
+        {
+            case ChangeOrigin.Client:
+                writes.LocalDone(request, DiskResult.Io);
+                break;
+            case ChangeOrigin.Peer:
+                // The status that follows says that the disk is gone, before the acknowledgement that passes this change.
+                secondary.Abandon(FindPeer(request.Link), request);
+                break;
+            case ChangeOrigin.PeerRead:
+                serving.Answer(request, DiskResult.Io);
+                break;
+            default:
+                context.Release(request);
+                break;
+        }
     }
 
     /// <summary>A metadata write is over.</summary>
     public void MetadataWritten(MetadataWrite write, DiskResult result)
     {
         Volume volume = context.Volumes[write.Volume.Value];
-        volume.MetadataWrites--;
+        if (write.IsLate)
+        {
+            volume.LateOperations--;
+            return;
+        }
+
+        context.NoteDiskProgress(volume);
+        volume.PendingMetadata.Remove(write);
         if (result.IsOk)
             write.OnDurable?.Invoke();
         else
@@ -117,6 +283,9 @@ internal sealed class DiskCompletions(
                 case ChangeOrigin.Peer:
                     secondary.Start(request);
                     break;
+                case ChangeOrigin.PeerRead:
+                    serving.Start(request);
+                    break;
                 case ChangeOrigin.ResyncRead:
                     source.StartRead(request);
                     break;
@@ -125,6 +294,9 @@ internal sealed class DiskCompletions(
                     break;
                 case ChangeOrigin.ResyncCompare:
                     target.StartCompare(request);
+                    break;
+                case ChangeOrigin.VerifyRead:
+                    verification.Release(request);
                     break;
                 default:
                     throw Check.Unreachable("origin of a held change");

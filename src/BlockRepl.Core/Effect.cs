@@ -72,6 +72,9 @@ public struct Effect
     /// <summary>The handler to call.</summary>
     public readonly HandlerCall Handler => (HandlerCall)Subject!;
 
+    /// <summary>Data of an answered read; null for zeroes, or without success.</summary>
+    public readonly BlockBuffer? ReadData => (BlockBuffer?)Second;
+
     /// <summary>A line for the log.</summary>
     public readonly string Text => (string)Subject!;
 }

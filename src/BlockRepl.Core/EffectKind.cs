@@ -58,6 +58,39 @@ public enum EffectKind : byte
     /// </summary>
     ResyncRead,
 
+    /// <summary>
+    /// Read the range of <see cref="Effect.Request"/>'s <see cref="VerifyChunk"/>, fill in its digests and report <see cref="CoreEventKind.VerifyReadCompleted"/>. Changes of the range wait for
+    /// it, so it should not wait for anything but the disk.
+    /// </summary>
+    VerifyRead,
+
+    /// <summary>
+    /// Read <see cref="Effect.Request"/>'s range for a Primary without a disk of its own and report <see cref="CoreEventKind.PeerReadCompleted"/>. Core emits it when nothing that
+    /// overlaps runs.
+    /// </summary>
+    PeerRead,
+
+    /// <summary>
+    /// Append the answer to a read, or to a request to serve, to the link's stream, in order with the other Send effects: <see cref="Effect.Chunk"/> with
+    /// <see cref="Effect.Result"/>. The effect owns one buffer reference, if there is a buffer.
+    /// </summary>
+    SendReadReply,
+
+    /// <summary>
+    /// Answer a client's read: <see cref="Effect.Cookie"/> with <see cref="Effect.Result"/> and the data in <see cref="Effect.Second"/> at <see cref="Effect.BufferOffset"/>, of
+    /// which the effect owns one reference; without a buffer the data are zeroes.
+    /// </summary>
+    ReadReply,
+
+    /// <summary>Read for a client from the local disk after all: <see cref="Effect.Cookie"/>.</summary>
+    ReadLocally,
+
+    /// <summary>
+    /// From here on clients' reads may go straight to the local disk of <see cref="Effect.Volume"/>. <see cref="DetachDisk"/> ends that. Both take effect before the gate is
+    /// left: a read that comes after an answer must not see an older disk (hard part 10).
+    /// </summary>
+    OpenReads,
+
     /// <summary>Try to reach the peer, or wait for it to dial, until <see cref="StopConnecting"/>.</summary>
     StartConnecting,
 

@@ -49,10 +49,15 @@ internal sealed class FlushCoordinator
         return _covered;
     }
 
-    /// <summary>Removes all who wait for a flush that has not been started, into the list given: the disk is gone.</summary>
-    public void DropWaiting(List<FlushWaiter> into)
+    /// <summary>Moves everybody who waits into the list given: the disk is gone. Returns whether a flush was running, whose end now means nothing.</summary>
+    public bool TakeAll(List<FlushWaiter> into)
     {
+        bool wasRunning = Running != 0;
+        Running = 0;
+        into.AddRange(_covered);
         into.AddRange(_waiting);
+        _covered.Clear();
         _waiting.Clear();
+        return wasRunning;
     }
 }

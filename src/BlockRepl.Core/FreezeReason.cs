@@ -11,4 +11,10 @@ internal enum FreezeReason : byte
 
     /// <summary>A demotion is under way.</summary>
     RoleChange = 2,
+
+    /// <summary>A disk comes back under the Primary: a handshake is to say how it becomes current again.</summary>
+    Attach = 16,
+
+    /// <summary>Nobody can serve, and requests are to wait (<c>on-no-data-accessible suspend-io</c>).</summary>
+    NoData = 32,
 }

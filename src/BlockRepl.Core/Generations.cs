@@ -47,11 +47,12 @@ internal sealed class Generations(ResourceContext context)
         Disk.Flush(volume, FlushWaiter.ForAction(result =>
         {
             if (result.IsOk && volume.GenerationPending)
-                Persist(volume, volume.Superblock!, () => Durable(volume));
+                Persist(volume, volume.Superblock!, () => Release(volume));
         }));
     }
 
-    private void Durable(Volume volume)
+    /// <summary>The generation is durable where it must be: what waited for it goes on.</summary>
+    public void Release(Volume volume)
     {
         volume.GenerationPending = false;
         foreach (ChangeRequest request in volume.AwaitingGeneration)
@@ -61,6 +62,17 @@ internal sealed class Generations(ResourceContext context)
         }
 
         volume.AwaitingGeneration.Clear();
+    }
+
+    /// <summary>
+    /// A node that goes on from a generation which it made without its peer may share it with a Primary that it served, and whose clients still believe in it: what it
+    /// changes now must not pass for theirs.
+    /// </summary>
+    public static Superblock ForPromotion(Superblock superblock, Volume volume, ResourceContext context)
+    {
+        bool isShared = volume.Disk == DiskState.UpToDate && superblock.Current.IsReal
+            && Array.Exists(volume.Peers, peer => !superblock.Peers[peer.Slot].BitmapGeneration.IsNone);
+        return isShared ? superblock.WithHistory(superblock.Current) with { Current = context.NewGeneration() } : superblock;
     }
 
     /// <summary>Lets a change wait while a generation is on its way to disk.</summary>

@@ -23,6 +23,9 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     /// <summary>Set by <see cref="ResourceCore"/>: this node's role is about to change, so its state is not worth saying yet (hard part 20).</summary>
     public Func<bool> IsRoleChanging { get; set; } = () => false;
 
+    /// <summary>Set by <see cref="ResourceCore"/>: both verdicts agree; before the clients' changes go on.</summary>
+    public Action<Peer> OnConnected { get; set; } = _ => { };
+
     /// <summary>A link is up: says who this node is.</summary>
     public void Start(Peer peer, ulong incarnation)
     {
@@ -179,6 +182,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             EnterConnected(volume.Peers[peer.Id.Value]);
         }
 
+        OnConnected(peer);
         writes.Thaw(FreezeReason.Handshake);
     }
 

@@ -5,7 +5,7 @@ namespace BlockRepl.Core;
 /// <summary>The local disk of each volume: flushes, completions, failure.</summary>
 internal sealed class LocalDisk(ResourceContext context)
 {
-    private readonly List<FlushWaiter> _dropped = [];
+    private readonly List<FlushWaiter> _done = [];
 
     /// <summary>Set by <see cref="ResourceCore"/>: what each kind of waiter does when its flush is over.</summary>
     public Action<FlushWaiter, DiskResult> OnFlushed { get; set; } = (_, _) => { };
@@ -29,41 +29,51 @@ internal sealed class LocalDisk(ResourceContext context)
     /// <summary>A flush that was asked for is over.</summary>
     public void FlushCompleted(Volume volume, ulong ticket, DiskResult result)
     {
-        List<FlushWaiter> covered = volume.Flushes.Finish(ticket);
-        if (result.IsOk)
+        if (volume.Flushes.Running != ticket)
         {
-            if (volume.LocalStable < volume.Flushes.Covers)
-                volume.LocalStable = volume.Flushes.Covers;
-        }
-        else
-        {
-            // G1, hard part 12: the kernel may have dropped the pages. The disk is no longer to be believed.
-            Fail(volume, $"flush failed: {result}");
+            volume.LateOperations--;
+            return;
         }
 
-        for (int i = 0; i < covered.Count; i++)
-            OnFlushed(covered[i], result);
+        context.NoteDiskProgress(volume);
+        List<FlushWaiter> covered = volume.Flushes.Finish(ticket);
+        if (!result.IsOk)
+        {
+            // G1, hard part 12: the kernel may have dropped the pages. The disk is no longer to be believed, and all who wait hear of it with it.
+            Fail(volume, $"flush failed: {result}");
+            return;
+        }
+
+        if (volume.LocalStable < volume.Flushes.Covers)
+            volume.LocalStable = volume.Flushes.Covers;
+        _done.AddRange(covered);
         covered.Clear();
+        for (int i = 0; i < _done.Count; i++)
+            OnFlushed(_done[i], result);
+        _done.Clear();
         StartFlushIfDue(volume);
     }
 
     /// <summary>An error of the local disk: it is not used any more (<c>on-io-error detach</c>).</summary>
-    public void Fail(Volume volume, string why)
+    public void Fail(Volume volume, string why) => GiveUp(volume, $"local disk failed and is detached: {why}", isLoss: true);
+
+    /// <summary>The local disk is given up, in one event with everything that leaned on it.</summary>
+    /// <param name="volume">The volume.</param>
+    /// <param name="why">A line for the log.</param>
+    /// <param name="isLoss">What was not flushed may be missing from it.</param>
+    public void GiveUp(Volume volume, string why, bool isLoss)
     {
         if (!volume.HasDisk && volume.Disk != DiskState.Attaching)
             return;
-        context.Log($"{context.Settings.Name}/{volume.Name}: local disk failed and is detached: {why}");
+        context.Log($"{context.Settings.Name}/{volume.Name}: {why}");
         volume.Disk = DiskState.Failed;
-        volume.HasFailed = true;
+        volume.HasFailed = isLoss;
+        volume.LocalOperations = 0;
         context.StateChanged = true;
         ref Effect effect = ref context.Effects.Add(EffectKind.DetachDisk);
         effect.Volume = volume.Nr;
-        effect.NotesLoss = true;
+        effect.NotesLoss = isLoss;
         OnFailed(volume);
-        volume.Flushes.DropWaiting(_dropped);
-        for (int i = 0; i < _dropped.Count; i++)
-            OnFlushed(_dropped[i], DiskResult.Io);
-        _dropped.Clear();
     }
 
     private void StartFlushIfDue(Volume volume)
@@ -75,6 +85,7 @@ internal sealed class LocalDisk(ResourceContext context)
         SequenceNumber covers = volume.Active.LowestSequence(new SequenceNumber(context.LastSequence.Value + 1));
         covers = new SequenceNumber(covers.Value - 1);
         ulong ticket = context.NextTicket();
+        context.NoteDiskBusy(volume);
         volume.Flushes.Start(ticket, covers);
         ref Effect effect = ref context.Effects.Add(EffectKind.LocalFlush);
         effect.Volume = volume.Nr;

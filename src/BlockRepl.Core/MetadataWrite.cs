@@ -30,5 +30,8 @@ public sealed class MetadataWrite
     /// <summary>What Core does when it could not be written, besides giving the disk up.</summary>
     internal Action? OnFailed { get; set; }
 
+    /// <summary>Its disk was given up: its completion means nothing any more.</summary>
+    internal bool IsLate { get; set; }
+
     internal bool IsEmpty => Bitmaps.Count == 0 && Superblock is null && ActivityLog is null;
 }

@@ -59,6 +59,18 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>Stream position up to which the peer has applied everything.</summary>
     public SequenceNumber Applied { get; set; }
 
+    /// <summary>Reads that this Primary has asked the peer for and not got.</summary>
+    public int ReadsAsked { get; set; }
+
+    /// <summary>Bytes of <see cref="ReadsAsked"/>.</summary>
+    public long ReadBytesAsked { get; set; }
+
+    /// <summary>Reads that the peer has asked this node for and not got.</summary>
+    public int ReadsServed { get; set; }
+
+    /// <summary>Bytes of <see cref="ReadsServed"/>.</summary>
+    public long ReadBytesServed { get; set; }
+
     /// <summary>When the peer last made progress, or last had nothing to do (monotonic ms).</summary>
     public long ProgressMs { get; set; }
 
@@ -89,6 +101,18 @@ internal sealed class Peer(PeerId id, string name)
 
     /// <summary>Barriers that wait until everything before them is applied.</summary>
     public Queue<(SequenceNumber Sequence, Volume Volume, bool IsBackground)> Barriers { get; } = new();
+
+    /// <summary>What the peer said of a volume in this connection's handshake; null if it has none of that name.</summary>
+    public VolumeStateInfo? StateOf(Volume volume)
+    {
+        foreach (VolumeStateInfo theirs in PeerState?.Volumes ?? [])
+        {
+            if (theirs.Name == volume.Name)
+                return theirs;
+        }
+
+        return null;
+    }
 
     public bool IsConnected => State == ConnectionState.Connected;
 

@@ -26,6 +26,9 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// </summary>
     public bool IsReplicating { get; set; }
 
+    /// <summary>On a Secondary: the Primary's own disk is gone, and this node serves it; every change is marked towards the lost disk.</summary>
+    public bool IsServing { get; set; }
+
     /// <summary>Number of the volume in the peer's frames.</summary>
     public VolumeNr PeerNr { get; set; }
 
@@ -41,6 +44,23 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Flushes sent and not yet confirmed, in stream order.</summary>
     public Queue<ChangeRequest> AwaitingStable { get; } = new();
 
+    /// <summary>
+    /// A client's flush waits for this peer. A barrier of the Primary's own promised nobody anything: it is no reason for a generation, which could look like a split brain later (G7).
+    /// </summary>
+    public bool HasClientFlush
+    {
+        get
+        {
+            foreach (ChangeRequest flush in AwaitingStable)
+            {
+                if ((flush.Flags & ChangeFlags.Background) == 0)
+                    return true;
+            }
+
+            return false;
+        }
+    }
+
     /// <summary>When the oldest change not known to be stable was sent (monotonic ms).</summary>
     public long UnstableSinceMs { get; set; }
 
@@ -55,6 +75,24 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
 
     /// <summary>The resync in which this node is the target.</summary>
     public TargetJob? Target { get; set; }
+
+    /// <summary>Blocks that the peer reports as marked against this node while nothing is being resynced: what a comparison found is marked on one side only.</summary>
+    public long PeerMarkedBlocks { get; set; }
+
+    /// <summary>The comparison in which this node sends the digests.</summary>
+    public VerifyJob? Verify { get; set; }
+
+    /// <summary>The comparison in which this node receives the digests.</summary>
+    public VerifyTargetJob? VerifyTarget { get; set; }
+
+    /// <summary>How the last comparison ended.</summary>
+    public VerifyReport? LastVerify { get; set; }
+
+    /// <summary>Marks are a comparison's findings.</summary>
+    public bool HasVerifyMarks { get; set; }
+
+    /// <summary>The link over which a comparison's repair was announced: what is left of one that was stopped is passed over.</summary>
+    public LinkId RepairedOn { get; set; }
 
     /// <summary>Out-of-sync blocks that the peer last reported; used for display while this node is the target.</summary>
     public long PeerReportedDirtyBlocks { get; set; }
@@ -90,6 +128,7 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
             return 0;
         long added = Bitmap.Set(first, count);
         Source?.NoteMark(first, count);
+        Verify?.Repairing?.NoteMark(range);
         return added;
     }
 }

@@ -80,6 +80,44 @@ internal sealed class ResourceContext
         _pool.Push(request);
     }
 
+    /// <summary>Core needs the request no more; it goes back to the pool once the edge has let go of it, too.</summary>
+    public void Release(ChangeRequest request)
+    {
+        if (request.IsUnderWay)
+            request.IsOver = true;
+        else
+            ReturnRequest(request);
+    }
+
+    /// <summary>Hands a change or a read to the edge, for the local disk.</summary>
+    public void StartOnDisk(EffectKind kind, ChangeRequest request)
+    {
+        request.IsUnderWay = true;
+        if (kind != EffectKind.ResyncRead)
+            NoteDiskBusy(Volumes[request.Volume.Value]);
+        ref Effect effect = ref Effects.Add(kind);
+        effect.Volume = request.Volume;
+        effect.Subject = request;
+        if (request.Chunk is not { } chunk)
+            return;
+        effect.Peer = chunk.Peer;
+        effect.Link = chunk.Link;
+    }
+
+    /// <summary>The local disk was asked for something more.</summary>
+    public void NoteDiskBusy(Volume volume)
+    {
+        if (volume.LocalOperations++ == 0)
+            volume.DiskProgressMs = NowMs;
+    }
+
+    /// <summary>The local disk has finished something.</summary>
+    public void NoteDiskProgress(Volume volume)
+    {
+        volume.LocalOperations--;
+        volume.DiskProgressMs = NowMs;
+    }
+
     public void Send(Peer peer, PeerMessage message)
     {
         ref Effect effect = ref Effects.Add(EffectKind.SendMessage);
@@ -116,7 +154,8 @@ internal sealed class ResourceContext
     public void WriteMetadata(Volume volume, MetadataWrite write)
     {
         Check.That(!write.IsEmpty, "a metadata write without content");
-        volume.MetadataWrites++;
+        NoteDiskBusy(volume);
+        volume.PendingMetadata.Add(write);
         ref Effect effect = ref Effects.Add(EffectKind.WriteMetadata);
         effect.Volume = volume.Nr;
         effect.Subject = write;

@@ -19,6 +19,8 @@ public sealed class ResourceCore
     private readonly WritePath _writes;
     private readonly ActivityLogWriter _activityLogs;
     private readonly SecondaryPath _secondary;
+    private readonly ServingPath _serving;
+    private readonly RemoteService _remote;
     private readonly ResyncSource _source;
     private readonly ResyncTarget _target;
     private readonly Handshake _handshake;
@@ -27,6 +29,7 @@ public sealed class ResourceCore
     private readonly Attachment _attachment;
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
+    private readonly Verification _verification;
     private readonly ResyncRequests _resyncRequests;
     private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
@@ -42,9 +45,11 @@ public sealed class ResourceCore
         _handlers = new Handlers(_context);
         _generations = new Generations(_context);
         _disk = new LocalDisk(_context);
-        _writes = new WritePath(_context, _generations, _disk);
+        _remote = new RemoteService(_context, _generations) { Disk = _disk };
+        _writes = new WritePath(_context, _generations, _disk, _remote);
         _activityLogs = new ActivityLogWriter(_context, _writes);
         _secondary = new SecondaryPath(_context, _disk);
+        _serving = new ServingPath(_context, _generations, _disk);
         _source = new ResyncSource(_context, _generations, _disk);
         _target = new ResyncTarget(_context, _generations, _disk);
         _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
@@ -56,9 +61,11 @@ public sealed class ResourceCore
         _settings = new SettingsChange(_context, _connections);
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
+        _verification = new Verification(_context, _disk);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings);
-        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _source, _target);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
+            _verification);
+        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote, _verification);
         Status = new ResourceStatusReader(_context, _writes);
 
         _generations.Disk = _disk;
@@ -72,9 +79,21 @@ public sealed class ResourceCore
         };
         _source.OnBeginning = peerVolume => _handlers.Call(HandlerKind.BeforeResyncSource, peerVolume.Peer, peerVolume.Volume);
         _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
+        _remote.OnStranded = _writes.FinishIfDone;
+        _remote.OnRefused = _writes.StopReplicating;
+        _remote.OnSuspended = () => _writes.Freeze(FreezeReason.NoData);
+        _remote.HoldsReads = () => _writes.HoldsReads;
+        _writes.OnPeerChangeAdmitted = _secondary.Readmit;
         _handshake.OnRefused = _connections.Refuse;
+        _handshake.OnConnected = peer =>
+        {
+            foreach (Volume volume in _context.Volumes)
+                _remote.Resume(volume.Peers[peer.Id.Value], peer.StateOf(volume));
+            ThawIfAccessible();
+        };
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
+        _verification.Source.OnDifferent = peerVolume => _handlers.Call(HandlerKind.OutOfSync, peerVolume.Peer, peerVolume.Volume);
         _connections.OnDisconnecting = peer => _handlers.Call(HandlerKind.Disconnected, peer);
         _connections.OnLost = peer =>
         {
@@ -127,13 +146,15 @@ public sealed class ResourceCore
                 _completions.MetadataWritten((MetadataWrite)e.Subject!, e.Result);
                 break;
             case CoreEventKind.ResyncReadCompleted:
-                if (((ChangeRequest)e.Subject!).Origin == ChangeOrigin.ResyncCompare)
-                    _target.Compared((ChangeRequest)e.Subject!, e.Result);
-                else
-                    _source.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
-                _completions.ReleaseHeld(_context.Volumes[e.Volume.Value]);
+            case CoreEventKind.PeerReadCompleted:
+            case CoreEventKind.VerifyReadCompleted:
+                _completions.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
+                break;
+            case CoreEventKind.ClientRead:
+                _remote.ClientRead(VolumeOf(e), e.Header.Range, e.Result, e.Number, e.Second!);
                 break;
             case CoreEventKind.DiskAttached:
+                VolumeOf(e).DiskSerial = e.Number;
                 _attachment.Attach(VolumeOf(e), (AttachedDisk)e.Subject!);
                 break;
             case CoreEventKind.DiskFailed:
@@ -188,8 +209,18 @@ public sealed class ResourceCore
             case CoreEventKind.ResyncData:
                 if (_secondary.FindVolume(peer, e.Header.Volume) is not { } volume)
                     wrong = "resync data for an unknown volume";
+                else if (volume.Target is null && volume.RepairedOn == peer.Link)
+                    wrong = _verification.RepairData(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
                 else if (!volume.HasLostDisk)
                     wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
+                break;
+            case CoreEventKind.PeerMessage when e.Subject is ReadRequestMessage request:
+                wrong = peer.Step == HandshakeStep.Done
+                    ? _serving.Asked(peer, _secondary.FindVolume(peer, request.Nr), request)
+                    : "a read request during the handshake";
+                break;
+            case CoreEventKind.ReadReplied:
+                wrong = _remote.Replied(peer, e.Number, e.Result, (int)e.Header.Length, (BlockBuffer?)e.Subject, e.Offset);
                 break;
             case CoreEventKind.PeerMessage:
                 wrong = _messages.Receive(peer, (PeerMessage)e.Subject!);
@@ -252,6 +283,9 @@ public sealed class ResourceCore
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
                 break;
+            case OperatorVerb.Verify:
+                _verification.Start(cookie, command.Volume, command.Verify);
+                break;
             case OperatorVerb.Reconnect:
                 foreach (Peer peer in _context.Peers)
                 {
@@ -280,14 +314,15 @@ public sealed class ResourceCore
     {
         foreach (Volume volume in _context.Volumes)
         {
-            if (_context.Role == Role.Primary && volume.HasDisk)
-            {
+            if (volume.HasDisk)
                 _activityLogs.Advance(volume);
+            if (_context.Role == Role.Primary && volume.IsAccessible)
                 _writes.SendOwnBarrierIfDue(volume);
-            }
 
             if (volume.IsClosed)
                 ForgetDiskIfQuiet(volume);
+            if (volume.Remote.Waiting.Count > 0)
+                _remote.AnswerWaiting(volume);
             foreach (PeerVolume peer in volume.Peers)
             {
                 if (peer.Source is not null)
@@ -321,9 +356,21 @@ public sealed class ResourceCore
         if (_roles.IsBusy)
             _roles.Advance();
 
+        // After everything that may end it.
+        _verification.Advance();
+
         if (_context.StateChanged || _context.IsPeerStatusDue)
             SendStatus();
         _context.IsPeerStatusDue = false;
+    }
+
+    // The data is back, or nobody waits for it any more.
+    private void ThawIfAccessible()
+    {
+        if (_context.Volumes.TrueForAll(static volume => volume.IsAccessible))
+            _writes.Thaw(FreezeReason.NoData);
+        foreach (Volume volume in _context.Volumes)
+            _remote.AnswerWaiting(volume);
     }
 
     private void ForgetDiskIfQuiet(Volume volume)
@@ -334,7 +381,7 @@ public sealed class ResourceCore
             return;
         }
 
-        if (!volume.IsQuiet || volume.HasClientChanges || volume.MetadataWrites > 0 || !volume.Flushes.IsIdle)
+        if (volume.LateOperations > 0)
             return;
         volume.IsClosed = false;
         _attachment.Forget(volume);

@@ -37,6 +37,15 @@ public sealed record ResourceSettings
     /// <summary>The handlers that the edge has programs for.</summary>
     public HandlerSet Handlers { get; init; }
 
+    /// <summary>What an error of the local disk means.</summary>
+    public IoErrorPolicy OnIoError { get; init; } = IoErrorPolicy.Detach;
+
+    /// <summary>What becomes of requests that nobody can serve.</summary>
+    public NoDataPolicy OnNoDataAccessible { get; init; } = NoDataPolicy.IoError;
+
+    /// <summary>A local disk that finishes nothing for so long is given up as if it had failed (DRBD: <c>disk-timeout</c>; 0 never).</summary>
+    public long DiskTimeoutMs { get; init; }
+
     /// <summary>Silence of the peer that ends the connection while something waits for it (DRBD: <c>timeout</c>, 6 s).</summary>
     public long TimeoutMs { get; init; } = 6_000;
 

@@ -21,7 +21,31 @@ public sealed class ResourceStatusReader
     public Role Role => _context.Role;
 
     /// <summary>Why changes are held back, in words; empty if they are not.</summary>
-    public string Suspended => _writes.IsFrozen ? "handshake or role change" : "";
+    public string Suspended
+    {
+        get
+        {
+            if (!_writes.IsFrozen)
+                return "";
+            foreach (Volume volume in _context.Volumes)
+            {
+                if (_writes.FrozenFor.HasFlag(FreezeReason.NoData) && volume.Remote.Reason.Length > 0)
+                    return $"no data accessible for {volume.Name}: {volume.Remote.Reason}";
+            }
+
+            return "handshake or role change";
+        }
+    }
+
+    /// <summary>The peer that serves a volume of this Primary instead of its own disk; empty while that disk does.</summary>
+    public string ServedBy(VolumeNr volume) => _context.Volumes[volume.Value].Remote.Server?.Peer.Name ?? "";
+
+    /// <summary>Why neither the local disk nor a peer serves a volume of this Primary, in words; empty while one does.</summary>
+    public string NoDataReason(VolumeNr volume)
+    {
+        Volume at = _context.Volumes[volume.Value];
+        return _context.Role == Role.Primary && !at.IsAccessible ? at.Remote.Reason : "";
+    }
 
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;
@@ -32,8 +56,8 @@ public sealed class ResourceStatusReader
     /// <summary>Extents that are active: after a crash now, so much would be marked.</summary>
     public int ActiveExtents(VolumeNr volume) => _context.Volumes[volume.Value].ActivityLog?.Count ?? 0;
 
-    /// <summary>Bytes that a volume's export has; zero while Diskless.</summary>
-    public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk ? _context.Volumes[volume.Value].SizeBytes : 0;
+    /// <summary>Bytes that a volume's export has; zero while nothing serves it.</summary>
+    public long SizeBytes(VolumeNr volume) => _context.Volumes[volume.Value].HasDisk || _context.Volumes[volume.Value].IsServed ? _context.Volumes[volume.Value].SizeBytes : 0;
 
     /// <summary>A volume's superblock as last handed out for writing; null while Diskless.</summary>
     public Superblock? Superblock(VolumeNr volume) => _context.Volumes[volume.Value].Superblock;
@@ -72,6 +96,10 @@ public sealed class ResourceStatusReader
     public ReplicationState ReplicationState(VolumeNr volume, PeerId peer)
     {
         PeerVolume at = At(volume, peer);
+        if (at.Verify is not null)
+            return Primitives.ReplicationState.VerifyS;
+        if (at.VerifyTarget is not null)
+            return Primitives.ReplicationState.VerifyT;
         return at.State switch
         {
             Primitives.ReplicationState.SyncSource when at.IsPaused => Primitives.ReplicationState.PausedSyncS,
@@ -79,6 +107,9 @@ public sealed class ResourceStatusReader
             _ => at.State,
         };
     }
+
+    /// <summary>How a comparison with a peer stands, or how the last one ended; null if there was none since the daemon started.</summary>
+    public VerifyReport? Verify(VolumeNr volume, PeerId peer) => Verification.Report(At(volume, peer));
 
     /// <summary>What the last handshake with a peer decided about a volume.</summary>
     public SyncVerdict Verdict(VolumeNr volume, PeerId peer) => At(volume, peer).Verdict;
@@ -91,7 +122,10 @@ public sealed class ResourceStatusReader
     {
         PeerVolume at = At(volume, peer);
         bool isTarget = at.Target is not null || at.State == Primitives.ReplicationState.WFBitMapT;
-        return isTarget ? Math.Max(at.PeerReportedDirtyBlocks, 0) : at.Bitmap?.SetCount ?? 0;
+        if (isTarget)
+            return Math.Max(at.PeerReportedDirtyBlocks, 0);
+        long marked = at.Bitmap?.SetCount ?? 0;
+        return at.State == Primitives.ReplicationState.Established ? Math.Max(marked, at.PeerMarkedBlocks) : marked;
     }
 
     /// <summary>The running resync; null if none runs.</summary>

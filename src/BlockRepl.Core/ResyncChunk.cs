@@ -71,6 +71,15 @@ public sealed class ResyncChunk
     /// <summary>The peer that it concerns.</summary>
     public PeerId Peer { get; init; }
 
+    /// <summary>The repair at the end of a comparison that it belongs to; null for a resync.</summary>
+    internal object? Repair { get; init; }
+
+    /// <summary>Of a read for a Primary without a disk: names it in the answer.</summary>
+    public ulong Id { get; init; }
+
+    /// <summary>Stream position up to which the receiver's changes were applied here when the data was read; zero if the receiver is not Primary.</summary>
+    public SequenceNumber Position { get; set; }
+
     /// <summary>The link that it belongs to.</summary>
     public LinkId Link { get; init; }
 }

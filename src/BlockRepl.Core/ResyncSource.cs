@@ -45,7 +45,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     public void Begin(PeerVolume peerVolume)
     {
         ForgetBeyondEnd(peerVolume);
-        bool comparesHashes = peerVolume.Peer.Version >= ProtocolVersion.V2 && context.Settings.ResyncChecksums switch
+        bool comparesHashes = peerVolume.Peer.Version >= ProtocolVersion.V2 && peerVolume.Peer.Role != Role.Primary && context.Settings.ResyncChecksums switch
         {
             ResyncChecksums.Always => true,
             ResyncChecksums.AfterCrash => peerVolume.IsAfterCrash,
@@ -197,14 +197,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     }
 
     /// <summary>A read for the resync may start: nothing that overlaps it is under way.</summary>
-    public void StartRead(ChangeRequest request)
-    {
-        ref Effect effect = ref context.Effects.Add(EffectKind.ResyncRead);
-        effect.Volume = request.Volume;
-        effect.Peer = request.Chunk!.Peer;
-        effect.Link = request.Chunk.Link;
-        effect.Subject = request;
-    }
+    public void StartRead(ChangeRequest request) => context.StartOnDisk(EffectKind.ResyncRead, request);
 
     /// <summary>The data is there: it goes into the stream before anything that overlaps it may start.</summary>
     public void ReadCompleted(ChangeRequest request, DiskResult result)

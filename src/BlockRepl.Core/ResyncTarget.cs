@@ -148,14 +148,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     }
 
     /// <summary>Lets a piece be compared: nothing that overlaps it is under way.</summary>
-    public void StartCompare(ChangeRequest request)
-    {
-        ref Effect effect = ref context.Effects.Add(EffectKind.ResyncRead);
-        effect.Volume = request.Volume;
-        effect.Peer = request.Chunk!.Peer;
-        effect.Link = request.Chunk.Link;
-        effect.Subject = request;
-    }
+    public void StartCompare(ChangeRequest request) => context.StartOnDisk(EffectKind.ResyncRead, request);
 
     /// <summary>A piece is compared. What is equal will be cleared with a checkpoint that comes after, when both sides have flushed (hard part 4).</summary>
     public void Compared(ChangeRequest request, DiskResult result)
@@ -182,12 +175,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     }
 
     /// <summary>Puts a piece of resync data on its way to the disk.</summary>
-    public void StartWrite(ChangeRequest request)
-    {
-        ref Effect effect = ref context.Effects.Add(EffectKind.LocalChange);
-        effect.Volume = request.Volume;
-        effect.Subject = request;
-    }
+    public void StartWrite(ChangeRequest request) => context.StartOnDisk(EffectKind.LocalChange, request);
 
     /// <summary>A piece of resync data is on the disk.</summary>
     public void WriteCompleted(ChangeRequest request, DiskResult result)

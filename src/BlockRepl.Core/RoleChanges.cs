@@ -198,9 +198,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
 
         _pending = 0;
-        _askedMs = context.NowMs;
-        _step = Step.AwaitPeer;
-        _askId = context.NextTicket();
+        (_step, _askedMs, _askId) = (Step.AwaitPeer, context.NowMs, context.NextTicket());
         foreach (Peer peer in context.Peers)
         {
             if (!peer.IsConnected)
@@ -236,7 +234,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
         foreach (Volume volume in context.Volumes)
         {
-            if (volume.HasDisk && (volume.HasClientChanges || volume.MetadataWrites > 0 || volume.OwnBarrierInFlight))
+            if (volume.IsAccessible && (volume.HasClientChanges || volume.MetadataWrites > 0 || volume.OwnBarrierInFlight))
                 return false;
         }
 
@@ -276,6 +274,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         foreach (Volume volume in context.Volumes)
         {
             Superblock superblock = volume.Superblock!;
+            superblock = Generations.ForPromotion(superblock, volume, context);
             SuperblockFlags flags = superblock.Flags & ~SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator;
             if (volume.Disk != DiskState.UpToDate)
             {
@@ -378,6 +377,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Role = Role.Secondary;
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Secondary");
+        RemoteService.EndAll(context);
+        writes.Thaw(FreezeReason.NoData);
         writes.Thaw(FreezeReason.RoleChange);
         Finish(CommandResult.Ok);
     }

@@ -59,25 +59,44 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
             volume.LastChange = sequence;
             request.Buffer = buffer?.AddReference();
             request.BufferOffset = bufferOffset;
-            if (volume.Active.TryStart(request))
-                Start(request);
+            Admit(peerVolume, request);
         }
 
         Advance(peer);
         return null;
     }
 
-    /// <summary>Puts a change that overlaps nothing any more on its way to the disk.</summary>
-    public void Start(ChangeRequest request)
+    /// <summary>The extents that a change waited for may be active now.</summary>
+    public void Readmit(ChangeRequest request)
     {
-        ref Effect effect = ref context.Effects.Add(EffectKind.LocalChange);
-        effect.Volume = request.Volume;
-        effect.Subject = request;
+        Volume volume = context.Volumes[request.Volume.Value];
+        Peer peer = context.Peers[0];
+        foreach (Peer candidate in context.Peers)
+        {
+            if (candidate.Link == request.Link)
+                peer = candidate;
+        }
+
+        if (volume.HasDisk)
+            Admit(volume.Peers[peer.Id.Value], request);
+        else
+            Abandon(peer, request);
     }
+
+    private void Admit(PeerVolume peerVolume, ChangeRequest request)
+    {
+        if (ServingPath.TryEnter(peerVolume, request) && peerVolume.Volume.Active.TryStart(request))
+            Start(request);
+    }
+
+    /// <summary>Puts a change that overlaps nothing any more on its way to the disk.</summary>
+    public void Start(ChangeRequest request) => context.StartOnDisk(EffectKind.LocalChange, request);
 
     /// <summary>The local disk is done with a change of the stream.</summary>
     public void LocalDone(Peer peer, ChangeRequest request, DiskResult result)
     {
+        request.Log?.Leave(request.Range);
+        request.Log = null;
         if (request.Link != peer.Link)
         {
             // Its connection is gone (hard part 11): nobody waits for it. What it changed is covered by the Primary's marks.
@@ -87,6 +106,20 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
 
         if (!result.IsOk)
             ReportFailure(peer, request, result);
+        request.IsApplied = true;
+        Advance(peer);
+    }
+
+    /// <summary>The disk is gone that a change of the stream was meant for.</summary>
+    public void Abandon(Peer peer, ChangeRequest request)
+    {
+        request.Log = null;
+        if (request.Link != peer.Link)
+        {
+            context.Release(request);
+            return;
+        }
+
         request.IsApplied = true;
         Advance(peer);
     }
@@ -130,7 +163,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
         while (peer.Arrived.TryDequeue(out ChangeRequest? request))
         {
             if (request.IsApplied)
-                context.ReturnRequest(request);
+                context.Release(request);
         }
     }
 
@@ -140,7 +173,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
         {
             peer.Arrived.Dequeue();
             peer.AppliedHere = request.Sequence;
-            context.ReturnRequest(request);
+            context.Release(request);
         }
 
         while (peer.Barriers.TryPeek(out (SequenceNumber Sequence, Volume Volume, bool IsBackground) barrier) && peer.AppliedHere >= barrier.Sequence)

@@ -184,6 +184,14 @@ internal sealed class Shutdown(
             var write = new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock };
             foreach (PeerVolume peer in volume.Peers)
                 write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap!, 0, peer.Bitmap!.BlockCount));
+            if (volume.ActivityLog is { Count: > 0 } log)
+            {
+                // It served a Primary without a disk: every mark is durable with this write.
+                log.Clear();
+                write.ActivityLog = log.Snapshot();
+                write.ActivityLogTransaction = ++log.Transaction;
+            }
+
             context.WriteMetadata(volume, write);
         }
 

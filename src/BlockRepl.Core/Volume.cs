@@ -50,8 +50,38 @@ internal sealed class Volume
     /// <summary>Changes that wait for <see cref="GenerationPending"/>.</summary>
     public List<ChangeRequest> AwaitingGeneration { get; } = [];
 
+    /// <summary>Metadata writes on their way, in order.</summary>
+    public List<MetadataWrite> PendingMetadata { get; } = [];
+
     /// <summary>Metadata writes on their way.</summary>
-    public int MetadataWrites { get; set; }
+    public int MetadataWrites => PendingMetadata.Count;
+
+    /// <summary>Operations that a disk was asked for before it was given up, and that have not come back: whatever they bring is ignored (hard part 17).</summary>
+    public int LateOperations { get; set; }
+
+    /// <summary>Who serves this volume instead of its own disk, on a Primary.</summary>
+    public RemoteState Remote { get; } = new();
+
+    /// <summary>A peer serves this volume.</summary>
+    public bool IsServed => Remote.Server is not null;
+
+    /// <summary>Changes and flushes under way whose only copy is the server's.</summary>
+    public int ServedChanges { get; set; }
+
+    /// <summary>The local disk was attached under a Primary and is not current yet: no read of a client's may see it.</summary>
+    public bool IsReturning { get; set; }
+
+    /// <summary>The returning disk takes every change from here on: its resync has begun.</summary>
+    public bool MirrorsBack { get; set; }
+
+    /// <summary>Number that the edge gave the attached disk, so that an error of an earlier one is not taken for this one's.</summary>
+    public ulong DiskSerial { get; set; }
+
+    /// <summary>What the local disk was asked for and has not finished, but for the reads of a resync, which may wait for the link.</summary>
+    public int LocalOperations { get; set; }
+
+    /// <summary>When the local disk last finished anything, or last had nothing to do (monotonic ms).</summary>
+    public long DiskProgressMs { get; set; }
 
     /// <summary>Stream position up to which this volume is on local stable storage.</summary>
     public SequenceNumber LocalStable { get; set; }
@@ -74,13 +104,34 @@ internal sealed class Volume
 
     public bool HasDisk => Disk > DiskState.Failed;
 
+    /// <summary>Changes of clients go to the local disk.</summary>
+    public bool WritesLocally => HasDisk && (!IsReturning || MirrorsBack);
+
+    /// <summary>A Primary's clients can be served: from the local disk or by a peer.</summary>
+    public bool IsAccessible => IsServed || (HasDisk && !IsReturning);
+
     /// <summary>Nothing that a client asked for is under way or held back.</summary>
     public bool IsQuiet => Active.Count == 0 && Active.HeldCount == 0 && AwaitingExtent.Count == 0
-        && AwaitingGeneration.Count == 0 && !GenerationPending;
+        && AwaitingGeneration.Count == 0 && !GenerationPending && ServedChanges == 0;
 
     /// <summary>A change that a client asked for is not answered yet, on whatever it waits.</summary>
     public bool HasClientChanges => AwaitingExtent.Count > 0 || AwaitingGeneration.Count > 0 || GenerationPending
-        || ActivityLog is { ChangesInFlight: > 0 };
+        || ServedChanges > 0 || ActivityLog is { ChangesInFlight: > 0 };
+
+    /// <summary>
+    /// Whether a change that overlaps waits for an extent. It has its place before a later one, also where the later one's own extents are active: the earlier may be a
+    /// dead connection's, which its client has long sent again (hard parts 7 and 8).
+    /// </summary>
+    public bool WaitsForExtent(ByteRange range)
+    {
+        foreach (ChangeRequest earlier in AwaitingExtent)
+        {
+            if (earlier.Range.Overlaps(range))
+                return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Stream position up to which the volume is stable on this node and on every peer that mirrors it.</summary>
     public SequenceNumber StableEverywhere()

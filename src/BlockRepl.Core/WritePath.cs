@@ -13,17 +13,27 @@ namespace BlockRepl.Core;
 ///                  └ Thaw       └ log durable     └ earlier done └► Local + Peer + Generation all met ─► Reply
 /// </code>
 /// </remarks>
-internal sealed class WritePath(ResourceContext context, Generations generations, LocalDisk disk)
+internal sealed class WritePath(ResourceContext context, Generations generations, LocalDisk disk, RemoteService remote)
 {
     private readonly Queue<ChangeRequest> _frozen = new();
+    private readonly StrandedChanges _stranded = new(context);
 
     private FreezeReason _frozenFor;
+
+    /// <summary>Set by <see cref="ResourceCore"/>: a change of the stream waited for an extent that has become active.</summary>
+    public Action<ChangeRequest> OnPeerChangeAdmitted { get; set; } = _ => { };
 
     /// <summary>New changes are held back: a handshake or a role change needs a moment without any.</summary>
     public bool IsFrozen => _frozenFor != FreezeReason.None;
 
     /// <summary>Changes held back by <see cref="Freeze"/>.</summary>
-    public int FrozenCount => _frozen.Count;
+    public int FrozenCount => _frozen.Count + _stranded.Count;
+
+    /// <summary>Why new changes are held back.</summary>
+    public FreezeReason FrozenFor => _frozenFor;
+
+    /// <summary>Reads are held back as well: the data that they would see is expected back.</summary>
+    public bool HoldsReads => (_frozenFor & (FreezeReason.NoData | FreezeReason.Attach)) != 0;
 
     /// <summary>Holds back every change that comes from now on.</summary>
     public void Freeze(FreezeReason reason) => _frozenFor |= reason;
@@ -32,6 +42,8 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     public void Thaw(FreezeReason reason)
     {
         _frozenFor &= ~reason;
+        if (!IsFrozen && _stranded.Count > 0)
+            _stranded.Release(Admit);
         while (!IsFrozen && _frozen.TryDequeue(out ChangeRequest? request))
             Admit(request);
     }
@@ -58,7 +70,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     /// <summary>A barrier that no client asked for: it bounds what is unstable (hard part 1) and lets extents leave the log.</summary>
     public void SendOwnBarrier(Volume volume)
     {
-        if (volume.OwnBarrierInFlight || !volume.HasDisk)
+        if (volume.OwnBarrierInFlight || !volume.IsAccessible)
             return;
         volume.OwnBarrierInFlight = true;
         ChangeRequest request = context.RentRequest();
@@ -88,39 +100,6 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         }
     }
 
-    /// <summary>The local disk is gone: what waits for its metadata cannot be done any more.</summary>
-    public void DiskFailed(Volume volume)
-    {
-        List<ChangeRequest> waiting = volume.AwaitingExtent;
-        volume.AwaitingExtent = [];
-        foreach (ChangeRequest request in waiting)
-        {
-            request.Result = DiskResult.Io;
-            Reply(request);
-        }
-
-        // The peers may well answer; but without a disk a flush here has failed, whatever they say.
-        foreach (PeerVolume peer in volume.Peers)
-        {
-            while (peer.AwaitingStable.TryDequeue(out ChangeRequest? flush))
-            {
-                flush.Result = DiskResult.Io;
-                flush.Waits &= ~ChangeWaits.Peer;
-                FinishIfDone(flush);
-            }
-        }
-
-        volume.GenerationPending = false;
-        foreach (ChangeRequest request in volume.AwaitingGeneration)
-        {
-            request.Result = DiskResult.Io;
-            request.Waits &= ~ChangeWaits.Generation;
-            FinishIfDone(request);
-        }
-
-        volume.AwaitingGeneration.Clear();
-    }
-
     /// <summary>An extent that changes waited for has become active: they are admitted anew, in the order in which they came.</summary>
     public void RetryAwaitingExtent(Volume volume)
     {
@@ -129,22 +108,33 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             return;
         volume.AwaitingExtent = [];
         foreach (ChangeRequest request in waiting)
-            Admit(request);
+        {
+            if (request.Origin == ChangeOrigin.Client)
+                Admit(request);
+            else
+                OnPeerChangeAdmitted(request);
+        }
     }
 
     /// <summary>The local part of a client's change is over.</summary>
     public void LocalDone(ChangeRequest request, DiskResult result)
     {
-        if (!result.IsOk && request.Result.IsOk)
+        Volume volume = context.Volumes[request.Volume.Value];
+        if (!result.IsOk && volume.IsServed)
+            ServedChanges.RelyOn(volume, request, context.NowMs);
+        else if (!result.IsOk && request.Result.IsOk)
             request.Result = result;
         request.Waits &= ~ChangeWaits.Local;
         FinishIfDone(request);
     }
 
     /// <summary>The peer has applied everything up to here.</summary>
-    public void PeerApplied(Peer peer, SequenceNumber applied)
+    /// <param name="peer">The peer.</param>
+    /// <param name="counted">Up to where the protocol's condition is met.</param>
+    /// <param name="applied">Up to where everything is applied: what counts for a change of which the peer has the only copy.</param>
+    public void PeerApplied(Peer peer, SequenceNumber counted, SequenceNumber applied)
     {
-        while (peer.AwaitingAck.TryPeek(out ChangeRequest? request) && request.Sequence <= applied)
+        while (peer.AwaitingAck.TryPeek(out ChangeRequest? request) && request.Sequence <= (request.IsServed ? applied : counted))
         {
             peer.AwaitingAck.Dequeue();
             request.Waits &= ~ChangeWaits.Peer;
@@ -177,10 +167,11 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         if (peerVolume.IsReplicating)
         {
             peerVolume.IsReplicating = false;
+            remote.Lost(peerVolume);
             bool peerMisses = peerVolume.Unstable.Count > 0
-                && (peerVolume.Unstable.Newest > peerVolume.Peer.Applied || ClientAwaitsStable(peerVolume));
+                && (peerVolume.Unstable.Newest > peerVolume.Peer.Applied || peerVolume.HasClientFlush);
             peerVolume.Unstable.MarkAllAndClear(peerVolume);
-            if (peerMisses)
+            if (peerMisses && !volume.IsReturning)
                 generations.EnsureOwnGeneration(volume);
         }
 
@@ -205,48 +196,42 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         if (request.Waits != ChangeWaits.None)
             return;
         Volume volume = context.Volumes[request.Volume.Value];
-        if (request.IsFlush)
-        {
-            if ((request.Flags & ChangeFlags.Background) != 0)
-                volume.OwnBarrierInFlight = false;
-        }
+        if (request.IsFlush && (request.Flags & ChangeFlags.Background) != 0)
+            volume.OwnBarrierInFlight = false;
+        request.Log?.Leave(request.Range);
+        request.Log = null;
+        ServedChanges.Discount(volume, request);
+        if (request.IsStranded)
+            NoData(volume, request);
         else
-        {
-            volume.ActivityLog?.Leave(request.Range);
-        }
-
-        Reply(request);
-    }
-
-    // A barrier of the Primary's own promised nobody anything: it is no reason for a generation, which could look like a split brain later (G7).
-    private static bool ClientAwaitsStable(PeerVolume peerVolume)
-    {
-        foreach (ChangeRequest flush in peerVolume.AwaitingStable)
-        {
-            if ((flush.Flags & ChangeFlags.Background) == 0)
-                return true;
-        }
-
-        return false;
+            Reply(request);
     }
 
     private void ReleaseFromPeer(Volume volume, ChangeRequest request)
     {
         request.Waits &= ~ChangeWaits.Peer;
-        if (volume.HasDisk)
+        if (request.IsServed && !volume.IsAccessible)
+            request.IsStranded = true;
+        else if (volume.HasDisk)
             Generations.AwaitGeneration(volume, request);
         else if (request.Result.IsOk)
             request.Result = DiskResult.Io;
         FinishIfDone(request);
     }
 
+    /// <summary>A change was held back behind another on a disk that is gone: it goes its way without that disk.</summary>
+    public void Readmit(ChangeRequest request)
+    {
+        request.Log = null;
+        Admit(request);
+    }
+
     private void Admit(ChangeRequest request)
     {
         Volume volume = context.Volumes[request.Volume.Value];
-        if (context.Role != Role.Primary || !volume.HasDisk)
+        if (context.Role != Role.Primary || !volume.IsAccessible)
         {
-            request.Result = DiskResult.Io;
-            Reply(request);
+            NoData(volume, request);
         }
         else if (request.IsFlush)
         {
@@ -256,45 +241,36 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         {
             Reply(request);
         }
-        else if (WaitsBehind(volume.AwaitingExtent, request.Range) || !volume.ActivityLog!.TryEnter(request.Range))
-        {
-            volume.AwaitingExtent.Add(request);
-        }
-        else if (volume.Active.TryStart(request))
+        else if (!volume.WritesLocally)
         {
             Start(volume, request);
         }
-    }
-
-    // A change that waits for an extent has its place before a later one that overlaps it, also where the later one's own extents are active: the earlier may be a
-    // dead connection's, which its client has long sent again (hard parts 7 and 8).
-    private static bool WaitsBehind(List<ChangeRequest> waiting, ByteRange range)
-    {
-        foreach (ChangeRequest earlier in waiting)
+        else if (volume.WaitsForExtent(request.Range) || !volume.ActivityLog!.TryEnter(request.Range))
         {
-            if (earlier.Range.Overlaps(range))
-                return true;
+            volume.AwaitingExtent.Add(request);
         }
-
-        return false;
+        else
+        {
+            request.Log = volume.ActivityLog;
+            if (volume.Active.TryStart(request))
+                Start(volume, request);
+        }
     }
 
     /// <summary>Gives the change its place in stream order and puts it on its ways. It is active: nothing that overlaps it runs.</summary>
     public void Start(Volume volume, ChangeRequest request)
     {
-        if (!volume.HasDisk)
+        request.Sequence = context.NextSequence();
+        volume.LastChange = request.Sequence;
+        bool isLocal = volume.WritesLocally;
+        if (isLocal)
         {
-            // It was held back behind the change that cost the disk.
-            volume.Active.Remove(request);
-            request.Result = DiskResult.Io;
-            FinishIfDone(request);
-            return;
+            request.Waits |= ChangeWaits.Local;
+            request.Log!.NoteSequence(request.Range, request.Sequence);
         }
 
-        request.Sequence = context.NextSequence();
-        request.Waits |= ChangeWaits.Local;
-        volume.LastChange = request.Sequence;
-        volume.ActivityLog!.NoteSequence(request.Range, request.Sequence);
+        if (volume.IsServed)
+            ServedChanges.Count(volume, request);
         foreach (PeerVolume peer in volume.Peers)
         {
             if (peer.IsReplicating)
@@ -309,9 +285,10 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             }
         }
 
-        ref Effect effect = ref context.Effects.Add(EffectKind.LocalChange);
-        effect.Volume = volume.Nr;
-        effect.Subject = request;
+        if (volume.IsServed)
+            Generations.AwaitGeneration(volume, request);
+        if (isLocal)
+            context.StartOnDisk(EffectKind.LocalChange, request);
     }
 
     private void Mirror(PeerVolume peer, ChangeRequest request)
@@ -320,7 +297,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             peer.UnstableSinceMs = context.NowMs;
         peer.Unstable.Append(request.Sequence, request.Range);
         context.SendChange(peer, request);
-        if (peer.Peer.Protocol == WriteProtocol.A)
+        if (peer.Peer.Protocol == WriteProtocol.A && !request.IsServed)
             return;
         AwaitAck(peer.Peer, request);
     }
@@ -336,7 +313,10 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     private void StartFlush(Volume volume, ChangeRequest request)
     {
         request.Sequence = context.NextSequence();
-        request.Waits = ChangeWaits.Local;
+        bool isLocal = volume.WritesLocally;
+        request.Waits = isLocal ? ChangeWaits.Local : ChangeWaits.None;
+        if (volume.IsServed)
+            ServedChanges.Count(volume, request);
         foreach (PeerVolume peer in volume.Peers)
         {
             if (!peer.IsReplicating)
@@ -345,7 +325,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
 
             // Protocols A and B promise nothing about the peer's stable storage (G3 is protocol C's); a barrier of the Primary's own always
             // waits, because only the peer's answer makes anything stable there.
-            if (peer.Peer.Protocol != WriteProtocol.C && (request.Flags & ChangeFlags.Background) == 0)
+            if (peer.Peer.Protocol != WriteProtocol.C && (request.Flags & ChangeFlags.Background) == 0 && !request.IsServed)
                 continue;
             if (peer.Peer.AwaitingAck.Count == 0 && peer.AwaitingStable.Count == 0)
                 peer.Peer.ProgressMs = context.NowMs;
@@ -354,7 +334,23 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         }
 
         Generations.AwaitGeneration(volume, request);
-        disk.Flush(volume, FlushWaiter.ForClient(request));
+        if (isLocal)
+            disk.Flush(volume, FlushWaiter.ForClient(request));
+    }
+
+    // Neither the local disk nor a peer has the data: the change fails, or waits until the peer that served is back (on-no-data-accessible).
+    private void NoData(Volume volume, ChangeRequest request)
+    {
+        if (_stranded.TryHold(volume, request))
+        {
+            context.StateChanged |= (_frozenFor & FreezeReason.NoData) == 0;
+            _frozenFor |= FreezeReason.NoData;
+            return;
+        }
+
+        if (request.Result.IsOk)
+            request.Result = DiskResult.Io;
+        Reply(request);
     }
 
     private void Reply(ChangeRequest request)
@@ -368,6 +364,6 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             effect.Result = request.Result;
         }
 
-        context.ReturnRequest(request);
+        context.Release(request);
     }
 }

@@ -66,6 +66,12 @@ public enum FrameKind : byte
     /// <summary>Last frame of an orderly end.</summary>
     Goodbye = 20,
 
+    /// <summary>A Primary without a disk of its own asks its peer for data, or asks it to serve.</summary>
+    ReadRequest = 21,
+
+    /// <summary>The answer to a read request (hot: <see cref="ReadReplyFrameReader"/>).</summary>
+    ReadReply = 22,
+
     /// <summary>The target has written resync data (version 2).</summary>
     ResyncAck = 26,
 

@@ -32,6 +32,7 @@ public static class PeerMessageCodec
             ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),
             WriteFailedMessage => 11 + 4 + 10 + 10 + 6,
+            ReadRequestMessage => 11 + 4 + 10 + 10 + 9,
             VerifyControlMessage m => VerifyMessageCodec.LengthMax(m),
             VerifyRangeMessage m => VerifyMessageCodec.LengthMax(m),
             VerifyResultMessage => 4 + 11 + 11 + 9,
@@ -69,7 +70,7 @@ public static class PeerMessageCodec
     public static FrameKind PeekKind(ReadOnlySpan<byte> frame) => FrameEnvelope.PeekKind(frame);
 
     /// <summary>
-    /// Decodes a frame of any kind but Changes and ResyncData and checks its checksum. An <see cref="FrameKind.Ignorable"/> frame
+    /// Decodes a frame of any kind but Changes, ResyncData and ReadReply and checks its checksum. An <see cref="FrameKind.Ignorable"/> frame
     /// gives <see cref="FrameErrorCode.UnsupportedKind"/> too: ask <see cref="PeekKind"/> first and drop those.
     /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> frame, out PeerMessage message, out FrameError error)

@@ -23,6 +23,15 @@ public static class ProtocolLimits
     /// <summary>Changes of one frame.</summary>
     public const int ChangesMax = 1024;
 
+    /// <summary>Bytes of one read served by the peer: the NBD server's largest.</summary>
+    public const int ReadBytesMax = 32 << 20;
+
+    /// <summary>Reads that a node may have asked its peer for and not got.</summary>
+    public const int ReadsMax = 128;
+
+    /// <summary>Bytes that a node may have asked its peer for and not got, unless a single read is larger.</summary>
+    public const long ReadWindowBytesMax = 16L << 20;
+
     /// <summary>Volumes of one resource.</summary>
     public const int VolumesMax = 256;
 

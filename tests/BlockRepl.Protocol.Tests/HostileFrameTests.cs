@@ -81,7 +81,7 @@ public class HostileFrameTests
             random.NextBytes(frame);
             if (frame.Length > 2)
             {
-                frame[0] = (byte)((random.Next(1, 21) << 3) | 2);
+                frame[0] = (byte)((random.Next(1, 23) << 3) | 2);
                 frame[1] = (byte)(frame.Length - 2);
             }
 
@@ -94,12 +94,12 @@ public class HostileFrameTests
     {
         Assert.Equal(FrameKind.Ignorable, PeerMessageCodec.PeekKind(Body(64)));
         Assert.Equal(FrameKind.Ignorable, PeerMessageCodec.PeekKind(Body(2046)));
-        Assert.Equal(FrameKind.Unsupported, PeerMessageCodec.PeekKind(Body(21)));
+        Assert.Equal(FrameKind.Unsupported, PeerMessageCodec.PeekKind(Body(62)));
         Assert.Equal(FrameKind.Unsupported, PeerMessageCodec.PeekKind(Body(63)));
         Assert.Equal(FrameKind.Malformed, PeerMessageCodec.PeekKind(Body(2048)));
         Assert.Equal(FrameKind.Malformed, PeerMessageCodec.PeekKind([]));
         Assert.Equal(FrameKind.Malformed, PeerMessageCodec.PeekKind([0x08, 1]));
-        Assert.False(PeerMessageCodec.TryDecode(Body(21), out _, out FrameError error));
+        Assert.False(PeerMessageCodec.TryDecode(Body(62), out _, out FrameError error));
         Assert.Equal(FrameErrorCode.UnsupportedKind, error.Code);
 
         static byte[] Body(uint number)

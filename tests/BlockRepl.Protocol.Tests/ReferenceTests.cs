@@ -126,6 +126,40 @@ public class ReferenceTests
         Assert.Equal(data, ours[reader.DataOffset..(reader.DataOffset + reader.DataLength)]);
     }
 
+    [Theory]
+    [InlineData(0, 64, false, 64, CompressionKind.None)]
+    [InlineData(0, 64, false, 20, CompressionKind.Lz4)]
+    [InlineData(0, 64, true, 0, CompressionKind.None)]
+    [InlineData(5, 0, false, 0, CompressionKind.None)]
+    public void ReadReply_agrees_with_protobuf(int errno, int length, bool zeroes, int dataLength, CompressionKind compression)
+    {
+        byte[] data = Samples.Data(dataLength);
+        byte[] ours = Samples.ReadReplyFrame(77, errno, length, zeroes, data, compression);
+        Frame frame = Frame.Parser.ParseFrom(ours);
+        Assert.Equal(ours, frame.ToByteArray());
+        Assert.Equal((77UL, (uint)errno, (uint)length, zeroes), (frame.ReadReply.Id, frame.ReadReply.Errno, frame.ReadReply.Length, frame.ReadReply.Zeroes));
+        Assert.Equal(data, frame.ReadReply.Data.ToByteArray());
+
+        Assert.True(ReadReplyFrameReader.TryRead(ours, out ReadReplyFrameReader reader, out FrameError error), error.ToString());
+        Assert.True(reader.VerifyCrc());
+        Assert.Equal((77UL, errno, length, zeroes, compression), (reader.Id, reader.Errno, reader.Length, reader.Zeroes, reader.Compression));
+        Assert.Equal(data, ours[reader.DataOffset..(reader.DataOffset + reader.DataLength)]);
+    }
+
+    [Fact]
+    public void ResyncData_names_the_position_where_it_was_read()
+    {
+        byte[] ours = Samples.ResyncFrame(new(4096, 64), false, Samples.Data(64), CompressionKind.None, position: 1UL << 40);
+        Frame frame = Frame.Parser.ParseFrom(ours);
+        Assert.Equal(ours, frame.ToByteArray());
+        Assert.Equal(1UL << 40, frame.ResyncData.Position);
+        Assert.True(ResyncDataFrameReader.TryRead(ours, out ResyncDataFrameReader reader, out FrameError error), error.ToString());
+        Assert.True(reader.VerifyCrc());
+        Assert.Equal(1UL << 40, reader.Position.Value);
+        ours[^(Samples.Data(64).Length + 6)] ^= 1;
+        Assert.False(ResyncDataFrameReader.TryRead(ours, out reader, out _) && reader.VerifyCrc());
+    }
+
     [Fact]
     public void Ack_and_Alive_have_the_bytes_of_their_messages()
     {

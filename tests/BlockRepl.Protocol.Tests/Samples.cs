@@ -55,6 +55,8 @@ internal static class Samples
         new RoleReplyMessage(9, true, ""),
         new RoleReplyMessage(10, false, "the peer is Primary"),
         new WriteFailedMessage(new(12345), new(1), new(1L << 40, 4096), 28),
+        new ReadRequestMessage(ulong.MaxValue, new(3), new(1L << 40, 32 << 20), GenerationId.None),
+        new ReadRequestMessage(1, new(0), default, new(0xFEDCBA9876543210)),
         new GoodbyeMessage(GoodbyeReason.SplitBrain, "both sides changed data"),
         new GoodbyeMessage(GoodbyeReason.RoleConflict, "the target is Primary"),
         new AliveMessage(new(1000)),
@@ -105,10 +107,17 @@ internal static class Samples
         return [.. writer.End(crc, data.Length), .. data];
     }
 
-    public static byte[] ResyncFrame(ByteRange range, bool zeroes, byte[] data, CompressionKind compression)
+    public static byte[] ReadReplyFrame(ulong id, int errno, int length, bool zeroes, byte[] data, CompressionKind compression)
+    {
+        var writer = new ReadReplyFrameWriter(new byte[ReadReplyFrameWriter.HeadLengthMax]);
+        uint crc = Crc32C.Update(writer.Begin(id, new DiskResult(errno), length, zeroes, compression), data);
+        return [.. writer.End(crc, data.Length), .. data];
+    }
+
+    public static byte[] ResyncFrame(ByteRange range, bool zeroes, byte[] data, CompressionKind compression, ulong position = 0)
     {
         var writer = new ResyncDataFrameWriter(new byte[ResyncDataFrameWriter.HeadLengthMax]);
-        uint crc = Crc32C.Update(writer.Begin(new(3), range, zeroes, compression), data);
+        uint crc = Crc32C.Update(writer.Begin(new(3), range, zeroes, compression, new(position)), data);
         return [.. writer.End(crc, data.Length), .. data];
     }
 
@@ -122,6 +131,11 @@ internal static class Samples
         yield return ResyncFrame(new(1L << 40, 64), false, Data(64), CompressionKind.None);
         yield return ResyncFrame(new(0, 64), false, Data(20), CompressionKind.Lz4);
         yield return ResyncFrame(new(4096, 1L << 32), true, [], CompressionKind.None);
+        yield return ResyncFrame(new(4096, 64), false, Data(64), CompressionKind.None, position: ulong.MaxValue);
+        yield return ReadReplyFrame(7, 0, 64, false, Data(64), CompressionKind.None);
+        yield return ReadReplyFrame(ulong.MaxValue, 0, 4096, false, Data(20), CompressionKind.Lz4);
+        yield return ReadReplyFrame(8, 0, 4096, true, [], CompressionKind.None);
+        yield return ReadReplyFrame(9, 5, 0, false, [], CompressionKind.None);
     }
 
     /// <summary>Reads a frame as a receiver does, checksum included.</summary>
@@ -141,6 +155,11 @@ internal static class Samples
                     return false;
                 Assert.True(resync.DataOffset + resync.DataLength <= frame.Length);
                 return resync.VerifyCrc() || Bad(out error);
+            case FrameKind.ReadReply:
+                if (!ReadReplyFrameReader.TryRead(frame, out ReadReplyFrameReader reply, out error))
+                    return false;
+                Assert.True(reply.DataOffset + reply.DataLength <= frame.Length);
+                return reply.VerifyCrc() || Bad(out error);
             default:
                 return PeerMessageCodec.TryDecode(frame, out _, out error);
         }

@@ -113,6 +113,15 @@ public sealed class ClusterHarness
         return ticket;
     }
 
+    /// <summary>As <see cref="CommandAndRun"/>, but no further than to the answer.</summary>
+    public CommandTicket CommandAndRunUntilAnswered(SimulatedNode node, OperatorVerb verb)
+    {
+        CommandTicket ticket = Command(node, verb);
+        while (ticket.Result is null)
+            Assert.True(StepOnce(), "the command is not answered");
+        return ticket;
+    }
+
     /// <summary>A client's change; a write fills its range with a number of its own.</summary>
     public ClientRequest Change(
         SimulatedNode node, ChangeKind kind, long offset, long length, ChangeFlags flags = ChangeFlags.None, ushort volume = 0)
@@ -143,6 +152,15 @@ public sealed class ClusterHarness
         Change(node, ChangeKind.Write, offset, length, flags, volume);
 
     public ClientRequest Flush(SimulatedNode node, ushort volume = 0) => Change(node, ChangeKind.Flush, 0, 0, volume: volume);
+
+    /// <summary>A client's read of whole blocks.</summary>
+    public ClientRead Read(SimulatedNode node, long offset, long length = Block.Size, ushort volume = 0, DiskResult? localFailure = null)
+    {
+        Step++;
+        var read = new ClientRead(new VolumeNr(volume), new ByteRange(offset, length), Step);
+        node.Read(read, localFailure);
+        return read;
+    }
 
     /// <summary>What a write with this number puts everywhere.</summary>
     public static void Fill(Span<byte> span, ulong id)
@@ -300,6 +318,13 @@ public sealed class ClusterHarness
     {
         for (int i = 0; CompleteOne(node); i++)
             Assert.True(i < StepsMax, "the disk does not come to rest");
+    }
+
+    /// <summary>Ends disk operations of a node until one of a kind is pending.</summary>
+    public void RunDiskUntil(SimulatedNode node, EffectKind kind)
+    {
+        while (!node.Pending.Exists(operation => operation.Kind == kind))
+            Assert.True(CompleteOne(node), $"no {kind} comes");
     }
 
     /// <summary>Ends all disk operations of a node but those of one kind, and those that follow from them.</summary>

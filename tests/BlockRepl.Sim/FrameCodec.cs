@@ -21,6 +21,8 @@ public static class FrameCodec
                 return EncodeChange(in effect);
             case EffectKind.SendResyncData:
                 return EncodeResync(effect.Chunk);
+            case EffectKind.SendReadReply:
+                return EncodeReadReply(effect.Chunk, effect.Result);
             default:
                 throw Check.Unreachable("not a send effect");
         }
@@ -36,6 +38,9 @@ public static class FrameCodec
                 break;
             case FrameKind.ResyncData:
                 DecodeResync(frame, pool, receiver);
+                break;
+            case FrameKind.ReadReply:
+                DecodeReadReply(frame, pool, receiver);
                 break;
             case FrameKind.Ack:
                 DecodeAck(frame, receiver);
@@ -65,10 +70,37 @@ public static class FrameCodec
     {
         ReadOnlySpan<byte> data = chunk.IsZeroes ? default : chunk.Buffer!.Span.Slice(chunk.BufferOffset, (int)chunk.Range.Length);
         var writer = new ResyncDataFrameWriter(new byte[ResyncDataFrameWriter.HeadLengthMax]);
-        uint crc = Crc32C.Update(writer.Begin(chunk.Volume, chunk.Range, chunk.IsZeroes, CompressionKind.None), data);
+        uint crc = Crc32C.Update(writer.Begin(chunk.Volume, chunk.Range, chunk.IsZeroes, CompressionKind.None, chunk.Position), data);
         byte[] frame = [.. writer.End(crc, data.Length), .. data];
         chunk.Buffer?.Release();
         return frame;
+    }
+
+    private static byte[] EncodeReadReply(ResyncChunk chunk, DiskResult result)
+    {
+        int length = result.IsOk ? (int)chunk.Range.Length : 0;
+        ReadOnlySpan<byte> data = chunk.Buffer is { } buffer ? buffer.Span.Slice(chunk.BufferOffset, length) : default;
+        var writer = new ReadReplyFrameWriter(new byte[ReadReplyFrameWriter.HeadLengthMax]);
+        uint crc = Crc32C.Update(writer.Begin(chunk.Id, result, length, chunk.IsZeroes, CompressionKind.None), data);
+        byte[] frame = [.. writer.End(crc, data.Length), .. data];
+        chunk.Buffer?.Release();
+        return frame;
+    }
+
+    private static void DecodeReadReply(byte[] frame, BlockBufferPool pool, Action<CoreEvent> receiver)
+    {
+        Assert.True(ReadReplyFrameReader.TryRead(frame, out ReadReplyFrameReader reply, out FrameError error), error.ToString());
+        Assert.True(reply.VerifyCrc());
+        BlockBuffer buffer = Rent(pool, frame.AsSpan(reply.DataOffset, reply.DataLength));
+        receiver(new CoreEvent
+        {
+            Kind = CoreEventKind.ReadReplied,
+            Number = reply.Id,
+            Result = new DiskResult(reply.Errno),
+            Header = new ChangeHeader(ChangeKind.Write, default, 0, reply.Length, ChangeFlags.None),
+            Subject = reply.Zeroes || reply.Length == 0 ? null : buffer,
+        });
+        buffer.Release();
     }
 
     private static void DecodeChanges(byte[] frame, BlockBufferPool pool, Action<CoreEvent> receiver)
@@ -106,6 +138,7 @@ public static class FrameCodec
             Header = new ChangeHeader(
                 data.Zeroes ? ChangeKind.Zeroes : ChangeKind.Write, data.Volume, data.Range.Offset, data.Range.Length, ChangeFlags.None),
             Subject = data.Zeroes ? null : buffer,
+            Applied = data.Position,
         });
         buffer.Release();
     }

@@ -64,6 +64,9 @@ public sealed class SimulatedMetadata
         return new AttachedDisk(Superblock, [.. ActiveExtents.Order()], Transaction, bitmaps.ToImmutable(), dataBytes, bootId);
     }
 
+    /// <summary>A failed disk says of itself that it may lack what was not flushed.</summary>
+    public void NoteLoss() => Superblock = Superblock with { Flags = Superblock.Flags | SuperblockFlags.LostPower };
+
     private DirtyBitmap Bitmap(int slot)
     {
         var bitmap = new DirtyBitmap(Block.CountFor(Superblock.DataBytes));

@@ -73,7 +73,43 @@ public sealed class SimulatedNode
     /// <summary>What an operator sees.</summary>
     public ResourceStatusReader Status => Core.Status;
 
+    /// <summary>Reads without an answer.</summary>
+    public HashSet<ClientRead> OpenReads { get; } = [];
+
+    /// <summary>A disk that failed still takes the note that it may lack data.</summary>
+    public bool TakesLossNote { get; set; }
+
+    /// <summary>Clients' reads go straight to the local disk, by volume.</summary>
+    public bool[] ReadsLocally { get; private set; } = [];
+
     private bool[] IsDetached { get; set; } = [];
+
+    /// <summary>A client's read: of the local disk where that is open to reads, unless it is to fail, else through Core.</summary>
+    public void Read(ClientRead read, DiskResult? localFailure = null)
+    {
+        if (ReadsLocally[read.Volume.Value] && localFailure is null)
+        {
+            ReadFromDisk(read);
+            return;
+        }
+
+        OpenReads.Add(read);
+        Apply(new CoreEvent
+        {
+            Kind = CoreEventKind.ClientRead,
+            Volume = read.Volume,
+            Header = new Protocol.ChangeHeader(Protocol.ChangeKind.Write, read.Volume, read.Range.Offset, read.Range.Length, Protocol.ChangeFlags.None),
+            Result = localFailure ?? DiskResult.Ok,
+            Second = read,
+        });
+    }
+
+    private void ReadFromDisk(ClientRead read)
+    {
+        read.Data = new byte[read.Range.Length];
+        Disks[read.Volume.Value].Cache.Read(read.Range.Offset, read.Data);
+        read.Result = DiskResult.Ok;
+    }
 
     /// <summary>Starts the process and attaches the disks; the metadata writes of the attachment are pending.</summary>
     public void Start()
@@ -97,6 +133,7 @@ public sealed class SimulatedNode
         Check.That(_core is null, "the process runs already");
         Pool = new BlockBufferPool();
         IsDetached = new bool[Disks.Length];
+        ReadsLocally = new bool[Disks.Length];
         _core = new ResourceCore(Settings, _cluster.Chance);
     }
 
@@ -111,6 +148,9 @@ public sealed class SimulatedNode
             Subject = Metadata[volume].Read(Disks[volume].SizeBytes, _bootId),
         });
     }
+
+    /// <summary>The edge has closed the disk that Core gave up: what was under way on it has come back.</summary>
+    public void CloseDisk(ushort volume = 0) => Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = new VolumeNr(volume) });
 
     /// <summary>Changes the configuration of the running process.</summary>
     public void Reconfigure(Func<ResourceSettings, ResourceSettings> change)
@@ -153,10 +193,15 @@ public sealed class SimulatedNode
                 e.Kind = CoreEventKind.LocalFlushCompleted;
                 e.Number = operation.Ticket;
                 break;
-            case EffectKind.ResyncRead:
+            case EffectKind.ResyncRead or EffectKind.PeerRead:
                 if (result.IsOk)
                     Read(disk, operation.Request);
-                e.Kind = CoreEventKind.ResyncReadCompleted;
+                e.Kind = operation.Kind == EffectKind.PeerRead ? CoreEventKind.PeerReadCompleted : CoreEventKind.ResyncReadCompleted;
+                break;
+            case EffectKind.VerifyRead:
+                if (result.IsOk)
+                    Digest(disk, operation.Request.Verify!);
+                e.Kind = CoreEventKind.VerifyReadCompleted;
                 break;
             default:
                 while (result.IsOk && operation.PartsDone < SimulatedMetadata.PartsOf(operation.Metadata))
@@ -221,6 +266,7 @@ public sealed class SimulatedNode
         foreach (ClientRequest request in Unanswered)
             request.EndedAt = _cluster.Step;
         Unanswered.Clear();
+        OpenReads.Clear();
         _cluster.ProcessDied(this);
     }
 
@@ -261,12 +307,19 @@ public sealed class SimulatedNode
         disk.Cache.Read(chunk.Range.Offset, chunk.Buffer.Span);
     }
 
+    private static void Digest(SimulatedDisk disk, VerifyChunk chunk)
+    {
+        var content = new byte[chunk.Range.Length];
+        disk.Cache.Read(chunk.Range.Offset, content);
+        Protocol.BlockDigest.Compute(content, chunk.Digests);
+    }
+
     private void CarryOut(ref Effect effect)
     {
         Effects.Add(effect.Kind);
         switch (effect.Kind)
         {
-            case EffectKind.LocalChange or EffectKind.ResyncRead:
+            case EffectKind.LocalChange or EffectKind.ResyncRead or EffectKind.PeerRead or EffectKind.VerifyRead:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
             case EffectKind.LocalFlush:
@@ -275,7 +328,7 @@ public sealed class SimulatedNode
             case EffectKind.WriteMetadata:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
-            case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable:
+            case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable or EffectKind.SendReadReply:
                 _cluster.Send(this, effect.Link, FrameCodec.Encode(in effect));
                 break;
             case EffectKind.Reply:
@@ -295,6 +348,29 @@ public sealed class SimulatedNode
                 break;
             case EffectKind.DetachDisk:
                 IsDetached[effect.Volume.Value] = true;
+                ReadsLocally[effect.Volume.Value] = false;
+                if (effect.NotesLoss && TakesLossNote)
+                    Metadata[effect.Volume.Value].NoteLoss();
+                break;
+            case EffectKind.OpenReads:
+                ReadsLocally[effect.Volume.Value] = !IsDetached[effect.Volume.Value];
+                break;
+            case EffectKind.ReadReply:
+                var answered = (ClientRead)effect.Cookie!;
+                Check.That(answered.Result is null && OpenReads.Remove(answered), "a read was answered twice, or after its process died");
+                answered.Result = effect.Result;
+                if (effect.Result.IsOk)
+                {
+                    answered.Data = new byte[answered.Range.Length];
+                    effect.ReadData?.Span.Slice(effect.BufferOffset, answered.Data.Length).CopyTo(answered.Data);
+                }
+
+                effect.ReadData?.Release();
+                break;
+            case EffectKind.ReadLocally:
+                var local = (ClientRead)effect.Cookie!;
+                OpenReads.Remove(local);
+                ReadFromDisk(local);
                 break;
             case EffectKind.CompleteCommand:
                 var ticket = (CommandTicket)effect.Subject!;

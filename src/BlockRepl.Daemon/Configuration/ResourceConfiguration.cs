@@ -1,3 +1,4 @@
+using BlockRepl.Core;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Daemon.Configuration;
@@ -22,6 +23,12 @@ public sealed record ResourceConfiguration
 
     /// <summary><c>handler-timeout</c>: how long a handler may take before it is killed and counts as broken. 1 s to 1 h, default 60 s.</summary>
     public TimeSpan HandlerTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary><c>on-io-error</c>: what an error of the local disk means. Default detach.</summary>
+    public IoErrorPolicy OnIoError { get; init; } = IoErrorPolicy.Detach;
+
+    /// <summary><c>on-no-data-accessible</c>: what becomes of requests that nobody can serve. Default io-error.</summary>
+    public NoDataPolicy OnNoDataAccessible { get; init; } = NoDataPolicy.IoError;
 
     /// <summary>Time-outs and limits of the connection.</summary>
     public NetworkOptions Network { get; init; } = NetworkOptions.Default;

@@ -1,4 +1,5 @@
 using BlockRepl.Daemon.Configuration;
+using BlockRepl.Device;
 using Microsoft.Extensions.Logging;
 
 namespace BlockRepl.Daemon.Control;
@@ -16,4 +17,8 @@ public sealed record DaemonContext(
     RunDirectory RunDirectory,
     bool BringUp,
     EventHub Events,
-    ILoggerFactory Loggers);
+    ILoggerFactory Loggers)
+{
+    /// <summary>What is put between the daemon and a disk that it opens, by the disk's path: nothing, but in tests of failing disks.</summary>
+    public Func<string, IBlockDevice, IBlockDevice> DeviceFilter { get; init; } = static (_, device) => device;
+}

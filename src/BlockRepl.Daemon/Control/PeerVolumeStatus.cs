@@ -40,4 +40,7 @@ public sealed record PeerVolumeStatus
 
     /// <summary>What holds the resync up, in words; null if nothing does.</summary>
     public string? ResyncWaitingFor { get; init; }
+
+    /// <summary>The running or the last comparison; null if there was none since the daemon started.</summary>
+    public VerifyStatus? Verify { get; init; }
 }

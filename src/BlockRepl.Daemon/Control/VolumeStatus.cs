@@ -26,6 +26,12 @@ public sealed record VolumeStatus
     /// <summary>NBD connections that are open.</summary>
     public int Clients { get; init; }
 
+    /// <summary>The peer that serves the volume because the local disk is gone or not current; null while the local disk does.</summary>
+    public string? ServedBy { get; init; }
+
+    /// <summary>On a Primary: why neither the local disk nor a peer can serve the volume; null while one does.</summary>
+    public string? NoData { get; init; }
+
     /// <summary>Extents of 4 MiB that the activity log has now: a crash would mark them.</summary>
     public int AlActiveExtents { get; init; }
 

@@ -36,6 +36,8 @@ internal static class CoreSettings
             ResyncChecksums = resource.Resync.ComparesChecksums
                 ? resource.Resync.ChecksumsAfterCrashOnly ? ResyncChecksums.AfterCrash : ResyncChecksums.Always
                 : ResyncChecksums.Never,
+            OnIoError = resource.OnIoError,
+            OnNoDataAccessible = resource.OnNoDataAccessible,
             ActivityLogExtentsMax = resource.ActivityLogExtents,
         };
     }

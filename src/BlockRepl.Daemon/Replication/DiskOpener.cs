@@ -20,12 +20,13 @@ internal static class DiskOpener
     public sealed record Opened(
         VolumeDisk? Disk, AttachedDisk? Attached, ImmutableArray<string> Warnings, ControlResult? Refusal, bool IsBusy);
 
-    public static Opened Open(RuntimeVolume volume, ResourceSettings settings)
+    public static Opened Open(RuntimeVolume volume, ResourceSettings settings, Func<string, IBlockDevice, IBlockDevice> filter)
     {
         string path = volume.Configuration.Disk.For(settings.NodeName);
         DeviceOpenResult disk = DeviceFactory.Open(path);
         if (disk.Device is null)
             return Refused(volume, disk);
+        disk = disk with { Device = filter(path, disk.Device) };
         IBlockDevice? metadataDevice = null;
         if (volume.Configuration.MetaDisk.For(settings.NodeName) is { } metadataPath)
         {
@@ -36,7 +37,7 @@ internal static class DiskOpener
                 return Refused(volume, opened);
             }
 
-            metadataDevice = opened.Device;
+            metadataDevice = filter(metadataPath, opened.Device);
         }
 
         var identity = new VolumeIdentity(settings.Name, volume.Configuration.Name, settings.NodeName);

@@ -54,6 +54,9 @@ internal sealed class FrameBatcher
                 case EffectKind.SendResyncData:
                     SendResyncData(item.Chunk);
                     break;
+                case EffectKind.SendReadReply:
+                    SendReadReply(item.Chunk, item.Result);
+                    break;
                 case EffectKind.SendAck:
                     received = item.Sequence;
                     applied = item.Applied;
@@ -79,7 +82,7 @@ internal sealed class FrameBatcher
     {
         if (effect.Kind == EffectKind.SendChange)
             effect.Buffer?.Release();
-        else if (effect.Kind == EffectKind.SendResyncData)
+        else if (effect.Kind is EffectKind.SendResyncData or EffectKind.SendReadReply)
             effect.Chunk.Buffer?.Release();
     }
 
@@ -130,7 +133,7 @@ internal sealed class FrameBatcher
         var writer = new ResyncDataFrameWriter(_head);
         if (chunk.IsZeroes)
         {
-            uint state = writer.Begin(chunk.Volume, chunk.Range, zeroes: true, CompressionKind.None);
+            uint state = writer.Begin(chunk.Volume, chunk.Range, zeroes: true, CompressionKind.None, chunk.Position);
             _channel.Send(writer.End(state, 0), default);
             chunk.Buffer?.Release();
             return;
@@ -141,7 +144,29 @@ internal sealed class FrameBatcher
         BlockBuffer? compressed = _compressor.TryCompress(new ReadOnlySpan<PayloadSegment>(in plain), length);
         PayloadSegment sent = compressed is null ? plain : new PayloadSegment(compressed, 0, compressed.Length);
         uint crc = writer.Begin(
-            chunk.Volume, chunk.Range, zeroes: false, compressed is null ? CompressionKind.None : CompressionKind.Lz4);
+            chunk.Volume, chunk.Range, zeroes: false, compressed is null ? CompressionKind.None : CompressionKind.Lz4, chunk.Position);
+        crc = Crc32C.Update(crc, sent.Buffer.Span.Slice(sent.Offset, sent.Length));
+        _channel.Send(writer.End(crc, sent.Length), new ReadOnlySpan<PayloadSegment>(in sent));
+        compressed?.Release();
+        chunk.Buffer!.Release();
+    }
+
+    private void SendReadReply(ResyncChunk chunk, DiskResult result)
+    {
+        var writer = new ReadReplyFrameWriter(_head);
+        int length = result.IsOk ? (int)chunk.Range.Length : 0;
+        if (length == 0 || chunk.IsZeroes)
+        {
+            uint state = writer.Begin(chunk.Id, result, length, chunk.IsZeroes, CompressionKind.None);
+            _channel.Send(writer.End(state, 0), default);
+            chunk.Buffer?.Release();
+            return;
+        }
+
+        PayloadSegment plain = new(chunk.Buffer!, chunk.BufferOffset, length);
+        BlockBuffer? compressed = _compressor.TryCompress(new ReadOnlySpan<PayloadSegment>(in plain), length);
+        PayloadSegment sent = compressed is null ? plain : new PayloadSegment(compressed, 0, compressed.Length);
+        uint crc = writer.Begin(chunk.Id, result, length, zeroes: false, compressed is null ? CompressionKind.None : CompressionKind.Lz4);
         crc = Crc32C.Update(crc, sent.Buffer.Span.Slice(sent.Offset, sent.Length));
         _channel.Send(writer.End(crc, sent.Length), new ReadOnlySpan<PayloadSegment>(in sent));
         compressed?.Release();

@@ -57,6 +57,7 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.InvalidateRemote => await AskAsync(Command(OperatorVerb.InvalidateRemote, command.Volume)),
                 ControlVerb.PauseSync => await AskAsync(Command(OperatorVerb.PauseSync, command.Volume)),
                 ControlVerb.ResumeSync => await AskAsync(Command(OperatorVerb.ResumeSync, command.Volume)),
+                ControlVerb.Verify => await AskAsync(Command(OperatorVerb.Verify, command.Volume) with { Verify = VerifyOptionsOf(command.Options) }),
                 _ => ControlResult.NotImplemented(command.Verb),
             };
         }
@@ -147,7 +148,7 @@ internal sealed partial class ManagedResource : IDisposable
                     $"{volume.Name} is {state}: what was under way on its failed disk is not over", "try again; status shows Diskless when it is");
             }
 
-            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings);
+            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings, _context.DeviceFilter);
             if (opened.Disk is null)
             {
                 FoundBusyDisk = opened.IsBusy;
@@ -163,6 +164,7 @@ internal sealed partial class ManagedResource : IDisposable
                 NowMs = ResourceRuntime.NowMs,
                 Volume = volume.Configuration.Nr,
                 Subject = opened.Attached,
+                Number = opened.Disk.Serial,
             });
             ControlResult attached = await AwaitAttachedAsync(volume);
             if (attached.ExitCode != ExitCodes.Done)
@@ -272,6 +274,14 @@ internal sealed partial class ManagedResource : IDisposable
         RuntimeVolume? named = Array.Find(Runtime.Volumes, candidate => candidate.Configuration.Name == volume);
         return new OperatorCommand(verb) { Volume = named?.Configuration.Nr };
     }
+
+    private static VerifyOptions VerifyOptionsOf(ControlOptions options) => new()
+    {
+        StartBytes = options.StartBytes,
+        StopBytes = options.StopBytes,
+        Repair = options.Repair,
+        RepairFrom = options.RepairFrom,
+    };
 
     private async Task<ControlResult> AskAsync(OperatorCommand command)
     {

@@ -116,6 +116,7 @@ internal sealed class PeerStream : IPeerChannelHandler
         {
             FrameKind.Changes => ReceiveChanges(message),
             FrameKind.ResyncData => ReceiveResyncData(message),
+            FrameKind.ReadReply => ReceiveReadReply(message),
             FrameKind.Ack => ReceiveAck(frame),
             FrameKind.Ignorable => null,
             _ => ReceiveMessage(frame),
@@ -179,6 +180,32 @@ internal sealed class PeerStream : IPeerChannelHandler
             Header = new ChangeHeader(
                 reader.Zeroes ? ChangeKind.Zeroes : ChangeKind.Write, reader.Volume, reader.Range.Offset, reader.Range.Length, ChangeFlags.None),
             Subject = reader.Zeroes ? null : data,
+            Offset = at,
+            Applied = reader.Position,
+        });
+        data.Release();
+        return null;
+    }
+
+    private string? ReceiveReadReply(BlockBuffer message)
+    {
+        if (!ReadReplyFrameReader.TryRead(message.Span, out ReadReplyFrameReader reader, out FrameError error))
+            return error.ToString();
+        if (!reader.VerifyCrc())
+            return "a ReadReply frame's CRC-32C does not fit its data";
+        BlockBuffer? data = Expand(message, reader.Compression, reader.DataOffset, reader.DataLength, reader.RawLength, out int at);
+        if (data is null)
+            return "a ReadReply frame's data cannot be decompressed";
+        _runtime!.Post(new CoreEvent
+        {
+            Kind = CoreEventKind.ReadReplied,
+            NowMs = ResourceRuntime.NowMs,
+            Peer = _peer,
+            Link = _link!.Id,
+            Number = reader.Id,
+            Result = new DiskResult(reader.Errno),
+            Header = new ChangeHeader(ChangeKind.Write, default, 0, reader.Length, ChangeFlags.None),
+            Subject = reader.RawLength > 0 ? data : null,
             Offset = at,
         });
         data.Release();

@@ -241,7 +241,7 @@ internal sealed class ResourceRuntime : IDisposable
             ref Effect effect = ref effects[i];
             switch (effect.Kind)
             {
-                case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable:
+                case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable or EffectKind.SendReadReply:
                     Enqueue(in effect, carrier);
                     effect.Kind = EffectKind.None;
                     break;
@@ -261,6 +261,13 @@ internal sealed class ResourceRuntime : IDisposable
                 case EffectKind.WriteMetadata or EffectKind.StartConnecting or EffectKind.StopConnecting or EffectKind.RunHandler:
                     // Handed over before the gate is left: two carriers that raced here could write an older superblock over a newer one.
                     _executor.HandOver(in effect);
+                    effect.Kind = EffectKind.None;
+                    break;
+                case EffectKind.DetachDisk:
+                    Volumes[effect.Volume.Value].CloseReads();
+                    break;
+                case EffectKind.OpenReads:
+                    Volumes[effect.Volume.Value].OpenReads();
                     effect.Kind = EffectKind.None;
                     break;
                 case EffectKind.StateChanged:

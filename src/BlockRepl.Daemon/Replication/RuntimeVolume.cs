@@ -9,7 +9,7 @@ namespace BlockRepl.Daemon.Replication;
 
 /// <summary>
 /// One volume of a resource at work: its disk, its clients, and the export that carries their requests into Core. Reads of a local disk never enter the gate: a write is
-/// on the disk before it is answered, so the disk holds whatever a client was told of (hard part 10).
+/// on the disk before it is answered, so the disk holds whatever a client was told of (hard part 10). Core says, under the gate, while that is so; other reads go through it to the peer.
 /// </summary>
 internal sealed class RuntimeVolume : INbdExport
 {
@@ -21,6 +21,8 @@ internal sealed class RuntimeVolume : INbdExport
     private readonly List<INbdClient> _clients = [];
     private NbdExportInfo _info;
     private VolumeDisk? _disk;
+    private VolumeDisk? _readable;
+    private ulong _lastSerial;
     private long _readBytes;
     private long _writtenBytes;
     private bool _isClosed;
@@ -58,8 +60,18 @@ internal sealed class RuntimeVolume : INbdExport
     /// <inheritdoc/>
     public NbdExportInfo Info => _info;
 
-    /// <summary>A disk was opened; Core hears of it next.</summary>
-    public void AttachDisk(VolumeDisk disk) => Volatile.Write(ref _disk, disk);
+    /// <summary>A disk was opened; Core hears of it next, and says when it may be read from.</summary>
+    public void AttachDisk(VolumeDisk disk)
+    {
+        disk.Serial = ++_lastSerial;
+        Volatile.Write(ref _disk, disk);
+    }
+
+    /// <summary>Clients' reads go straight to the disk from now on. Under the resource's gate.</summary>
+    public void OpenReads() => Volatile.Write(ref _readable, Disk);
+
+    /// <summary>Clients' reads go to Core from now on. Under the resource's gate, so that none that follows an answered change sees an older disk.</summary>
+    public void CloseReads() => Volatile.Write(ref _readable, null);
 
     /// <summary>The disk is not used any more; it is closed when the last call has left it. Returns it, or null if there was none.</summary>
     public VolumeDisk? DetachDisk(bool notesLoss, out Func<DiskResult>? note)
@@ -255,32 +267,64 @@ internal sealed class RuntimeVolume : INbdExport
     private void Read(NbdRequest request)
     {
         Interlocked.Add(ref _readBytes, request.Length);
-        DiskResult result = Disk?.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]) ?? DiskResult.Io;
-        request.Sink.Complete(request, NbdErrors.FromDisk(result, request.Command, request.Flags));
+        VolumeDisk? disk = Volatile.Read(ref _readable);
+        DiskResult result = disk?.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]) ?? DiskResult.Ok;
+        if (disk is not null && result.IsOk)
+        {
+            request.Sink.Complete(request, NbdError.Ok);
+            return;
+        }
+
+        _runtime.Post(new CoreEvent
+        {
+            Kind = CoreEventKind.ClientRead,
+            NowMs = ResourceRuntime.NowMs,
+            Volume = Configuration.Nr,
+            Header = new ChangeHeader(ChangeKind.Write, Configuration.Nr, request.Offset, request.Length, ChangeFlags.None),
+            Result = result,
+            Number = disk?.Serial ?? 0,
+            Second = request,
+        });
     }
+
+    /// <summary>Answers a read that went through Core. The data belong to the effect, whose reference is given back here.</summary>
+    public static void CompleteRead(in Effect effect, Carrier carrier)
+    {
+        var request = (NbdRequest)effect.Cookie!;
+        Span<byte> destination = request.Buffer!.Span[..(int)request.Length];
+        if (effect.ReadData is { } data)
+        {
+            data.Span.Slice(effect.BufferOffset, destination.Length).CopyTo(destination);
+            data.Release();
+        }
+        else
+        {
+            destination.Clear();
+        }
+
+        Complete(request, effect.Result, carrier);
+    }
+
+    /// <summary>Answers a read from the disk that came back while the read was on its way through Core.</summary>
+    public void ReadLocally(NbdRequest request, Carrier carrier) =>
+        Complete(request, Disk?.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]) ?? DiskResult.Io, carrier);
 
     private void ReadExtents(NbdRequest request)
     {
         long offset = request.Offset;
         long end = request.Offset + request.Length;
-        DiskResult result = DiskResult.Ok;
         bool more = true;
         while (offset < end && more)
         {
-            if (Disk is not { } disk)
-            {
-                result = DiskResult.Io;
-                break;
-            }
-
-            result = disk.GetExtent(offset, end - offset, out DeviceExtent extent);
-            if (!result.IsOk)
-                break;
+            // Where the holes are only the disk knows; to call everything data is true as well.
+            var extent = new DeviceExtent(end - offset, false);
+            if (Volatile.Read(ref _readable) is { } disk && disk.GetExtent(offset, end - offset, out DeviceExtent found).IsOk)
+                extent = found;
             more = request.AddExtent((uint)extent.Length, extent.IsHole, extent.IsHole);
             offset += extent.Length;
         }
 
-        request.Sink.Complete(request, NbdErrors.FromDisk(result, request.Command, request.Flags));
+        request.Sink.Complete(request, NbdError.Ok);
     }
 
     private NbdExportInfo Describe(long sizeBytes)

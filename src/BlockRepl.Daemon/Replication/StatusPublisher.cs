@@ -69,6 +69,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = waiting,
+            ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
 
@@ -104,6 +106,14 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             if (running.BytesPerSecond > 0)
                 eta = (running.LeftBytes + running.BytesPerSecond - 1) / running.BytesPerSecond;
         }
+        else if (core.Verify(nr, peer) is { IsRunning: true } compared)
+        {
+            long behind = compared.PositionBytes - compared.StartBytes;
+            long span = Math.Max(1, compared.StopBytes - compared.StartBytes);
+            percent = 100.0 * behind / span;
+            if (behind > 0)
+                eta = (long)((double)(span - behind) * (ResourceRuntime.NowMs - compared.StartedMs) / behind / 1000);
+        }
         else if (outOfSync > 0 && core.SizeBytes(nr) > 0)
         {
             percent = Math.Max(0, 100.0 - 100.0 * outOfSync / Block.CountFor(core.SizeBytes(nr)));
@@ -124,6 +134,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             ResyncEqualBytes = resync?.EqualBytes ?? 0,
             ResyncZeroBytes = resync?.ZeroBytes ?? 0,
             ResyncWaitingFor = resync is { WaitingFor.Length: > 0 } held ? held.WaitingFor : null,
+            Verify = core.Verify(nr, peer) is { } verify ? VerifyStatus.From(verify, ResourceRuntime.NowMs, DateTimeOffset.UtcNow) : null,
         };
     }
 

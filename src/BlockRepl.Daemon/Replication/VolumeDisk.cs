@@ -33,6 +33,9 @@ internal sealed class VolumeDisk : IDisposable
         _data = new SubrangeDevice(disk, 0, metadata.Layout.DataBytes);
     }
 
+    /// <summary>Tells this disk from those that its volume had before, in what Core is told of it.</summary>
+    public ulong Serial { get; set; }
+
     /// <summary>The metadata; one thread at a time.</summary>
     public VolumeMetadataStore Metadata { get; }
 

@@ -29,9 +29,9 @@ internal sealed class VolumeExports(IReadOnlyList<ManagedResource> resources) : 
             return false;
         }
 
-        if (state.DiskState <= DiskState.Failed)
+        if (state.DiskState != DiskState.UpToDate && state.ServedBy is null)
         {
-            refusal = $"{name} has no local disk on node {status.Node} ({state.DiskState})";
+            refusal = $"{name} has no usable disk on node {status.Node} ({state.DiskState}), and no peer serves it";
             return false;
         }
 

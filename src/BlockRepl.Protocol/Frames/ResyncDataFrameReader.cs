@@ -20,6 +20,9 @@ public ref struct ResyncDataFrameReader
     /// <summary>The range reads as zeroes; there are no data.</summary>
     public bool Zeroes { get; private set; }
 
+    /// <summary>Stream position up to which the sender had applied the receiver's changes when it read the data; zero if the receiver sends none.</summary>
+    public SequenceNumber Position { get; private set; }
+
     /// <summary>How the data are compressed.</summary>
     public readonly CompressionKind Compression => _fields.Compression;
 
@@ -64,6 +67,9 @@ public ref struct ResyncDataFrameReader
                     break;
                 case 6:
                     fields.ReadCrc(ref reader);
+                    break;
+                case 7:
+                    result.Position = new SequenceNumber(reader.UInt64("position"));
                     break;
                 case DataFrame.DataField:
                     fields.ReadData(ref reader);

@@ -3,7 +3,7 @@ using BlockRepl.Primitives;
 namespace BlockRepl.Protocol.Wire;
 
 /// <summary>
-/// What Changes and ResyncData have in common: fields, a checksum, and data that reach to the frame's end. The checksum
+/// What Changes, ResyncData and ReadReply have in common: fields, a checksum, and data that reach to the frame's end. The checksum
 /// covers every byte of the body but two stretches: its own field, and the data field's tag and length, whose damage shows because
 /// the data must end exactly where body and message end.
 /// </summary>
@@ -13,9 +13,12 @@ internal static class DataFrame
 
     /// <summary>Writes checksum, data tag and length, and the prefix; returns the head.</summary>
     public static ReadOnlySpan<byte> Finish(
-        scoped ref ProtoWriter writer, Span<byte> buffer, FrameKind kind, uint crcField, uint crcState, int dataLength)
+        scoped ref ProtoWriter writer, Span<byte> buffer, FrameKind kind, uint crcField, uint crcState, int dataLength,
+        uint lastField = 0, ulong lastValue = 0)
     {
         writer.Fixed32(crcField, Crc32C.Finish(crcState));
+        if (lastField != 0)
+            writer.UInt64(lastField, lastValue);
         if (dataLength > 0)
         {
             writer.Tag(DataField, WireType.Bytes);

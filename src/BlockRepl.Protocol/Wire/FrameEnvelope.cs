@@ -3,7 +3,7 @@ using BlockRepl.Primitives;
 namespace BlockRepl.Protocol.Wire;
 
 /// <summary>
-/// The outside of a frame: one body field, and behind it the frame's checksum, except for Changes and ResyncData, which
+/// The outside of a frame: one body field, and behind it the frame's checksum, except for Changes, ResyncData and ReadReply, which
 /// carry their own so that it can be computed over the data where they lie.
 /// </summary>
 internal static class FrameEnvelope
@@ -18,7 +18,7 @@ internal static class FrameEnvelope
             return FrameKind.Malformed;
         return field switch
         {
-            <= (uint)FrameKind.Goodbye => (FrameKind)field,
+            <= (uint)FrameKind.ReadReply => (FrameKind)field,
             >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncDiffers => (FrameKind)field,
             >= (uint)FrameKind.SettingsUpdate and <= (uint)FrameKind.ResizeReply => (FrameKind)field,
             >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.VerifyResult => (FrameKind)field,
@@ -55,7 +55,7 @@ internal static class FrameEnvelope
         reader.Next(out _);
         body = reader.Bytes("the body");
         bodyOffset = reader.Position - body.Length;
-        if (kind is FrameKind.Changes or FrameKind.ResyncData)
+        if (kind is FrameKind.Changes or FrameKind.ResyncData or FrameKind.ReadReply)
         {
             // The data reach to the frame's end; so the length of the message, of the body and of the data check each other.
             if (!reader.Failed && reader.Position != frame.Length)

@@ -23,6 +23,7 @@ internal static class PeerMessageReader
         FrameKind.RoleReply => RoleReply(ref reader),
         FrameKind.WriteFailed => WriteFailed(ref reader),
         FrameKind.Goodbye => Goodbye(ref reader),
+        FrameKind.ReadRequest => ReadRequestReader.Read(ref reader),
         FrameKind.ResyncAck => ResyncMessageReader.Ack(ref reader),
         FrameKind.ResyncRequest => ResyncMessageReader.Request(ref reader),
         FrameKind.ResyncReply => ResyncMessageReader.Reply(ref reader),

@@ -73,6 +73,13 @@ internal static class PeerMessageWriter
                 writer.Int64(4, m.Range.Length);
                 writer.Int64(5, m.Errno);
                 break;
+            case ReadRequestMessage m:
+                writer.UInt64(1, m.Id);
+                writer.UInt64(2, m.Nr.Value);
+                writer.Int64(3, m.Range.Offset);
+                writer.Int64(4, m.Range.Length);
+                writer.Fixed64(5, m.ServeGeneration.Value);
+                break;
             case ResyncAckMessage m:
                 writer.UInt64(1, m.Nr.Value);
                 writer.UInt64(2, m.Pieces);

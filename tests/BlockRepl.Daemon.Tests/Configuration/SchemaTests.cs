@@ -43,6 +43,8 @@ public sealed class SchemaTests
     [Theory]
     [InlineData("protocol")]
     [InlineData("compression")]
+    [InlineData("on-io-error")]
+    [InlineData("on-no-data-accessible")]
     [InlineData("fencing")]
     [InlineData("after-sb-1pri")]
     [InlineData("after-sb-2pri")]

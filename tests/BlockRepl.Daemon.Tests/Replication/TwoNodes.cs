@@ -5,6 +5,7 @@ using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Metadata;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Daemon.Tests.Control;
+using BlockRepl.Device;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace BlockRepl.Daemon.Tests.Replication;
@@ -29,10 +30,13 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     public RuntimeVolume BetaVolume => Beta.Resources[0].Runtime.Volumes[0];
 
-    public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
+    /// <summary>Where faults of a node's disk are injected; the newest disk that the node has opened.</summary>
+    public Dictionary<string, FaultyDevice> Faults { get; } = [];
 
     /// <summary>The configuration file, which both nodes read.</summary>
     public string File => Path.Combine(_directory.Path, "blockrepl.yaml");
+
+    public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
     public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20)
@@ -58,8 +62,8 @@ internal sealed class TwoNodes : IAsyncDisposable
         return nodes;
     }
 
-    public static async Task<ControlResult> DoAsync(NodeRuntime node, ControlVerb verb, bool force = false, string resource = Resource) =>
-        await node.ExecuteAsync(new ControlCommand(verb, resource, null, new ControlOptions { Force = force }), default);
+    public static async Task<ControlResult> DoAsync(NodeRuntime node, ControlVerb verb, bool force = false, string resource = Resource, string? volume = null) =>
+        await node.ExecuteAsync(new ControlCommand(verb, resource, volume, new ControlOptions { Force = force }), default);
 
     /// <summary>Changes the configuration file.</summary>
     public async Task EditAsync(Func<string, string> change) =>
@@ -107,7 +111,10 @@ internal sealed class TwoNodes : IAsyncDisposable
         RunDirectory run = RunDirectory.Open(Path.Combine(_directory.Path, "run-" + node));
         _runDirectories.Add(run);
         var events = new EventHub();
-        var runtime = new NodeRuntime(new DaemonContext(configuration!, node, run, true, events, NullLoggerFactory.Instance));
+        var runtime = new NodeRuntime(new DaemonContext(configuration!, node, run, true, events, NullLoggerFactory.Instance)
+        {
+            DeviceFilter = (_, device) => Faults[node] = new FaultyDevice(device),
+        });
         _events.Add(runtime, events);
         await runtime.StartAsync(default);
         return runtime;

@@ -1,0 +1,94 @@
+using BlockRepl.Daemon.Control;
+using BlockRepl.Device;
+using BlockRepl.Nbd;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Daemon.Tests.Replication;
+
+/// <summary>io-errors: a failing disk under the runtime does not stop the service (G11).</summary>
+public class DiskFailureTests
+{
+    private const int FourKiB = 4096;
+    private const long MetadataAt = 60L << 20;
+
+    [Theory]
+    [InlineData(DeviceOperation.Read, NbdCommand.Read, false)]
+    [InlineData(DeviceOperation.Write, NbdCommand.Write, false)]
+    [InlineData(DeviceOperation.Flush, NbdCommand.Flush, false)]
+    [InlineData(DeviceOperation.WriteZeroes | DeviceOperation.Discard, NbdCommand.Trim, false)]
+    [InlineData(DeviceOperation.Write, NbdCommand.Write, true)]
+    public async Task G11_the_Primarys_client_sees_no_error(DeviceOperation failing, NbdCommand command, bool inMetadata)
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using var client = new Client(nodes.AlphaVolume);
+        client.Data.Fill(1);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 0, FourKiB));
+        nodes.Faults["alpha"].Inject(new DeviceFault(failing, DiskResult.Io, inMetadata ? new ByteRange(MetadataAt, 4 << 20) : null));
+
+        // In an extent that is not active yet: with faults in the metadata its activation fails.
+        Assert.Equal(NbdError.Ok, client.Do(command, command == NbdCommand.Flush ? 0 : 8 << 20, command == NbdCommand.Flush ? 0 : FourKiB));
+        await nodes.AwaitAsync(nodes.Alpha, status => status.Volumes[0] is { DiskState: DiskState.Diskless, ServedBy: "beta" });
+        for (int i = 1; i < 20; i++)
+        {
+            client.Data.Fill((byte)(i + 1));
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, i * 16384L, FourKiB));
+            client.Data.Clear();
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Read, i * 16384L, FourKiB));
+            Assert.False(client.Data[..FourKiB].ContainsAnyExcept((byte)(i + 1)));
+        }
+
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Flush, 0, 0));
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.BlockStatus, 0, 1 << 20));
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Read, 0, FourKiB));
+        Assert.Equal(1, client.Data[0]);
+    }
+
+    [Theory]
+    [InlineData(DeviceOperation.Write)]
+    [InlineData(DeviceOperation.Flush)]
+    public async Task G11_a_Secondarys_failed_disk_does_not_disturb_the_Primary_and_comes_back(DeviceOperation failing)
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using var client = new Client(nodes.AlphaVolume);
+        nodes.Faults["beta"].Inject(new DeviceFault(failing, DiskResult.Io));
+        client.Data.Fill(9);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 0, FourKiB));
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Flush, 0, 0));
+        await nodes.AwaitAsync(nodes.Beta, status => status.Volumes[0].DiskState == DiskState.Diskless);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 65536, FourKiB));
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Up)).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
+        Span<byte> one = stackalloc byte[1];
+        foreach (long offset in new[] { 0L, 65536L })
+        {
+            Assert.Equal(DiskResult.Ok, nodes.BetaVolume.Disk!.Read(offset, one));
+            Assert.Equal(9, one[0]);
+        }
+    }
+
+    /// <summary>G1, I1: the failed disk is the target when it comes back, whoever is Primary.</summary>
+    [Fact]
+    public async Task I1_the_failed_disk_of_a_Primary_is_resynced_from_the_peer_that_served()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using (var client = new Client(nodes.AlphaVolume))
+        {
+            nodes.Faults["alpha"].Inject(new DeviceFault(DeviceOperation.Write, DiskResult.Io));
+            client.Data.Fill(5);
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 0, FourKiB));
+            await nodes.AwaitAsync(nodes.Alpha, status => status.Volumes[0].DiskState == DiskState.Diskless);
+        }
+
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Secondary)).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Up)).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
+        Assert.Equal(5, ReadAlpha(nodes));
+    }
+
+    private static byte ReadAlpha(TwoNodes nodes)
+    {
+        Span<byte> one = stackalloc byte[1];
+        Assert.Equal(DiskResult.Ok, nodes.AlphaVolume.Disk!.Read(0, one));
+        return one[0];
+    }
+}

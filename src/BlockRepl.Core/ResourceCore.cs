@@ -380,7 +380,6 @@ public sealed class ResourceCore
     private void SendStatus()
     {
         _context.IsPeerStatusDue = false;
-
         // Only what has changed: an answer to each status with a status would never end.
         foreach (Peer peer in _context.Peers)
         {

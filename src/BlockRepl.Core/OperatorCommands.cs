@@ -25,10 +25,6 @@ internal sealed class OperatorCommands(
                 context.CompleteCommand(cookie, CommandResult.Refused(
                     $"{context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
                 break;
-            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when shutdown.IsBusy || roles.IsBusy:
-                context.CompleteCommand(cookie, CommandResult.Refused(
-                    $"a role change, disconnect or down of {context.Settings.Name} is under way", "try again when it is over"));
-                break;
             case OperatorVerb.Down when roles.IsBusy:
                 context.CompleteCommand(cookie, CommandResult.Refused(
                     $"a role change of {context.Settings.Name} is under way", "try again when it is over"));
@@ -85,11 +81,8 @@ internal sealed class OperatorCommands(
 
                 context.CompleteCommand(cookie, CommandResult.Ok);
                 break;
-            case OperatorVerb.Invalidate:
-                resyncRequests.Invalidate(command, cookie);
-                break;
-            case OperatorVerb.InvalidateRemote:
-                resyncRequests.InvalidateRemote(command, cookie);
+            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote:
+                resyncRequests.Invalidate(command, cookie, isBusy: shutdown.IsBusy || roles.IsBusy);
                 break;
             case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
                 resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);

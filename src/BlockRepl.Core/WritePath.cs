@@ -76,6 +76,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
         request.BufferOffset = bufferOffset;
         request.Cookie = cookie;
         request.Origin = ChangeOrigin.Client;
+        context.Application.Asked(request, context.NowUs);
         if (IsFrozen)
             _frozen.Enqueue(request);
         else
@@ -379,6 +380,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
     {
         if (request.Cookie is not null)
         {
+            context.Application.Answered(request, context.NowUs);
             ref Effect effect = ref context.Effects.Add(EffectKind.Reply);
             effect.Volume = request.Volume;
             effect.Subject = request.Cookie;

@@ -17,8 +17,15 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     private readonly HandshakeComparison _comparison = new(context);
     private readonly DivergenceReports _reports = new(context, handlers);
 
+    /// <summary>What the target of a split brain's resolution saves first.</summary>
+    public SplitBrainSave Saves { get; } = new(context, target);
+
     /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>
-    public Action<Peer, GoodbyeReason, string> OnRefused { get; set; } = (_, _, _) => { };
+    public Action<Peer, GoodbyeReason, string> OnRefused
+    {
+        get;
+        set => field = Saves.OnRefused = value;
+    } = (_, _, _) => { };
 
     /// <summary>Set by <see cref="ResourceCore"/>: this node's role is about to change, so its state is not worth saying yet (hard part 20).</summary>
     public Func<bool> IsRoleChanging { get; set; } = () => false;
@@ -210,7 +217,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             OutdateIfOlder(peerVolume);
             if (peerVolume.Verdict.IsFull)
                 peerVolume.PeerReportedDirtyBlocks = Block.CountFor(volume.SizeBytes);
-            else
+            if (!Saves.Begin(peerVolume) && !peerVolume.Verdict.IsFull)
                 target.SendBitmap(peerVolume);
         }
         else

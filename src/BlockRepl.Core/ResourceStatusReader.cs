@@ -144,6 +144,12 @@ public sealed class ResourceStatusReader
     public string WaitingFor(PeerId peer)
     {
         Peer at = _context.Peers[peer.Value];
+        foreach (Volume volume in _context.Volumes)
+        {
+            if (volume.Peers[peer.Value].Saving is { } saving)
+                return $"the resync waits until what {volume.Name} loses is saved, for {Math.Max(0, _context.NowMs - saving.AskedMs)} ms";
+        }
+
         return at.AwaitingAck.Count > 0
             ? $"{at.AwaitingAck.Count} writes wait for {at.Name} for {Math.Max(0, _context.NowMs - at.ProgressMs)} ms"
             : "";

@@ -49,9 +49,29 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         context.Send(peerVolume.Peer, new BitmapPartMessage(peerVolume.Volume.Nr, (ulong)partStart, runs.ToArray(), true));
     }
 
+    /// <summary>What this node loses is saved: the resync goes on where it waited for that.</summary>
+    public void Saved(PeerVolume peerVolume)
+    {
+        if (!peerVolume.Verdict.IsFull)
+        {
+            SendBitmap(peerVolume);
+        }
+        else if (peerVolume.DeferredBegin is { } message)
+        {
+            peerVolume.DeferredBegin = null;
+            Begin(peerVolume, message);
+        }
+    }
+
     /// <summary>The source named the resync: this node becomes Inconsistent, and says so only when that is durable.</summary>
     public void Begin(PeerVolume peerVolume, SyncBeginMessage message)
     {
+        if (peerVolume.Saving is not null)
+        {
+            peerVolume.DeferredBegin = message;
+            return;
+        }
+
         Volume volume = peerVolume.Volume;
         volume.Disk = DiskState.Inconsistent;
         peerVolume.Target = new TargetJob(message.Full, context.NowMs) { TotalBlocks = peerVolume.PeerReportedDirtyBlocks };
@@ -88,6 +108,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
                 return;
             peerVolume.State = ReplicationState.SyncTarget;
             peerVolume.Verdict = peerVolume.Verdict with { ResolvesSplitBrain = false };
+            peerVolume.SavedGeneration = GenerationId.None;
             peerVolume.Peer.DiscardMyData &= OwesBegin(context, peerVolume.Peer);
             context.StateChanged = true;
             context.Send(peerVolume.Peer, new SyncBegunMessage(volume.Nr));

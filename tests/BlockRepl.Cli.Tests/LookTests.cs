@@ -120,6 +120,8 @@ public sealed class LookTests
                     "written_bytes": 2,
                     "nbd_uri": "nbd+unix:///mail/spool?socket=/run/blockrepl/nbd.sock",
                     "clients": 2,
+                    "served_by": null,
+                    "no_data": null,
                     "al_active_extents": 0,
                     "al_applied_extents": 0,
                     "al_applied_bytes": 0,
@@ -135,6 +137,8 @@ public sealed class LookTests
                     "written_bytes": 0,
                     "nbd_uri": null,
                     "clients": 0,
+                    "served_by": null,
+                    "no_data": null,
                     "al_active_extents": 0,
                     "al_applied_extents": 0,
                     "al_applied_bytes": 0,
@@ -175,7 +179,8 @@ public sealed class LookTests
                     ],
                     "since_seconds": 61,
                     "protocol_version": 0,
-                    "detail": null
+                    "detail": null,
+                    "note": null
                   }
                 ],
                 "node": "beta",

@@ -23,7 +23,7 @@ public class SplitBrainSaveTests
         Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(Volume));
         Assert.NotEqual(0UL, ClusterHarness.IdIn(cluster.Beta.Disks[0].Cache[16]));
         Assert.Equal(CommandResult.NoUpToDateData("", "").ExitCode, Promote(cluster));
-        Assert.Contains("saved", cluster.Beta.Status.WaitingFor(ClusterHarness.PeerOf), StringComparison.Ordinal);
+        Assert.Contains(cluster.Beta.Status.WaitingFor(Volume), static what => what.Contains("is saved", StringComparison.Ordinal));
         cluster.Beta.CompleteSave("/saved", "");
         cluster.Run();
         cluster.AssertInSync();

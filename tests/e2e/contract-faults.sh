@@ -120,7 +120,7 @@ check "saved restore writes it into an image" saved restore "$file" --to "$W/res
 check "and does so twice" saved restore "$file" --to "$W/restored.img"
 want "the victim's change is in it" qemu-io -f raw "$W/restored.img" -c "read -P 0xb1 20M 1M"
 want "and nothing of the survivor's" qemu-io -f raw "$W/restored.img" -c "read -P 0 10M 1M"
-br beta saved export "$file" --socket "$W/saved.sock" >"$W/saved.uri" 2>&1 &
+"$blockrepl" saved export "$file" --socket "$W/saved.sock" >"$W/saved.uri" 2>&1 &
 saved_pid=$!
 check "saved export serves it" await 20 test -s "$W/saved.uri"
 want "the change is in the export" qemu-io -r -f raw "$(cat "$W/saved.uri")" -c "read -P 0xb1 20M 1M"

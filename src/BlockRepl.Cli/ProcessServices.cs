@@ -12,6 +12,6 @@ internal static class ProcessServices
         CreateTarget = context => new NodeRuntime(context),
         CreateMetadataTool = () => new VolumeMetadataTool(() => new SystemChance().NextUInt64()),
         CreateCertificateIssuer = () => new CertificateIssuer(),
-        MoreCommands = [Demo.DemoCommand.Create],
+        MoreCommands = [Demo.DemoCommand.Create, Commands.SavedCommand.Create],
     };
 }

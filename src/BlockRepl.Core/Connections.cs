@@ -229,6 +229,8 @@ internal sealed class Connections(
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
             peerVolume.Source = null;
             peerVolume.Target = null;
+            peerVolume.Saving = null;
+            peerVolume.DeferredBegin = null;
             if (wasConnected)
                 peerVolume.LostAsPrimary = context.Role == Role.Primary;
             peerVolume.IsServing = false;

@@ -71,6 +71,9 @@ public enum CoreEventKind : byte
     /// <summary>A <see cref="EffectKind.RunHandler"/> is over: Subject = <see cref="HandlerOutcome"/>.</summary>
     HandlerCompleted,
 
+    /// <summary>A <see cref="EffectKind.SaveBlocks"/> is over: Volume, Subject = <see cref="SaveOutcome"/>.</summary>
+    BlocksSaved,
+
     /// <summary>An operator's command: Subject = <see cref="OperatorCommand"/>, Second = the cookie for <see cref="EffectKind.CompleteCommand"/>.</summary>
     Command,
 

@@ -123,6 +123,12 @@ public enum EffectKind : byte
     /// <summary>Something that <c>status</c> and <c>events</c> show has changed.</summary>
     StateChanged,
 
+    /// <summary>
+    /// Copy the blocks of <see cref="Effect.Subject"/>, a <see cref="SaveRequest"/>, from the local disk into a save file, make that durable, name and all, and report
+    /// <see cref="CoreEventKind.BlocksSaved"/>. May overlap everything: Core lets nothing change those blocks meanwhile.
+    /// </summary>
+    SaveBlocks,
+
     /// <summary>Something worth a line in the log: <see cref="Effect.Text"/>.</summary>
     Log,
 }

@@ -66,6 +66,19 @@ internal sealed class Generations(ResourceContext context)
         };
     }
 
+    /// <summary>This node is Primary now: what was saved or given up before says nothing of what is written from here on.</summary>
+    public void Promoted()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            foreach (PeerVolume peer in volume.Peers)
+            {
+                peer.SavedGeneration = GenerationId.None;
+                peer.Peer.DiscardMyData = false;
+            }
+        }
+    }
+
     /// <summary>This node is Secondary now: should it go on alone later, it was not Primary when it lost its peers.</summary>
     public void Demoted()
     {

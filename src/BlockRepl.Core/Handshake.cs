@@ -23,8 +23,15 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     }
     private readonly DivergenceReports _reports = new(context, handlers);
 
+    /// <summary>What the target of a split brain's resolution saves first.</summary>
+    public SplitBrainSave Saves { get; } = new(context, target);
+
     /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>
-    public Action<Peer, GoodbyeReason, string> OnRefused { get; set; } = (_, _, _) => { };
+    public Action<Peer, GoodbyeReason, string> OnRefused
+    {
+        get;
+        set => field = Saves.OnRefused = value;
+    } = (_, _, _) => { };
 
     /// <summary>
     /// Set by <see cref="ResourceCore"/>: called before this node says its verdict; from then on the peer may become UpToDate without this node knowing it. False if the verdict must wait: the
@@ -229,7 +236,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
             OutdateIfOlder(peerVolume);
             if (peerVolume.Verdict.IsFull)
                 peerVolume.PeerReportedDirtyBlocks = Block.CountFor(volume.SizeBytes);
-            else
+            if (!Saves.Begin(peerVolume) && !peerVolume.Verdict.IsFull)
                 target.SendBitmap(peerVolume);
         }
         else

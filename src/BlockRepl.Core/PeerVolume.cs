@@ -73,6 +73,15 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>This node was Primary when it lost the peer, and has been since.</summary>
     public bool LostAsPrimary { get; set; }
 
+    /// <summary>The save that this connection's resync waits for; null if none is under way (<see cref="SplitBrainSave"/>).</summary>
+    public SaveRequest? Saving { get; set; }
+
+    /// <summary>Generation whose changes are in a save file; forgotten with a promotion.</summary>
+    public GenerationId SavedGeneration { get; set; }
+
+    /// <summary>The begin of a full resync that came while <see cref="Saving"/> was under way.</summary>
+    public Protocol.SyncBeginMessage? DeferredBegin { get; set; }
+
     /// <summary>What both sides changed since they were last in sync, if the last handshake found a split brain; null once they are connected.</summary>
     public Divergence? Divergence { get; set; }
 

@@ -190,6 +190,9 @@ public sealed class ResourceCore
             case CoreEventKind.HandlerCompleted:
                 _handlers.Completed((HandlerOutcome)e.Subject!);
                 break;
+            case CoreEventKind.BlocksSaved:
+                _handshake.Saves.Completed((SaveOutcome)e.Subject!);
+                break;
             case CoreEventKind.Command:
                 _commands.Carry((OperatorCommand)e.Subject!, e.Second);
                 break;

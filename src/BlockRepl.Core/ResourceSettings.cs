@@ -31,6 +31,9 @@ public sealed record ResourceSettings
     /// <summary>What an operator has decided in advance about split brains (DRBD: <c>after-sb-0pri</c> and so on; nothing).</summary>
     public SplitBrainPolicies SplitBrain { get; init; } = SplitBrainPolicies.Default;
 
+    /// <summary>What the resolution of a split brain throws away is saved first (<c>split-brain-save</c>, on).</summary>
+    public bool SavesSplitBrain { get; init; } = true;
+
     /// <summary>What happens when a Primary would have to be overwritten (DRBD: <c>rr-conflict</c>, disconnect).</summary>
     public RoleConflictPolicy RoleConflict { get; init; } = RoleConflictPolicy.Disconnect;
 

@@ -52,9 +52,29 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     /// <summary>Set by <see cref="ResourceCore"/>: asked before this node gives up being consistent. False if that must wait: the action is then called when it may go on.</summary>
     public Func<PeerVolume, Action, bool> BeforeBegin { get; set; } = (_, _) => true;
 
+    /// <summary>What this node loses is saved: the resync goes on where it waited for that.</summary>
+    public void Saved(PeerVolume peerVolume)
+    {
+        if (!peerVolume.Verdict.IsFull)
+        {
+            SendBitmap(peerVolume);
+        }
+        else if (peerVolume.DeferredBegin is { } message)
+        {
+            peerVolume.DeferredBegin = null;
+            Begin(peerVolume, message);
+        }
+    }
+
     /// <summary>The source named the resync: this node becomes Inconsistent, and says so only when that is durable.</summary>
     public void Begin(PeerVolume peerVolume, SyncBeginMessage message)
     {
+        if (peerVolume.Saving is not null)
+        {
+            peerVolume.DeferredBegin = message;
+            return;
+        }
+
         if (BeforeBegin(peerVolume, () => GiveUpConsistency(peerVolume, message)))
             GiveUpConsistency(peerVolume, message);
     }
@@ -97,6 +117,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
                 return;
             peerVolume.State = ReplicationState.SyncTarget;
             peerVolume.Verdict = peerVolume.Verdict with { ResolvesSplitBrain = false };
+            peerVolume.SavedGeneration = GenerationId.None;
             peerVolume.Peer.DiscardMyData &= OwesBegin(context, peerVolume.Peer);
             context.StateChanged = true;
             context.Send(peerVolume.Peer, new SyncBegunMessage(volume.Nr));

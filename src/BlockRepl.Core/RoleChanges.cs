@@ -343,11 +343,11 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
 
         context.Role = Role.Primary;
+        connections.Generations.Promoted();
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Primary");
         foreach (Peer peer in context.Peers)
         {
-            peer.DiscardMyData = false; // What is written from now on was not meant.
             if (forced)
                 connections.Renegotiate(peer, "promoted by force");
         }

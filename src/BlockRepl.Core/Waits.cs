@@ -8,6 +8,8 @@ internal static class Waits
     {
         foreach (PeerVolume at in volume.Peers)
         {
+            if (at.Saving is { } saving)
+                yield return $"the resync waits until what is lost to {at.Peer.Name} is saved, for {Math.Max(0, context.NowMs - saving.AskedMs)} ms";
             int writes = 0;
             foreach (ChangeRequest request in at.Peer.AwaitingAck)
                 writes += request.Volume == volume.Nr ? 1 : 0;

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Numerics;
-using System.Text;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Format;
@@ -57,9 +56,6 @@ public static class SuperblockCodec
 
     private const PeerSlotFlags PeerFlagsSince2 = PeerSlotFlags.PrimaryAtSplit;
 
-    // Strict both ways: a name that is not UTF-8 is a malformed superblock, not a name with question marks.
-    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     /// <summary>
     /// Fills <paramref name="destination"/> (4096 bytes). A superblock that could not be read back is a bug and checked here.
     /// </summary>
@@ -81,9 +77,9 @@ public static class SuperblockCodec
         BinaryPrimitives.WriteUInt16LittleEndian(destination[HistoryCountAt..], checked((ushort)superblock.History.Length));
         Check.That(superblock.BootId.TryWriteBytes(destination.Slice(BootIdAt, 16), bigEndian: true, out _));
         BinaryPrimitives.WriteUInt64LittleEndian(destination[CurrentAt..], superblock.Current.Value);
-        WriteName(destination.Slice(ResourceNameAt, NameField), superblock.ResourceName, Superblock.NameBytesMax);
-        WriteName(destination.Slice(VolumeNameAt, NameField), superblock.VolumeName, Superblock.NameBytesMax);
-        WriteName(destination.Slice(NodeNameAt, NameField), superblock.NodeName, Superblock.NodeNameBytesMax);
+        FormatName.Write(destination.Slice(ResourceNameAt, NameField), superblock.ResourceName, Superblock.NameBytesMax);
+        FormatName.Write(destination.Slice(VolumeNameAt, NameField), superblock.VolumeName, Superblock.NameBytesMax);
+        FormatName.Write(destination.Slice(NodeNameAt, NameField), superblock.NodeName, Superblock.NodeNameBytesMax);
         Check.That(superblock.History.Length <= Superblock.HistoryMax && superblock.Peers.Length <= Superblock.PeerSlotsMax);
         for (int i = 0; i < superblock.History.Length; i++)
             BinaryPrimitives.WriteUInt64LittleEndian(destination[(HistoryAt + i * sizeof(ulong))..], superblock.History[i].Value);
@@ -91,7 +87,7 @@ public static class SuperblockCodec
         {
             PeerSlot peer = superblock.Peers[i];
             Span<byte> field = destination.Slice(PeersAt + i * PeerField, PeerField);
-            WriteName(field[..NameField], peer.NodeName, Superblock.NodeNameBytesMax);
+            FormatName.Write(field[..NameField], peer.NodeName, Superblock.NodeNameBytesMax);
             BinaryPrimitives.WriteUInt64LittleEndian(field[PeerGenerationAt..], peer.BitmapGeneration.Value);
             if (superblock.Version >= 2)
             {
@@ -185,9 +181,9 @@ public static class SuperblockCodec
             return null;
         }
 
-        if (ReadName(source.Slice(ResourceNameAt, NameField), Superblock.NameBytesMax) is not { Length: > 0 } resourceName
-            || ReadName(source.Slice(VolumeNameAt, NameField), Superblock.NameBytesMax) is not { Length: > 0 } volumeName
-            || ReadName(source.Slice(NodeNameAt, NameField), Superblock.NodeNameBytesMax) is not { Length: > 0 } nodeName
+        if (FormatName.Read(source.Slice(ResourceNameAt, NameField), Superblock.NameBytesMax) is not { Length: > 0 } resourceName
+            || FormatName.Read(source.Slice(VolumeNameAt, NameField), Superblock.NameBytesMax) is not { Length: > 0 } volumeName
+            || FormatName.Read(source.Slice(NodeNameAt, NameField), Superblock.NodeNameBytesMax) is not { Length: > 0 } nodeName
             || ParseHistory(source) is not { } history
             || ParsePeers(source, version) is not { } peers)
         {
@@ -247,7 +243,7 @@ public static class SuperblockCodec
             var flags = (PeerSlotFlags)BinaryPrimitives.ReadUInt32LittleEndian(field[PeerFlagsAt..]);
             PeerSlotFlags known = version >= 2 ? KnownPeerFlags | PeerFlagsSince2 : KnownPeerFlags;
             long since = version >= 2 ? BinaryPrimitives.ReadInt64LittleEndian(field[PeerSinceAt..]) : 0;
-            if (ReadName(field[..NameField], Superblock.NodeNameBytesMax) is not { } name
+            if (FormatName.Read(field[..NameField], Superblock.NodeNameBytesMax) is not { } name
                 || (flags & ~known) != 0 || since < 0
                 || field[(PeerFlagsAt + sizeof(uint))..PeerSinceAt].ContainsAnyExcept((byte)0)
                 || field[(version >= 2 ? PeerSinceAt + sizeof(long) : PeerSinceAt)..].ContainsAnyExcept((byte)0))
@@ -262,29 +258,5 @@ public static class SuperblockCodec
         }
 
         return peers.MoveToImmutable();
-    }
-
-    /// <summary>A length byte, the UTF-8 bytes, zeroes.</summary>
-    private static void WriteName(Span<byte> field, string name, int bytesMax)
-    {
-        int length = Utf8.GetByteCount(name);
-        Check.That(length <= bytesMax, "a name longer than the format holds");
-        field[0] = (byte)length;
-        Utf8.GetBytes(name, field[1..]);
-    }
-
-    private static string? ReadName(ReadOnlySpan<byte> field, int bytesMax)
-    {
-        int length = field[0];
-        if (length > bytesMax || field[(1 + length)..].ContainsAnyExcept((byte)0))
-            return null;
-        try
-        {
-            return Utf8.GetString(field.Slice(1, length));
-        }
-        catch (DecoderFallbackException)
-        {
-            return null;
-        }
     }
 }

@@ -129,6 +129,8 @@ public sealed class LookTests
                     "written_bytes": 2,
                     "nbd_uri": "nbd+unix:///mail/spool?socket=/run/blockrepl/nbd.sock",
                     "clients": 2,
+                    "served_by": null,
+                    "no_data": null,
                     "al_active_extents": 0,
                     "al_applied_extents": 0,
                     "al_applied_bytes": 0,
@@ -144,6 +146,8 @@ public sealed class LookTests
                     "written_bytes": 0,
                     "nbd_uri": null,
                     "clients": 0,
+                    "served_by": null,
+                    "no_data": null,
                     "al_active_extents": 0,
                     "al_applied_extents": 0,
                     "al_applied_bytes": 0,
@@ -185,7 +189,8 @@ public sealed class LookTests
                     "since_seconds": 61,
                     "protocol_version": 0,
                     "detail": null,
-                    "fence": null
+                    "fence": null,
+                    "note": null
                   }
                 ],
                 "node": "beta",

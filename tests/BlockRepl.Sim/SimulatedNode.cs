@@ -46,6 +46,12 @@ public sealed class SimulatedNode
     /// <summary>Disk operations asked for and not over.</summary>
     public List<PendingOperation> Pending { get; } = [];
 
+    /// <summary>Saves end only when the test says so.</summary>
+    public bool HoldsSaves { get; set; }
+
+    /// <summary>The newest save that is under way; null if there is none.</summary>
+    public SaveRequest? Saving => (SaveRequest?)Pending.FindLast(pending => pending.Kind == EffectKind.SaveBlocks)?.Subject;
+
     /// <summary>Handlers that were called and have not ended.</summary>
     public List<HandlerCall> Handlers { get; } = [];
 
@@ -211,6 +217,10 @@ public sealed class SimulatedNode
                     Digest(disk, operation.Request.Verify!);
                 e.Kind = CoreEventKind.VerifyReadCompleted;
                 break;
+            case EffectKind.SaveBlocks:
+                e.Kind = CoreEventKind.BlocksSaved;
+                e.Subject = new SaveOutcome((SaveRequest)operation.Subject!, "/saved", result.IsOk ? "" : $"the disk could not be read: {result}");
+                break;
             case EffectKind.GrowDisk:
                 e.Kind = CoreEventKind.DiskGrown;
                 e.Number = operation.Ticket;
@@ -242,7 +252,16 @@ public sealed class SimulatedNode
 
     /// <summary>Operations that may end next: all but metadata writes behind another of their volume.</summary>
     public IEnumerable<PendingOperation> Completable() => Pending.Where((operation, i) =>
-        !IsOfMetadata(operation) || !Pending.Take(i).Any(before => IsOfMetadata(before) && before.Volume == operation.Volume));
+        !(HoldsSaves && operation.Kind == EffectKind.SaveBlocks)
+        && (!IsOfMetadata(operation) || !Pending.Take(i).Any(before => IsOfMetadata(before) && before.Volume == operation.Volume)));
+
+    /// <summary>A save is over.</summary>
+    public void CompleteSave(string file, string error, SaveRequest? request = null)
+    {
+        PendingOperation operation = Pending.Find(pending => pending.Kind == EffectKind.SaveBlocks && (request is null || ReferenceEquals(pending.Subject, request)))!;
+        Check.That(Pending.Remove(operation), "no save is pending");
+        Apply(new CoreEvent { Kind = CoreEventKind.BlocksSaved, Subject = new SaveOutcome((SaveRequest)operation.Subject!, file, error) });
+    }
 
     private static bool IsOfMetadata(PendingOperation operation) => operation.Kind is EffectKind.WriteMetadata or EffectKind.GrowDisk;
 
@@ -438,6 +457,9 @@ public sealed class SimulatedNode
                 var ticket = (CommandTicket)effect.Subject!;
                 Check.That(ticket.Result is null, "a command was answered twice");
                 ticket.Result = effect.Command;
+                break;
+            case EffectKind.SaveBlocks:
+                Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
             case EffectKind.RunHandler:
                 Handlers.Add(effect.Handler);

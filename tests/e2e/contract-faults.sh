@@ -109,6 +109,24 @@ again() { br alpha connect "$resource" && br alpha wait-sync "$resource" --timeo
 check "they are in sync" await 60 again
 want "the survivor's change is there" reads alpha 0xa1 10M 1M
 want "the victim's is gone" reads alpha 0 20M 1M
+saved() { br beta saved "$@"; }
+check "what the victim lost is in a save file" compgen -G "$W/saved/*.brsave"
+file=$(compgen -G "$W/saved/*.brsave" | head -n 1)
+lists() { saved list --dir "$W/saved" | grep -q "$resource/$volume node:beta"; }
+shows() { saved show "$file" | grep -q 'bytes: 1048576 in '; }
+want "saved list names it" lists
+want "saved show finds every checksum right" shows
+check "saved restore writes it into an image" saved restore "$file" --to "$W/restored.img"
+check "and does so twice" saved restore "$file" --to "$W/restored.img"
+want "the victim's change is in it" qemu-io -f raw "$W/restored.img" -c "read -P 0xb1 20M 1M"
+want "and nothing of the survivor's" qemu-io -f raw "$W/restored.img" -c "read -P 0 10M 1M"
+"$blockrepl" saved export "$file" --socket "$W/saved.sock" >"$W/saved.uri" 2>&1 &
+saved_pid=$!
+check "saved export serves it" await 20 test -s "$W/saved.uri"
+want "the change is in the export" qemu-io -r -f raw "$(cat "$W/saved.uri")" -c "read -P 0xb1 20M 1M"
+want "the rest is zeroes" qemu-io -r -f raw "$(cat "$W/saved.uri")" -c "read -P 0 10M 1M"
+kill "$saved_pid"
+check "it ends when it is asked to" wait "$saved_pid"
 check "alpha becomes Secondary" br alpha secondary "$resource"
 check "beta becomes Primary" br beta primary "$resource"
 want "the survivor's change is on the victim" reads beta 0xa1 10M 1M

@@ -183,6 +183,7 @@ cluster() {
                 printf 'tls: off\n'
             fi
             printf 'resources:\n  %s:\n    protocol: C\n    fencing: dont-care\n' "$resource"
+            printf '    save-dir: %s\n' "$W/saved"
             for line in "$@"; do printf '    %s\n' "$line"; done
             printf '    volumes:\n      %s: { disk: { alpha: %s, beta: %s }, size: %s }\n' \
                 "$volume" "$W/alpha/disk.img" "$W/beta/disk.img" "$size"

@@ -5,8 +5,14 @@ namespace BlockRepl.Daemon.Configuration;
 /// <summary>What a resource does about diverged nodes; names and defaults are drbd.conf's, and <c>split-brain-save</c> and <c>save-dir</c> are this program's own.</summary>
 public sealed record SplitBrainOptions
 {
-    /// <summary>Where save files go unless <c>save-dir</c> says otherwise.</summary>
-    public const string DefaultSaveDirectory = "/var/lib/blockrepl";
+    /// <summary>Where save files go unless <c>save-dir</c> says otherwise: the system's place, or where programs of a user who is not root keep their state.</summary>
+    public static string DefaultSaveDirectory { get; } = Environment.IsPrivilegedProcess
+        ? "/var/lib/blockrepl"
+        : Path.Combine(
+            Environment.GetEnvironmentVariable("XDG_STATE_HOME") is { Length: > 0 } state
+                ? state
+                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local/state"),
+            "blockrepl");
 
     /// <summary>The defaults.</summary>
     public static SplitBrainOptions Default { get; } = new();

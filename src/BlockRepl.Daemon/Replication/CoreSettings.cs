@@ -25,6 +25,7 @@ internal static class CoreSettings
             },
             SplitBrain = resource.SplitBrain.Policies,
             RoleConflict = resource.SplitBrain.RoleConflict,
+            SavesSplitBrain = resource.SplitBrain.Saves,
             Handlers = resource.Handlers.Configured,
             TimeoutMs = (long)network.Timeout.TotalMilliseconds,
             KoCount = network.KoCount,

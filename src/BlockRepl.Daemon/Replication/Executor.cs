@@ -1,4 +1,5 @@
 using BlockRepl.Core;
+using BlockRepl.Daemon.Saving;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 using Microsoft.Extensions.Logging;
@@ -19,6 +20,7 @@ internal sealed partial class Executor : IDisposable
     private readonly WorkerThread<ChangeRequest> _writer;
     private readonly WorkerThread<(VolumeNr Volume, ulong Ticket)> _flusher;
     private readonly WorkerThread<ChangeRequest> _resync;
+    private readonly SplitBrainSaver _saver;
     private readonly PeerReads _reads;
     private readonly VerifyReader _verify;
     private long _noSpaceReportedMs = -NoSpaceReportIntervalMs;
@@ -32,6 +34,7 @@ internal sealed partial class Executor : IDisposable
         _writer = new WorkerThread<ChangeRequest>($"writer-{name}", request => runtime.Post(Change(request)));
         _flusher = new WorkerThread<(VolumeNr Volume, ulong Ticket)>($"flusher-{name}", work => runtime.Post(Flush(work.Volume, work.Ticket)));
         _reads = new PeerReads(runtime);
+        _saver = new SplitBrainSaver(runtime);
         _resync = new WorkerThread<ChangeRequest>($"resync-{name}", CarryOutResync);
         _verify = new VerifyReader(runtime);
     }
@@ -103,6 +106,9 @@ internal sealed partial class Executor : IDisposable
                     break;
                 case EffectKind.ReadLocally:
                     _runtime.Volumes[effect.Volume.Value].ReadLocally((NbdRequest)effect.Cookie!, carrier);
+                    break;
+                case EffectKind.SaveBlocks:
+                    _saver.Add((SaveRequest)effect.Subject!);
                     break;
                 case EffectKind.DetachDisk:
                     Detach(_runtime.Volumes[effect.Volume.Value], effect.NotesLoss);

@@ -17,7 +17,8 @@ internal sealed class PeerMessages(
     ResyncRequests resyncRequests,
     ResyncPauses resyncPauses,
     SettingsChange settings,
-    Verification verification)
+    Verification verification,
+    Congestion congestion)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
     public string? Receive(Peer peer, PeerMessage message)
@@ -96,6 +97,8 @@ internal sealed class PeerMessages(
                 return OnSyncEnd(peer, end);
             case SyncEndedMessage ended:
                 return OnSyncEnded(peer, ended);
+            case BehindMessage:
+                return congestion.FallBehind(peer);
             case VerifyControlMessage { Nr: var nr }:
                 return ForVerify(peer, nr, message);
             case VerifyRangeMessage { Nr: var nr }:
@@ -171,6 +174,7 @@ internal sealed class PeerMessages(
         if (applied > peer.Applied)
         {
             peer.Applied = applied;
+            peer.Sent.Confirm(applied);
             peer.ProgressMs = context.NowMs;
         }
 

@@ -30,6 +30,7 @@ public sealed class ResourceCore
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
     private readonly Verification _verification;
+    private readonly Congestion _congestion;
     private readonly ResyncRequests _resyncRequests;
     private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
@@ -62,9 +63,10 @@ public sealed class ResourceCore
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
         _verification = new Verification(_context, _disk);
+        _congestion = new Congestion(_context, _writes, _generations, _connections);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
-            _verification);
+            _verification, _congestion);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote, _verification);
         Status = new ResourceStatusReader(_context, _writes);
 
@@ -348,6 +350,8 @@ public sealed class ResourceCore
         // And once more: a promotion may have waited for that handshake, which was refused.
         if (_roles.IsBusy)
             _roles.Advance();
+
+        _congestion.Advance();
 
         // After everything that may end it.
         _verification.Advance();

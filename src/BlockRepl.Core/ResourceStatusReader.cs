@@ -137,14 +137,8 @@ public sealed class ResourceStatusReader
         return at.Target is { } target ? (target.TotalBlocks, target.StartedMs) : (0, 0);
     }
 
-    /// <summary>What requests wait for at this moment, in words with a count; empty when nothing waits (hard part 28).</summary>
-    public string WaitingFor(PeerId peer)
-    {
-        Peer at = _context.Peers[peer.Value];
-        return at.AwaitingAck.Count > 0
-            ? $"{at.AwaitingAck.Count} writes wait for {at.Name} for {Math.Max(0, _context.NowMs - at.ProgressMs)} ms"
-            : "";
-    }
+    /// <summary>What clients' requests of a volume wait for, and since when, a sentence each (hard part 28).</summary>
+    public IReadOnlyList<string> WaitsOf(VolumeNr volume) => Waits.Of(_context, _context.Volumes[volume.Value], _writes);
 
     /// <summary>Nothing is under way: no client change, flush or metadata write.</summary>
     public bool IsIdle

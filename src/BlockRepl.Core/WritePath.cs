@@ -29,6 +29,9 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     /// <summary>Changes held back by <see cref="Freeze"/>.</summary>
     public int FrozenCount => _frozen.Count + _stranded.Count;
 
+    /// <summary>Changes held back by <see cref="Freeze"/>, oldest first.</summary>
+    public IEnumerable<ChangeRequest> Frozen => _frozen;
+
     /// <summary>Why new changes are held back.</summary>
     public FreezeReason FrozenFor => _frozenFor;
 
@@ -60,6 +63,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         request.BufferOffset = bufferOffset;
         request.Cookie = cookie;
         request.Origin = ChangeOrigin.Client;
+        request.AdmittedMs = context.NowMs;
         if (IsFrozen)
             _frozen.Enqueue(request);
         else
@@ -296,6 +300,8 @@ internal sealed class WritePath(ResourceContext context, Generations generations
             peer.UnstableSinceMs = context.NowMs;
         peer.Unstable.Append(request.Sequence, request.Range);
         context.SendChange(peer, request);
+        if (context.Settings.OnCongestion == CongestionPolicy.PullAhead)
+            peer.Peer.Sent.Append(request.Sequence, request.Kind == ChangeKind.Write ? request.Range.Length : 0);
         if (peer.Peer.Protocol == WriteProtocol.A && !request.IsServed)
             return;
         AwaitAck(peer.Peer, request);

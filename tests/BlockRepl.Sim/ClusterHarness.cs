@@ -31,6 +31,9 @@ public sealed class ClusterHarness
     /// <summary>Monotonic milliseconds.</summary>
     public long NowMs { get; private set; } = 1_000_000;
 
+    /// <summary>The wall clock of both nodes, in milliseconds since 1970 (UTC).</summary>
+    public long WallMs => 1_795_000_000_000 + NowMs;
+
     /// <summary>Counts what happened; orders requests and replies.</summary>
     public long Step { get; private set; }
 
@@ -81,20 +84,10 @@ public sealed class ClusterHarness
         }
     }
 
-    public CommandTicket Command(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false)
-    {
-        Step++;
-        var ticket = new CommandTicket();
-        node.Apply(new CoreEvent
-        {
-            Kind = CoreEventKind.Command,
-            Subject = new OperatorCommand(verb) { Force = force, DiscardMyData = discardMyData },
-            Second = ticket,
-        });
-        return ticket;
-    }
+    public CommandTicket Command(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false) =>
+        Command(node, new OperatorCommand(verb) { Force = force, DiscardMyData = discardMyData });
 
-    /// <summary>A command on one volume, or on all.</summary>
+    /// <summary>An operator's command, with whatever it carries.</summary>
     public CommandTicket Command(SimulatedNode node, OperatorCommand command)
     {
         Step++;
@@ -192,7 +185,7 @@ public sealed class ClusterHarness
     /// <summary>Delivers the next frame to a node; a link that the other side closed ends after its last frame. False if there is nothing.</summary>
     public bool Deliver(SimulatedNode to)
     {
-        if (_link is not { } link || !to.IsAlive || link.IsClosed[to.Index])
+        if (_link is not { } link || !to.IsAlive || to.IsFrozen || link.IsClosed[to.Index])
             return false;
         if (!link.IsCut && link.To[to.Index].TryDequeue(out byte[]? frame))
         {
@@ -256,7 +249,7 @@ public sealed class ClusterHarness
     /// <summary>A node learns that its link is over.</summary>
     public void NoticeLinkDown(SimulatedNode node)
     {
-        if (_link is null || _link.IsClosed[node.Index] || !node.IsAlive)
+        if (_link is null || _link.IsClosed[node.Index] || !node.IsAlive || node.IsFrozen)
             return;
         Step++;
         _link.IsClosed[node.Index] = true;
@@ -276,7 +269,7 @@ public sealed class ClusterHarness
         Step++;
         foreach (SimulatedNode node in new[] { Alpha, Beta })
         {
-            if (node.IsAlive)
+            if (node.IsAlive && !node.IsFrozen)
                 node.Apply(new CoreEvent { Kind = CoreEventKind.Tick, Number = (ulong)node.LastHeardMs });
         }
     }
@@ -370,5 +363,5 @@ public sealed class ClusterHarness
     }
 
     private bool WantsOrHasDead(SimulatedNode node, bool linkIsCut) =>
-        node.IsAlive && (node.WantsLink || (linkIsCut && !_link!.IsClosed[node.Index]));
+        node.IsAlive && !node.IsFrozen && (node.WantsLink || (linkIsCut && !_link!.IsClosed[node.Index]));
 }

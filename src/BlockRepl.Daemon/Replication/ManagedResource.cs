@@ -162,6 +162,7 @@ internal sealed partial class ManagedResource : IDisposable
             {
                 Kind = CoreEventKind.DiskAttached,
                 NowMs = ResourceRuntime.NowMs,
+                WallMs = ResourceRuntime.WallMs,
                 Volume = volume.Configuration.Nr,
                 Subject = opened.Attached,
                 Number = opened.Disk.Serial,

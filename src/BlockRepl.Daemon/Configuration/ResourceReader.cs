@@ -96,7 +96,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             return Defaults.CongestionFillBytes;
         if (Units.TryParseSize(text, out long bytes) && bytes <= FillMax)
             return bytes;
-        errors.Add(reader.Take("congestion-fill")!.At, $"\"congestion-fill\" is \"{text}\", not a size from 0 to 10GiB, like 64MiB");
+        errors.Add(reader.Take("congestion-fill")!.At, $"congestion-fill: \"{text}\" is not a size from 0 to 10GiB, like 64MiB");
         return Defaults.CongestionFillBytes;
     }
 

@@ -43,6 +43,18 @@ public sealed class ConfigurationReaderTests
     }
 
     [Fact]
+    public void Congestion_is_read_with_protocol_A()
+    {
+        NetworkOptions Read(string more) => ConfigurationText.Accept(
+            ConfigurationText.Minimal.Replace("    volumes:", more + "    volumes:", StringComparison.Ordinal)).Resources[0].Network;
+        NetworkOptions none = Read("");
+        Assert.Equal((Core.CongestionPolicy.Block, 0, 1237), (none.OnCongestion, none.CongestionFillBytes, none.CongestionExtents));
+        NetworkOptions all = Read("    protocol: A\n    on-congestion: pull-ahead\n    congestion-fill: 64MiB\n    congestion-extents: 67\n");
+        Assert.Equal((Core.CongestionPolicy.PullAhead, 64L << 20, 67), (all.OnCongestion, all.CongestionFillBytes, all.CongestionExtents));
+        Assert.Equal(0, Read("    congestion-fill: 0\n").CongestionFillBytes);
+    }
+
+    [Fact]
     public void What_is_read_but_not_kept_is_said()
     {
         var configuration = ConfigurationText.Accept(ConfigurationText.Minimal.Replace(

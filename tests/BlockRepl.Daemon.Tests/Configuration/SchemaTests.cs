@@ -62,6 +62,7 @@ public sealed class SchemaTests
     [Theory]
     [InlineData("ko-count")]
     [InlineData("max-epoch-size")]
+    [InlineData("congestion-extents")]
     [InlineData("al-extents")]
     public void The_bounds_of_a_number_are_the_readers(string key)
     {
@@ -91,8 +92,10 @@ public sealed class SchemaTests
     {
         var plain = ConfigurationText.Accept(ConfigurationText.Minimal).Resources[0];
         var said = ConfigurationText.Accept(With(key, value)).Resources[0];
-        Assert.Equal(plain with { Volumes = [] }, said with { Volumes = [] });
+
+        // What stands in the file word by word differs, of course.
+        Assert.Equal(plain with { Volumes = [] }, said with { Volumes = [], Written = plain.Written });
         var other = ConfigurationText.Accept(With("al-extents", "8")).Resources[0];
-        Assert.NotEqual(plain with { Volumes = [] }, other with { Volumes = [] });
+        Assert.NotEqual(plain with { Volumes = [] }, other with { Volumes = [], Written = plain.Written });
     }
 }

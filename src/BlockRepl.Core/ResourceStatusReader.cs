@@ -141,7 +141,7 @@ public sealed class ResourceStatusReader
     }
 
     /// <summary>What clients' requests of a volume wait for, and since when, a sentence each (hard part 28).</summary>
-    public IReadOnlyList<string> WaitsOf(VolumeNr volume) => Waits.Of(_context, _context.Volumes[volume.Value], _writes);
+    public IReadOnlyList<string> WaitingFor(VolumeNr volume) => Waits.Of(_context, _context.Volumes[volume.Value], _writes);
 
     /// <summary>Nothing is under way: no client change, flush or metadata write.</summary>
     public bool IsIdle

@@ -17,6 +17,7 @@ internal static class Waits
             Add(waits, context, $"a flush on {peer.Peer.Name}", peer.AwaitingStable);
         }
 
+        Add(waits, context, "an earlier change of the same place", volume.Active.Held.Where(static request => request.Origin == ChangeOrigin.Client));
         Add(waits, context, "a new generation to be durable", volume.AwaitingGeneration);
         Add(waits, context, "a flush of the local disk", volume.Flushes.Clients);
         Add(waits, context, "the local disk", volume.Active.UnderWay.Where(static request => request.Origin == ChangeOrigin.Client));

@@ -248,7 +248,7 @@ public class CongestionTests
     public void G12_Waiting_requests_say_for_what_and_since_when()
     {
         ClusterHarness cluster = ClusterHarness.InSync();
-        IReadOnlyList<string> Waits() => cluster.Alpha.Status.WaitsOf(ClusterHarness.Volume0);
+        IReadOnlyList<string> Waits() => cluster.Alpha.Status.WaitingFor(ClusterHarness.Volume0);
         Assert.Empty(Waits());
         cluster.Write(cluster.Alpha, 8 << 20);
         cluster.Tick(300);

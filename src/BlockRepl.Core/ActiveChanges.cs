@@ -17,6 +17,12 @@ internal sealed class ActiveChanges
     /// <summary>Changes under way.</summary>
     public int Count => _count;
 
+    /// <summary>What is under way, in no order; valid until the next change.</summary>
+    public IEnumerable<ChangeRequest> UnderWay => _requests.Take(_count);
+
+    /// <summary>What is held back, oldest first.</summary>
+    public IEnumerable<ChangeRequest> Held => _held;
+
     /// <summary>Changes held back.</summary>
     public int HeldCount => _held.Count;
 

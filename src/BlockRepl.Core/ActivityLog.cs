@@ -158,6 +158,15 @@ internal sealed class ActivityLog
         _slotOf.Remove(slot.Extent);
     }
 
+    /// <summary>Extents that may not leave: something in them is under way, or not stable up to the place in stream order given.</summary>
+    public int CountBusy(SequenceNumber stable)
+    {
+        int busy = 0;
+        foreach (ref Slot slot in _slots.AsSpan())
+            busy += slot.Extent != EmptySlot && (slot.InFlight > 0 || slot.LastChange > stable) ? 1 : 0;
+        return busy;
+    }
+
     /// <summary>The transaction that was last taken with <see cref="Snapshot"/> is durable: its extents are active.</summary>
     public void MarkDurable(ReadOnlySpan<uint> snapshot)
     {

@@ -83,6 +83,9 @@ public sealed class ChangeRequest
     /// <summary>The range that this request reads for a comparison.</summary>
     public VerifyChunk? Verify { get; internal set; }
 
+    /// <summary>When a client's change came (monotonic ms).</summary>
+    internal long AdmittedMs;
+
     internal bool IsFlush => Kind == ChangeKind.Flush;
 
     /// <summary>The write must be on stable storage when it is done.</summary>

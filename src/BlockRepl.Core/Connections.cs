@@ -222,6 +222,7 @@ internal sealed class Connections(
         peer.PeerState = null;
         peer.PeerVerdict = null;
         peer.StatusSent = null;
+        peer.Sent.Clear();
         peer.ReadsAsked = peer.ReadsServed = 0;
         peer.ReadBytesAsked = peer.ReadBytesServed = 0;
         foreach (Volume volume in context.Volumes)

@@ -23,6 +23,10 @@ internal sealed class FlushCoordinator
     /// <summary>Whether nobody waits for anything.</summary>
     public bool IsIdle => Running == 0 && _waiting.Count == 0;
 
+    /// <summary>Clients' flushes that wait for one that runs or will run.</summary>
+    public IEnumerable<ChangeRequest> Clients =>
+        _covered.Concat(_waiting).Where(static waiter => waiter.Kind == FlushWaiterKind.Client).Select(static waiter => (ChangeRequest)waiter.Subject);
+
     /// <summary>Asks for a flush that starts from now on.</summary>
     public void Ask(FlushWaiter waiter) => _waiting.Add(waiter);
 

@@ -59,6 +59,9 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>Changes that wait for the peer's acknowledgement, in stream order.</summary>
     public Queue<ChangeRequest> AwaitingAck { get; } = new();
 
+    /// <summary>What was sent and is not applied there; kept only where a congested peer may fall behind.</summary>
+    public SentLog Sent { get; } = new();
+
     /// <summary>Stream position up to which the peer has applied everything.</summary>
     public SequenceNumber Applied { get; set; }
 

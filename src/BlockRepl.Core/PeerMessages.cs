@@ -18,6 +18,7 @@ internal sealed class PeerMessages(
     ResyncPauses resyncPauses,
     SettingsChange settings,
     Verification verification,
+    Congestion congestion,
     Resizing resizing)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
@@ -109,6 +110,8 @@ internal sealed class PeerMessages(
                 return OnSyncEnd(peer, end);
             case SyncEndedMessage ended:
                 return OnSyncEnded(peer, ended);
+            case BehindMessage:
+                return congestion.FallBehind(peer);
             case VerifyControlMessage { Nr: var nr }:
                 return ForVerify(peer, nr, message);
             case VerifyRangeMessage { Nr: var nr }:
@@ -184,6 +187,7 @@ internal sealed class PeerMessages(
         if (applied > peer.Applied)
         {
             peer.Applied = applied;
+            peer.Sent.Confirm(applied);
             peer.ProgressMs = context.NowMs;
         }
 

@@ -30,6 +30,7 @@ public sealed class ResourceCore
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
     private readonly Verification _verification;
+    private readonly Congestion _congestion;
     private readonly ResyncRequests _resyncRequests;
     private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
@@ -78,9 +79,10 @@ public sealed class ResourceCore
         _verification = new Verification(_context, _disk);
         _commands = new OperatorCommands(
             _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing);
+        _congestion = new Congestion(_context, _writes, _generations, _connections);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
-            _verification, _resizing);
+            _verification, _congestion, _resizing);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote, _verification);
         Status = new ResourceStatusReader(_context, _writes, _fencing, _suspension, _roles);
 
@@ -332,6 +334,8 @@ public sealed class ResourceCore
         // And once more: a promotion may have waited for that handshake, which was refused.
         if (_roles.IsBusy)
             _roles.Advance();
+
+        _congestion.Advance();
 
         // After everything that may end it.
         _verification.Advance();

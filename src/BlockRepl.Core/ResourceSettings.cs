@@ -64,6 +64,15 @@ public sealed record ResourceSettings
     /// <summary>How long a handshake may take (DRBD: <c>connect-int</c>, 10 s).</summary>
     public long ConnectIntervalMs { get; init; } = 10_000;
 
+    /// <summary>What to do when too much is on the way to a peer (DRBD: <c>on-congestion</c>, block). Pull-ahead counts with protocol A only.</summary>
+    public CongestionPolicy OnCongestion { get; init; } = CongestionPolicy.Block;
+
+    /// <summary>Bytes on the way that are too much (DRBD: <c>congestion-fill</c>, 0: never).</summary>
+    public long CongestionFillBytes { get; init; }
+
+    /// <summary>Extents that wait for a peer and are too many (DRBD: <c>congestion-extents</c>, 1237).</summary>
+    public int CongestionExtents { get; init; } = 1237;
+
     /// <summary>
     /// Writes not known to be stable on the peer after which the Primary sends a barrier of its own: bounds the memory that remembers them and the marks that
     /// a lost connection makes. DRBD's epochs have 2048; here a barrier costs a write-back of the page cache, so it is rarer (docs/decisions/0003).

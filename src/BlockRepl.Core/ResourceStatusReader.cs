@@ -183,8 +183,8 @@ public sealed class ResourceStatusReader
             Math.Max(Math.Max(target.TotalBlocks * Block.Size, told.TotalBytes), reported), reported, at.IsPaused ? 0 : told.BytesPerSecond, told.EqualBytes, told.ZeroBytes, waiting);
     }
 
-    /// <summary>What requests on a volume wait for, a sentence each; none if nothing waits (G12, hard part 28).</summary>
-    public IReadOnlyList<string> WaitingFor(VolumeNr volume) => [.. Waits.Of(_context, _context.Volumes[volume.Value])];
+    /// <summary>What clients' requests of a volume wait for, and since when, a sentence each (hard part 28).</summary>
+    public IReadOnlyList<string> WaitingFor(VolumeNr volume) => Waits.Of(_context, _context.Volumes[volume.Value], _writes);
 
     /// <summary>Nothing is under way: no client change, flush or metadata write.</summary>
     public bool IsIdle

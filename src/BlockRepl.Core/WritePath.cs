@@ -33,6 +33,9 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
     /// <summary>Changes held back by <see cref="Freeze"/>.</summary>
     public int FrozenCount => _frozen.Count + _stranded.Count;
 
+    /// <summary>Changes held back by <see cref="Freeze"/>, oldest first.</summary>
+    public IEnumerable<ChangeRequest> Held => _frozen;
+
     /// <summary>Reads are held back as well: the data that they would see is expected back.</summary>
     public bool HoldsReads => Frozen.Has(FreezeReason.NoData | FreezeReason.Attach);
 
@@ -77,6 +80,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
         request.Cookie = cookie;
         request.Origin = ChangeOrigin.Client;
         context.Application.Asked(request, context.NowUs);
+        request.AdmittedMs = context.NowMs;
         if (IsFrozen)
             _frozen.Enqueue(request);
         else
@@ -321,6 +325,8 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
             peer.UnstableSinceMs = context.NowMs;
         peer.Unstable.Append(request.Sequence, request.Range);
         context.SendChange(peer, request);
+        if (context.Settings.OnCongestion == CongestionPolicy.PullAhead)
+            peer.Peer.Sent.Append(request.Sequence, request.Kind == ChangeKind.Write ? request.Range.Length : 0);
         if (peer.Peer.Protocol == WriteProtocol.A && !request.IsServed)
             return;
         AwaitAck(peer.Peer, request);

@@ -96,6 +96,9 @@ public enum FrameKind : byte
     /// <summary>How a range compared (version 2).</summary>
     VerifyResult = 33,
 
+    /// <summary>The Primary stops mirroring at this place of the stream (version 2).</summary>
+    Behind = 34,
+
     /// <summary>The sender's configuration was changed.</summary>
     SettingsUpdate = 37,
 

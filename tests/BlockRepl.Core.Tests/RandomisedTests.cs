@@ -19,12 +19,29 @@ public class RandomisedTests
     [MemberData(nameof(Batches))]
     public void Replicas_converge_even_after_reckless_promotions(int batch) => RunBatch(batch, isReckless: true);
 
-    private static void RunBatch(int batch, bool isReckless)
+    /// <summary>Pain 10: a verify at any moment, beside writes, crashes, handovers and resyncs, never finds a difference, and what its repair writes over is never newer.</summary>
+    [Theory]
+    [InlineData(8)]
+    [InlineData(9)]
+    public void A_verify_at_any_moment_finds_nothing_between_sound_disks(int batch)
+    {
+        RunBatch(batch, isReckless: false, verifies: true);
+        RunBatch(batch, isReckless: true, verifies: true);
+    }
+
+    /// <summary>G5, G8, I2: a peer that falls behind and catches up at any moment ends up equal.</summary>
+    [Theory]
+    [InlineData(10)]
+    [InlineData(11)]
+    public void A_peer_that_falls_behind_converges(int batch) =>
+        RunBatch(batch, isReckless: true, settings: s => CongestionTests.PullAhead(s) with { CongestionFillBytes = 4 * Primitives.Block.Size });
+
+    private static void RunBatch(int batch, bool isReckless, bool verifies = false, Func<ResourceSettings, ResourceSettings>? settings = null)
     {
         for (int i = 0; i < SeedsPerBatch; i++)
         {
             ulong seed = (ulong)(batch * SeedsPerBatch + i + 1);
-            var run = new RandomRun(seed, isReckless);
+            var run = new RandomRun(seed, isReckless, settings) { Verifies = verifies };
             try
             {
                 run.Execute();

@@ -68,6 +68,7 @@ internal static class Samples
             Ranges = [new(0, 4096), new(1L << 40, 8192)], Text = "the disk failed",
         },
         new VerifyControlMessage(new(0), VerifyAction.Ask, 0),
+        new BehindMessage(),
         new VerifyRangeMessage(new(2), 7, 300, new(1L << 40, 4097), Data(2 * BlockDigest.Length)),
         new VerifyResultMessage(new(2), 7, 300, 1UL << 63),
         new SettingsUpdateMessage(WriteProtocol.B),

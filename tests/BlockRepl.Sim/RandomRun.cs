@@ -19,6 +19,7 @@ public sealed class RandomRun
     private readonly List<string> _history = [];
     private readonly List<ClientRequest> _flushes = [];
     private readonly bool[] _diedConnected = [true, true];
+    private readonly Prng _verifyChance;
     private bool _mayDiverge;
 
     /// <param name="seed">What repeats it.</param>
@@ -35,8 +36,12 @@ public sealed class RandomRun
             s => settings(s with { Protocol = protocol, Fencing = fencing, EpochWritesMax = 16 }), VolumeBytes, extents: 4, seed: seed ^ 0xABCDEF);
 
         // A and B acknowledge what a failover may lose.
-        _mayDiverge = protocol != WriteProtocol.C;
+        _mayDiverge = _cluster.Alpha.Settings.Protocol != WriteProtocol.C;
+        _verifyChance = new Prng(seed ^ 0x5EED);
     }
+
+    /// <summary>Volumes are compared now and then, some with a repair; no difference may be found, for nobody damages anything.</summary>
+    public bool Verifies { get; init; }
 
     private SimulatedNode[] Nodes => [_cluster.Alpha, _cluster.Beta];
 
@@ -53,6 +58,8 @@ public sealed class RandomRun
         for (int i = 0; i < Steps; i++)
         {
             DoSomething();
+            if (Verifies && _verifyChance.OneIn(20))
+                CompareVolumes();
             Observe();
         }
 
@@ -183,6 +190,16 @@ public sealed class RandomRun
         return _cluster.IsConnected && _cluster.Link is { IsCut: false };
     }
 
+    private void CompareVolumes()
+    {
+        SimulatedNode node = Nodes[_verifyChance.Below(2)];
+        if (!node.IsAlive)
+            return;
+        Note($"{node.Name} verifies");
+        var options = new VerifyOptions { StartBytes = 0, StopBytes = 24L << 20, Repair = _verifyChance.OneIn(2) };
+        node.Apply(new CoreEvent { Kind = CoreEventKind.Command, Subject = new OperatorCommand(OperatorVerb.Verify) { Verify = options }, Second = new CommandTicket() });
+    }
+
     private void Disaster()
     {
         SimulatedNode node = Pick();
@@ -222,6 +239,8 @@ public sealed class RandomRun
         {
             if (!node.IsAlive)
                 continue;
+            Assert.False(
+                node.Status.Verify(ClusterHarness.Volume0, ClusterHarness.PeerOf) is { DifferentBlocks: > 0 }, $"{node.Name} finds a difference between equal disks");
             bool isPeerInSync = SeesInSync(node);
             _oracle.NoteAcknowledged(node, isPeerInSync);
             foreach (ClientRequest flush in _flushes.Where(f => f.IsAcknowledged && f.Node == node.Name))
@@ -265,6 +284,12 @@ public sealed class RandomRun
             _cluster.Tick(20_000);
             RunAndObserve();
             _cluster.Tick(1_000);
+            RunAndObserve();
+        }
+
+        for (int i = 0; i < 60 && Array.Exists(Nodes, n => n.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) == ReplicationState.Ahead); i++)
+        {
+            _cluster.Tick(2_000);
             RunAndObserve();
         }
     }

@@ -21,6 +21,15 @@ public sealed record NetworkOptions
     /// <summary><c>ko-count</c>: a peer that makes no progress for this many time-outs is cut off; 0 is never. 0 to 200.</summary>
     public int KoCount { get; init; } = 7;
 
+    /// <summary><c>on-congestion</c>: what to do when too much is on the way to the peer; pull-ahead only with protocol A.</summary>
+    public Core.CongestionPolicy OnCongestion { get; init; } = Core.CongestionPolicy.Block;
+
+    /// <summary><c>congestion-fill</c>: bytes on the way that are too much; 0 is never. 0 to 10 GiB.</summary>
+    public long CongestionFillBytes { get; init; }
+
+    /// <summary><c>congestion-extents</c>: extents that wait for the peer and are too many. 67 to 65534.</summary>
+    public int CongestionExtents { get; init; } = 1237;
+
     /// <summary><c>max-epoch-size</c>: writes that may be unstable on the peer before this node sends a barrier of its own (hard part 1; docs/decisions/0003). 1 to 1048576.</summary>
     public int MaxEpochSize { get; init; } = 65536;
 }

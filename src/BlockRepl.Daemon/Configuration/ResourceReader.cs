@@ -43,7 +43,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             OnIoError = reader.Word("on-io-error", IoErrorPolicy.Detach, ("detach", IoErrorPolicy.Detach), ("pass-on", IoErrorPolicy.PassOn)),
             OnNoDataAccessible = reader.Word("on-no-data-accessible", NoDataPolicy.IoError,
                 ("io-error", NoDataPolicy.IoError), ("suspend-io", NoDataPolicy.SuspendIo)),
-            Network = ReadNetwork(reader),
+            Network = ReadNetwork(reader, protocol),
             Resync = ReadResync(reader),
             SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
@@ -67,15 +67,39 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
     }
 
     /// <summary>drbd.conf's ranges: timeout 1..600 and ping-timeout 1..300 tenths of a second, the intervals 1..120 seconds.</summary>
-    private static NetworkOptions ReadNetwork(MappingReader reader) => new()
+    private NetworkOptions ReadNetwork(MappingReader reader, WriteProtocol protocol)
     {
-        Timeout = reader.Time("timeout", Defaults.Timeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(60)),
-        PingInterval = reader.Time("ping-int", Defaults.PingInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
-        PingTimeout = reader.Time("ping-timeout", Defaults.PingTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(30)),
-        ConnectInterval = reader.Time("connect-int", Defaults.ConnectInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
-        KoCount = reader.Number("ko-count", Defaults.KoCount, 0, 200),
-        MaxEpochSize = reader.Number("max-epoch-size", Defaults.MaxEpochSize, 1, 1 << 20),
-    };
+        CongestionPolicy onCongestion = reader.Word("on-congestion", CongestionPolicy.Block, ("block", CongestionPolicy.Block), ("pull-ahead", CongestionPolicy.PullAhead));
+        if (onCongestion == CongestionPolicy.PullAhead && protocol != WriteProtocol.A)
+        {
+            errors.Add(reader.Take("on-congestion")!.At,
+                $"on-congestion: pull-ahead lets the peer miss acknowledged writes, which protocol {protocol} excludes; use protocol A, or block");
+        }
+
+        return new NetworkOptions
+        {
+            OnCongestion = onCongestion,
+            CongestionFillBytes = ReadFill(reader),
+            CongestionExtents = reader.Number("congestion-extents", Defaults.CongestionExtents, 67, 65534),
+            Timeout = reader.Time("timeout", Defaults.Timeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(60)),
+            PingInterval = reader.Time("ping-int", Defaults.PingInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
+            PingTimeout = reader.Time("ping-timeout", Defaults.PingTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(30)),
+            ConnectInterval = reader.Time("connect-int", Defaults.ConnectInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
+            KoCount = reader.Number("ko-count", Defaults.KoCount, 0, 200),
+            MaxEpochSize = reader.Number("max-epoch-size", Defaults.MaxEpochSize, 1, 1 << 20),
+        };
+    }
+
+    private long ReadFill(MappingReader reader)
+    {
+        const long FillMax = 10L << 30;
+        if (reader.Text("congestion-fill") is not { } text)
+            return Defaults.CongestionFillBytes;
+        if (Units.TryParseSize(text, out long bytes) && bytes <= FillMax)
+            return bytes;
+        errors.Add(reader.Take("congestion-fill")!.At, $"congestion-fill: \"{text}\" is not a size from 0 to 10GiB, like 64MiB");
+        return Defaults.CongestionFillBytes;
+    }
 
     private static ResyncOptions ReadResync(MappingReader reader) => new()
     {

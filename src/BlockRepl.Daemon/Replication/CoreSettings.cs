@@ -32,6 +32,9 @@ internal static class CoreSettings
             PingIntervalMs = (long)network.PingInterval.TotalMilliseconds,
             PingTimeoutMs = (long)network.PingTimeout.TotalMilliseconds,
             ConnectIntervalMs = (long)network.ConnectInterval.TotalMilliseconds,
+            OnCongestion = network.OnCongestion,
+            CongestionFillBytes = network.CongestionFillBytes,
+            CongestionExtents = network.CongestionExtents,
             EpochWritesMax = network.MaxEpochSize,
             ResyncImpactPercent = resource.Resync.ImpactPercent,
             ResyncChecksums = resource.Resync.ComparesChecksums

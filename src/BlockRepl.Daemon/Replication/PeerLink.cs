@@ -15,6 +15,9 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
     private List<Effect> _queue = new(256);
     private List<Effect> _draining = new(256);
     private int _work;
+    private readonly Lock _waitLock = new();
+    private int _waiting;
+    private long _waitingSinceMs;
 
     public LinkId Id { get; } = id;
 
@@ -27,6 +30,33 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
 
     /// <summary>From the next batch on. Any thread.</summary>
     public void SetCompression(CompressionPolicy policy) => compressor.Use(policy);
+
+    /// <summary>Clients' threads that wait for room, and since when the first of them does (monotonic ms).</summary>
+    public (int Count, long SinceMs) Waiting
+    {
+        get
+        {
+            lock (_waitLock)
+                return (_waiting, _waitingSinceMs);
+        }
+    }
+
+    /// <summary>A client's thread begins to wait for room.</summary>
+    public void BeginWait(long nowMs)
+    {
+        lock (_waitLock)
+        {
+            if (_waiting++ == 0)
+                _waitingSinceMs = nowMs;
+        }
+    }
+
+    /// <summary>It has ended.</summary>
+    public void EndWait()
+    {
+        lock (_waitLock)
+            _waiting--;
+    }
 
     /// <summary>Queues a Send effect. Called under the resource's gate.</summary>
     public void Enqueue(in Effect effect)

@@ -184,15 +184,31 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>Holds a writer up while a peer's queue is over its limit (G12): with protocols A and B nothing else does.</summary>
     public void AwaitRoom()
     {
-        const long QueuedBytesMax = 16 << 20;
+        // Where a congested peer may fall behind, that decides first.
+        long queuedBytesMax = (16L << 20) + (Settings.OnCongestion == CongestionPolicy.PullAhead ? Settings.CongestionFillBytes : 0);
         foreach (PeerLink? link in _links)
         {
-            while (link is not null && link.Channel.QueuedBytes > QueuedBytesMax && FindLink(link.Peer, link.Id) is not null)
+            if (link is null || link.Channel.QueuedBytes <= queuedBytesMax)
+                continue;
+            link.BeginWait(NowMs);
+            while (link.Channel.QueuedBytes > queuedBytesMax && FindLink(link.Peer, link.Id) is not null)
             {
                 link.Drained.Reset();
-                if (link.Channel.QueuedBytes > QueuedBytesMax)
+                if (link.Channel.QueuedBytes > queuedBytesMax)
                     link.Drained.Wait(100);
             }
+
+            link.EndWait();
+        }
+    }
+
+    /// <summary>Clients that wait for room on a link, and since when, a sentence each (hard part 28).</summary>
+    public IEnumerable<string> LinkWaits()
+    {
+        foreach (PeerLink? link in _links)
+        {
+            if (link?.Waiting is { Count: > 0 } waiting)
+                yield return $"room on the link to {Settings.Peers[link.Peer.Value]}: {waiting.Count} clients for {NowMs - waiting.SinceMs} ms";
         }
     }
 

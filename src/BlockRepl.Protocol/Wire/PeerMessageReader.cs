@@ -32,6 +32,7 @@ internal static class PeerMessageReader
         FrameKind.VerifyControl => VerifyMessageCodec.Control(ref reader),
         FrameKind.VerifyRange => VerifyMessageCodec.RangeDigests(ref reader),
         FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),
+        FrameKind.Behind => VerifyMessageCodec.Behind(ref reader),
         FrameKind.SettingsUpdate => AdjustMessages.SettingsUpdate(ref reader),
         FrameKind.RenegotiateRequest => AdjustMessages.RenegotiateRequest(ref reader),
         FrameKind.ResizeRequest => AdjustMessages.ResizeRequest(ref reader),

@@ -120,6 +120,8 @@ internal static class PeerMessageWriter
             case SettingsUpdateMessage or RenegotiateRequestMessage or ResizeRequestMessage or ResizeReplyMessage:
                 AdjustMessages.Write(ref writer, message);
                 break;
+            case BehindMessage:
+                break;
             case VerifyControlMessage m:
                 VerifyMessageCodec.Write(ref writer, m);
                 break;

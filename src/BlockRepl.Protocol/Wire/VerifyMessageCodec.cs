@@ -198,6 +198,14 @@ internal static class VerifyMessageCodec
         return new VerifyResultMessage(nr, id, number, different);
     }
 
+    /// <summary>A message without fields, as of this version.</summary>
+    public static BehindMessage Behind(ref ProtoReader reader)
+    {
+        while (reader.Next(out _))
+            reader.Skip();
+        return new BehindMessage();
+    }
+
     private static ByteRange Range(ref ProtoReader reader, ulong offset, ulong length)
     {
         if (offset <= long.MaxValue - length)

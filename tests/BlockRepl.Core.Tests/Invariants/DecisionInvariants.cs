@@ -220,8 +220,8 @@ public class DecisionInvariants
 
         Assert.All(requests, request => Assert.True(request.IsAcknowledged));
         Assert.Empty(cluster.Alpha.Status.WaitingFor(ClusterHarness.Volume0));
-        Assert.Contains("changes wait for room in the activity log", kinds);
-        Assert.Contains(isPeerThere ? "writes wait for beta for ms" : "requests wait for a new generation to be durable", kinds);
+        Assert.Contains("an extent of the activity log: changes, the oldest for ms", kinds);
+        Assert.Contains(isPeerThere ? "beta: changes, the oldest for ms" : "a new generation to be durable: changes, the oldest for ms", kinds);
     }
 
     /// <summary>Hard part 12: after a failed flush the disk is not asked again, and what waited for it is not told success by it.</summary>

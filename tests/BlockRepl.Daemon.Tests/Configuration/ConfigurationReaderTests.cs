@@ -42,6 +42,18 @@ public sealed class ConfigurationReaderTests
         Assert.Equal(new SourcePosition(13, 7), mail.Volumes[1].Source);
     }
 
+    [Fact]
+    public void Congestion_is_read_with_protocol_A()
+    {
+        NetworkOptions Read(string more) => ConfigurationText.Accept(
+            ConfigurationText.Minimal.Replace("    volumes:", more + "    volumes:", StringComparison.Ordinal)).Resources[0].Network;
+        NetworkOptions none = Read("");
+        Assert.Equal((Core.CongestionPolicy.Block, 0, 1237), (none.OnCongestion, none.CongestionFillBytes, none.CongestionExtents));
+        NetworkOptions all = Read("    protocol: A\n    on-congestion: pull-ahead\n    congestion-fill: 64MiB\n    congestion-extents: 67\n");
+        Assert.Equal((Core.CongestionPolicy.PullAhead, 64L << 20, 67), (all.OnCongestion, all.CongestionFillBytes, all.CongestionExtents));
+        Assert.Equal(0, Read("    congestion-fill: 0\n").CongestionFillBytes);
+    }
+
     [Theory]
     [InlineData("resource-only", "but by a person")]
     [InlineData("resource-and-stonith", "I/O freezes until a person")]

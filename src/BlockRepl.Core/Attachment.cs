@@ -45,6 +45,7 @@ internal sealed class Attachment(ResourceContext context)
             ExtentsMax = context.Settings.ActivityLogExtentsMax,
         };
         volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
+        volume.CapacityBytes = disk.DataBytes;
         superblock = ClaimSlots(volume, superblock, disk);
         var write = new MetadataWrite { Volume = volume.Nr };
         volume.AppliedLog = default;

@@ -37,4 +37,7 @@ public enum OperatorVerb : byte
     ResumeSync,
     /// <summary>End the connection, if there is one, and connect anew at once: the facts have changed.</summary>
     Reconnect,
+
+    /// <summary>Let a volume grow to what the disks hold now.</summary>
+    Resize,
 }

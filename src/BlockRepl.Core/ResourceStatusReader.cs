@@ -140,14 +140,8 @@ public sealed class ResourceStatusReader
         return at.Target is { } target ? (target.TotalBlocks, target.StartedMs) : (0, 0);
     }
 
-    /// <summary>What requests wait for at this moment, in words with a count; empty when nothing waits (hard part 28).</summary>
-    public string WaitingFor(PeerId peer)
-    {
-        Peer at = _context.Peers[peer.Value];
-        return at.AwaitingAck.Count > 0
-            ? $"{at.AwaitingAck.Count} writes wait for {at.Name} for {Math.Max(0, _context.NowMs - at.ProgressMs)} ms"
-            : "";
-    }
+    /// <summary>What requests on a volume wait for, a sentence each; none if nothing waits (G12, hard part 28).</summary>
+    public IReadOnlyList<string> WaitingFor(VolumeNr volume) => [.. Waits.Of(_context, _context.Volumes[volume.Value])];
 
     /// <summary>Nothing is under way: no client change, flush or metadata write.</summary>
     public bool IsIdle

@@ -48,14 +48,6 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
     private VolumeStatus BuildVolume(RuntimeVolume volume)
     {
         VolumeNr nr = volume.Configuration.Nr;
-        List<string> waiting = [];
-        for (int i = 0; i < runtime.Settings.Peers.Length; i++)
-        {
-            string what = core.WaitingFor(new PeerId(i));
-            if (what.Length > 0)
-                waiting.Add(what);
-        }
-
         return new VolumeStatus
         {
             Name = volume.Configuration.Name,
@@ -68,7 +60,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlActiveExtents = core.ActiveExtents(nr),
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
-            WaitingFor = waiting,
+            WaitingFor = core.WaitingFor(nr),
             ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
             NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };

@@ -24,7 +24,7 @@ public sealed record DiskFault(int Node, int? Volume, string Word, DiskResult? R
         EffectKind.LocalChange when operation.Request.Kind is ChangeKind.Trim or ChangeKind.Zeroes => "discard",
         EffectKind.LocalChange => "write",
         EffectKind.LocalFlush => "flush",
-        EffectKind.WriteMetadata => "metadata",
+        EffectKind.WriteMetadata or EffectKind.GrowDisk => "metadata",
         _ => "read",
     };
 }

@@ -27,6 +27,9 @@ public sealed class Stepper(ClusterHarness cluster, ulong seed)
     /// <summary>Statements tied to frames.</summary>
     public List<FrameTrigger> Triggers { get; } = [];
 
+    /// <summary>The link was lost and nobody was told: the nodes find out by their own time-outs.</summary>
+    public SimulatedLink? LostSilently { get; set; }
+
     /// <summary>Called after each step.</summary>
     public Action OnStepped { get; set; } = () => { };
 
@@ -121,7 +124,7 @@ public sealed class Stepper(ClusterHarness cluster, ulong seed)
 
     private bool Deliver(SimulatedNode to)
     {
-        if (!to.IsAlive || to.IsFrozen)
+        if (!to.IsAlive || to.IsFrozen || cluster.Link is { IsCut: true } lost && lost == LostSilently)
             return false;
         if (cluster.Link is not { IsCut: false } link || link.IsClosed[to.Index] || !link.To[to.Index].TryPeek(out byte[]? frame))
             return cluster.Deliver(to);

@@ -158,7 +158,8 @@ public sealed class SimulatedNode
         {
             Kind = CoreEventKind.DiskAttached,
             Volume = new VolumeNr(volume),
-            Subject = Metadata[volume].Read(Disks[volume].SizeBytes, _bootId),
+            // What a disk has grown by is not in use before the metadata have been told of it.
+            Subject = Metadata[volume].Read(Math.Min(Disks[volume].SizeBytes, Metadata[volume].Superblock.DataBytes), _bootId),
         });
     }
 

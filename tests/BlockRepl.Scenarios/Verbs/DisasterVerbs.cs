@@ -19,6 +19,7 @@ internal static class DisasterVerbs
         verbs["disk-hang"] = static (s, t) => Fault(s, t, isHang: true);
         verbs["disk-mend"] = Mend;
         verbs["disk-new"] = NewDisk;
+        verbs["disk-grow"] = Grow;
         verbs["corrupt"] = Corrupt;
         verbs["handler"] = Handler;
         verbs["snapshot"] = Snapshot;
@@ -139,6 +140,15 @@ internal static class DisasterVerbs
             throw statement.Wrong("disk-new a|b vN of SIZE");
         node.Disks[volume] = new SimulatedDisk(bytes);
         node.Metadata[volume] = scenario.Plan.FreshMetadata(node, volume, bytes);
+    }
+
+    // The device below becomes larger; nobody is told. The engine takes it up when it is asked to resize.
+    private static void Grow(Scenario scenario, Statement statement)
+    {
+        SimulatedNode node = scenario.Node(statement, statement.Words.Count > 0 ? statement.Words[0] : "");
+        if (statement.Words is not [_, var word, "to", var size] || VolumeWord.Parse(word) is not { } volume || Units.Size(size) is not { } bytes)
+            throw statement.Wrong("disk-grow a|b vN to SIZE");
+        node.Disks[volume].SizeBytes = bytes;
     }
 
     // A bit flips on the medium. No record can know of it, so the check of the records leaves the block out from now on.

@@ -31,8 +31,10 @@ internal static class NetworkVerbs
                 cluster.NoticeLinkDown(cluster.Beta);
                 break;
             case ["unnoticed"]:
+                scenario.Stepper.LostSilently = cluster.Link;
                 break;
             case ["noticed-by", var word]:
+                scenario.Stepper.LostSilently = cluster.Link;
                 cluster.NoticeLinkDown(scenario.Node(statement, word));
                 break;
             default:

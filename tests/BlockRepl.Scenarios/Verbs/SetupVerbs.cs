@@ -14,6 +14,7 @@ internal static class SetupVerbs
         verbs["set"] = Set;
         verbs["protocol"] = static (s, t) => SetOne(s, t, null, "protocol", One(t));
         verbs["al-extents"] = static (s, t) => s.Plan.Extents = (int)(Units.Size(One(t)) ?? throw t.Wrong("how many?"));
+        verbs["adjust"] = Adjust;
         verbs["create"] = Create;
         verbs["in-sync"] = InSync;
         verbs["shuffled"] = static (_, t) => Check.That(Units.Size(One(t)) > 0, "shuffled how often?");
@@ -62,6 +63,15 @@ internal static class SetupVerbs
             if (node is null || scenario.TryNode(node) == of)
                 of.Settings = SettingsTable.With(of.Settings, statement, key, value);
         }
+    }
+
+    // The configuration of running nodes changes, as "blockrepl adjust" does it.
+    private static void Adjust(Scenario scenario, Statement statement)
+    {
+        if (statement.Words is not [var word, var key, var value])
+            throw statement.Wrong("adjust a|b KEY VALUE");
+        scenario.Node(statement, word).Reconfigure(settings => SettingsTable.With(settings, statement, key, value));
+        scenario.Settle(statement);
     }
 
     private static void Create(Scenario scenario, Statement statement)

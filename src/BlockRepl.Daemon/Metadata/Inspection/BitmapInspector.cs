@@ -54,6 +54,7 @@ internal sealed class BitmapInspector(MetadataSource device, List<MetadataReport
         slot,
         peer.NodeName,
         peer.BitmapGeneration.ToString(),
+        GenerationText.Since(peer),
         MetadataInspector.Names(peer.Flags),
         blocks,
         damaged,

@@ -53,6 +53,11 @@ internal sealed class GenerationText(Superblock superblock, IReadOnlyList<(int S
         return text.ToString().TrimEnd('\n');
     }
 
+    /// <summary>When the node went on without a peer, as ISO 8601 in UTC; null if that is not known or never was.</summary>
+    public static string? Since(PeerSlot peer) => peer.BitmapSinceMs == 0
+        ? null
+        : DateTimeOffset.FromUnixTimeMilliseconds(peer.BitmapSinceMs).ToString("yyyy-MM-ddTHH:mm:ssZ", System.Globalization.CultureInfo.InvariantCulture);
+
     private static IEnumerable<string> Bits<T>(T flags, params T[] order)
         where T : struct, Enum => order.Select(flag => flags.HasFlag(flag) ? "1" : "0");
 
@@ -108,7 +113,12 @@ internal sealed class GenerationText(Superblock superblock, IReadOnlyList<(int S
     private string Base(PeerSlot peer)
     {
         if (!peer.BitmapGeneration.IsNone)
-            return $"this node went on without {peer.NodeName} since this generation, and marks what changes";
+        {
+            string since = Since(peer) is { } time ? $", {time}" : "";
+            string role = (peer.Flags & PeerSlotFlags.PrimaryAtSplit) != 0 ? "; it was Primary then" : "";
+            return $"this node went on without {peer.NodeName} since this generation{since}, and marks what changes{role}";
+        }
+
         return superblock.Current.IsReal
             ? $"none: nothing was acknowledged here that {peer.NodeName} does not have"
             : "none";

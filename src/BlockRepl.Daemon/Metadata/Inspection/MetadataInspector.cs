@@ -13,6 +13,8 @@ internal sealed class MetadataInspector(VolumePlace place, MetadataSource disk, 
 {
     private readonly MetadataSource _device = metadataDevice ?? disk;
     private readonly MetadataKind _kind = metadataDevice is null ? MetadataKind.Internal : MetadataKind.External;
+    // Of a disk whose metadata is being moved to its new end: the size that the metadata that counts was made for.
+    private long _diskBytes = disk.SizeBytes;
     private readonly MetadataReport _report = new()
     {
         Volume = place.ToString(),
@@ -31,6 +33,8 @@ internal sealed class MetadataInspector(VolumePlace place, MetadataSource disk, 
         if (offset0 < 0)
             return null;
         SuperblockChoice choice = ReadSuperblocks(offset0);
+        if (metadataDevice is null && FindSignpost(offset0) is { } signpost)
+            choice = FollowSignpost(signpost, choice);
         if (choice.Error is SuperblockError.Blank or SuperblockError.BadMagic)
             return null;
         if (choice.Superblock is not { } superblock)
@@ -90,6 +94,35 @@ internal sealed class MetadataInspector(VolumePlace place, MetadataSource disk, 
         return choice;
     }
 
+    private Signpost? FindSignpost(long offset0)
+    {
+        byte[] block = new byte[Block.Size];
+        foreach (long offset in new[] { offset0, offset0 + MetadataLayout.SuperblockSpanBytes - MetadataLayout.SuperblockBytes })
+        {
+            if (_device.Read(offset, block).IsOk && Signpost.Decode(block) is { } found && found.DiskBytes < disk.SizeBytes)
+                return found;
+        }
+
+        return null;
+    }
+
+    // docs/disk-format.md, "A disk that grows": until the new place is complete the old one counts.
+    private SuperblockChoice FollowSignpost(Signpost signpost, SuperblockChoice choice)
+    {
+        if (choice.Superblock is not null)
+        {
+            _report.Problems.Add(new MetadataReport.Problem(false, "signpost", "moving the metadata of the grown disk was cut after the new place was complete; the next attach finishes it"));
+            return choice;
+        }
+
+        _report.SuperblockCopies.Clear();
+        _report.Problems.Clear();
+        _diskBytes = signpost.DiskBytes;
+        _report.Problems.Add(new MetadataReport.Problem(
+            false, "signpost", $"the disk has grown from {signpost.DiskBytes} to {disk.SizeBytes} bytes; its metadata is still at the old end: resize moves it"));
+        return ReadSuperblocks(MetadataLayout.FindSuperblock0(_kind, _diskBytes));
+    }
+
     private static string Words(SuperblockRead read) => read.Error switch
     {
         SuperblockError.None => "intact",
@@ -130,7 +163,7 @@ internal sealed class MetadataInspector(VolumePlace place, MetadataSource disk, 
     private MetadataLayout? FindLayout(Superblock superblock)
     {
         MetadataLayout? layout = _kind == MetadataKind.Internal
-            ? MetadataLayout.ForInternal(disk.SizeBytes, superblock.Peers.Length, superblock.ActivityLogExtents)
+            ? MetadataLayout.ForInternal(_diskBytes, superblock.Peers.Length, superblock.ActivityLogExtents)
             : MetadataLayout.ForExternal(superblock.DataBytes, superblock.Peers.Length, superblock.ActivityLogExtents);
         string? wrong = null;
         if (superblock.Kind != _kind)

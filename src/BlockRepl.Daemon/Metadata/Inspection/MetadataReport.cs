@@ -93,6 +93,7 @@ internal sealed record MetadataReport
     /// <param name="Slot">Its number.</param>
     /// <param name="Name">The peer's node name.</param>
     /// <param name="BitmapGeneration">The generation since which the bitmap collects; zeroes for none.</param>
+    /// <param name="BitmapSince">When that generation was set, by this node's clock, as ISO 8601 in UTC; null if it is not known.</param>
     /// <param name="Flags">What is known of the peer.</param>
     /// <param name="BitmapBlocks">4 KiB blocks of bitmap on disk.</param>
     /// <param name="DamagedBitmapBlocks">Those that are not intact: they read as all out-of-sync.</param>
@@ -103,6 +104,7 @@ internal sealed record MetadataReport
         int Slot,
         string Name,
         string BitmapGeneration,
+        string? BitmapSince,
         IReadOnlyList<string> Flags,
         long BitmapBlocks,
         IReadOnlyList<long> DamagedBitmapBlocks,

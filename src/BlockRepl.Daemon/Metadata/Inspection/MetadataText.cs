@@ -57,7 +57,7 @@ internal static class MetadataText
     private static void Peer(StringBuilder text, MetadataReport.Peer peer)
     {
         Line(text, $"peer[{peer.Slot}] \"{peer.Name}\" {{");
-        Line(text, $"    bitmap-uuid 0x{peer.BitmapGeneration};");
+        Line(text, $"    bitmap-uuid 0x{peer.BitmapGeneration};{(peer.BitmapSince is null ? "" : $"   # since {peer.BitmapSince}")}");
         Line(text, $"    flags {Words(peer.Flags)};");
         Line(text, $"    # {peer.BitmapBlocks} blocks of bitmap, {peer.DamagedBitmapBlocks.Count} not intact; {peer.OutOfSyncBlocks} blocks of data out-of-sync, {peer.OutOfSyncBytes} bytes");
         foreach (MetadataReport.Run run in peer.Runs)

@@ -40,9 +40,9 @@ public sealed class GenerationTextTests
     [Fact]
     public void A_node_that_went_on_alone_is_the_source_unless_the_peer_went_on_too()
     {
-        Superblock alone = InSync.WithPeer(0, new PeerSlot("beta", new(0xA0), PeerSlotFlags.None)) with { Current = new(0xB0) };
+        Superblock alone = InSync.WithPeer(0, new PeerSlot("beta", new(0xA0), PeerSlotFlags.PrimaryAtSplit) { BitmapSinceMs = 1_700_000_000_000 }) with { Current = new(0xB0) };
         string text = Explain(alone, 3);
-        Assert.Contains("this node went on without beta since this generation", text, StringComparison.Ordinal);
+        Assert.Contains("this node went on without beta since this generation, 2023-11-14T22:13:20Z, and marks what changes; it was Primary then", text, StringComparison.Ordinal);
         Assert.Contains("beta changed nothing: beta is resynced from here, 12288 bytes", text, StringComparison.Ordinal);
         Assert.Contains("beta was promoted and written to: split brain", text, StringComparison.Ordinal);
     }

@@ -128,6 +128,22 @@ public sealed class MetadataInspectorTests
         Assert.Single(report.Peers);
     }
 
+    /// <summary>While the metadata of a grown disk is being moved the old place counts, and is shown.</summary>
+    [Fact]
+    public void Metadata_that_is_being_moved_is_found_at_its_old_place()
+    {
+        MemoryDevice disk = InSync();
+        disk.Resize(DiskBytes + (8 << 20));
+        Assert.Null(Inspect(disk, mayBeNone: true));
+        byte[] block = new byte[Block.Size];
+        new Signpost(Options.DeviceId, DiskBytes & ~4095L).Encode(block);
+        Assert.True(disk.Write(MetadataLayout.FindSuperblock0(MetadataKind.Internal, disk.SizeBytes), block, forceUnitAccess: true).IsOk);
+        MetadataReport report = Inspect(disk);
+        Assert.Contains("has grown from", Assert.Single(report.Problems).What, StringComparison.Ordinal);
+        Assert.True(report.Usable && report.Intact);
+        Assert.Single(report.Peers);
+    }
+
     [Fact]
     public void A_disk_without_metadata_has_no_report() =>
         Assert.Null(new MetadataInspector(Place, SourceOf(new MemoryDevice(DiskBytes)), null).Inspect());
@@ -153,5 +169,10 @@ public sealed class MetadataInspectorTests
 
     internal static MetadataSource SourceOf(IBlockDevice device) => new(device.SizeBytes, device.Read);
 
-    private static MetadataReport Inspect(IBlockDevice disk) => new MetadataInspector(Place, SourceOf(disk), null).Inspect()!;
+    private static MetadataReport Inspect(IBlockDevice disk, bool mayBeNone = false)
+    {
+        MetadataReport? report = new MetadataInspector(Place, SourceOf(disk), null).Inspect();
+        Assert.True(mayBeNone || report is not null);
+        return report!;
+    }
 }

@@ -8,8 +8,8 @@ namespace BlockRepl.Core;
 /// <remarks>
 /// <code>
 /// mean time allowed = time without resync / (1 - impact)
-/// every 300 ms or 20 answers:  window = window * (allowed / measured), at most * 1.25, at least * 0.5
-/// every 5 s:                   nothing on the way for 150 ms: measures the time without resync
+/// every 300 ms or 20 answers:  window = window * (allowed / measured), at most * 1.5, at least / 1.5
+/// every 5 s:                   nothing on the way for 150 ms: measures the time without resync, half of which counts
 /// window below one piece:      one piece, then a gap, so that pieces fill only window / piece of the time; at most 250 ms,
 ///                              so that a resync always ends (DRBD's c-min-rate, 250 KiB/s)
 /// </code>
@@ -32,11 +32,10 @@ internal sealed class ResyncPace
     private const long ProbeUs = 150_000;
     private const long ProbeMaxUs = 500_000;
     private const long ProbeIntervalUs = 5_000_000;
-    private const double Grow = 1.25;
-    private const double Shrink = 0.5;
 
-    // The time without resync may be measured too long, because the resync's data is still being flushed: it is believed at once when it is shorter, by this factor at most when it is longer.
-    private const double SlowerByMax = 1.25;
+    // Each the inverse of the other: where requests take now longer, now shorter for reasons of their own, the two must cancel out, or the window would creep to its end.
+    private const double Grow = 1.5;
+    private const double Shrink = 1 / Grow;
 
     private double _window = WindowFirst;
     private double _baseUs;
@@ -131,7 +130,7 @@ internal sealed class ResyncPace
         if (answers > 0)
         {
             double mean = Math.Max(1, (double)(application.TimeSumUs - _timeSumUs) / answers);
-            _baseUs = _baseUs == 0 ? mean : Math.Min(mean, _baseUs * SlowerByMax);
+            _baseUs = _baseUs == 0 ? mean : (_baseUs + mean) / 2;
         }
 
         _isProbing = false;

@@ -57,12 +57,18 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         remote.LostAt = context.LastSequence;
         if (server is null)
         {
-            remote.Generation = GenerationId.None;
-            remote.Reason = "the local disk failed while no peer was in sync";
+            if (!volume.IsReturning)
+            {
+                remote.Generation = GenerationId.None;
+                remote.Reason = "the local disk failed while no peer was in sync";
+            }
+
             return false;
         }
 
-        remote.Base = remote.Generation.IsNone ? volume.Superblock!.Current : remote.Generation;
+        remote.LostGenerations.Add(volume.Superblock!.Current);
+
+        remote.Base = remote.Generation.IsNone ? volume.Superblock.Current : remote.Generation;
         remote.Generation = context.NewGeneration();
         context.Log($"{Name(volume)}: served by {server.Peer.Name} from now on, generation {remote.Generation}");
         Ask(volume, server);
@@ -133,6 +139,12 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         volume.AwaitingGeneration.Clear();
         TakeBackReads(volume);
         AnswerWaiting(volume);
+        if (!volume.IsReturning)
+            return;
+
+        // What it lacks stays on record here and there; an operator attaches it again when the peer is back.
+        remote.LostGenerations.Add(volume.Superblock!.Current);
+        Disk.GiveUp(volume, "the peer that the disk was resynced from is gone; attach it again when it is back", isLoss: false);
     }
 
     /// <summary>The volume has a current disk of its own again, or its clients are gone: nobody serves it any more.</summary>
@@ -142,6 +154,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         remote.Server = null;
         remote.Generation = GenerationId.None;
         remote.Reason = "";
+        remote.LostGenerations.Clear();
         volume.IsReturning = false;
         volume.MirrorsBack = false;
     }

@@ -21,6 +21,7 @@ public sealed class ResourceCore
     private readonly SecondaryPath _secondary;
     private readonly ServingPath _serving;
     private readonly RemoteService _remote;
+    private readonly ReturningDisk _returning;
     private readonly ResyncSource _source;
     private readonly ResyncTarget _target;
     private readonly Handshake _handshake;
@@ -54,6 +55,7 @@ public sealed class ResourceCore
         _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections);
+        _returning = new ReturningDisk(_context, _disk, _remote);
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
@@ -81,6 +83,10 @@ public sealed class ResourceCore
         _remote.OnSuspended = () => _writes.Freeze(FreezeReason.NoData);
         _remote.HoldsReads = () => _writes.HoldsReads;
         _writes.OnPeerChangeAdmitted = _secondary.Readmit;
+        _returning.OnAsk = _resyncRequests.AskForReturn;
+        _resyncRequests.OnReturnRefused = _returning.GiveUp;
+        _attachment.OnReturned = _returning.Attached;
+        _target.Returning = _returning;
         _handshake.OnRefused = _connections.Refuse;
         _handshake.OnConnected = peer =>
         {
@@ -200,7 +206,7 @@ public sealed class ResourceCore
                 if (_secondary.FindVolume(peer, e.Header.Volume) is not { } volume)
                     wrong = "resync data for an unknown volume";
                 else if (!volume.HasLostDisk)
-                    wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
+                    wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes, e.Applied);
                 break;
             case CoreEventKind.PeerMessage when e.Subject is ReadRequestMessage request:
                 wrong = peer.Step == HandshakeStep.Done
@@ -267,6 +273,9 @@ public sealed class ResourceCore
                 break;
             case OperatorVerb.Down:
                 _shutdown.Down(cookie);
+                break;
+            case OperatorVerb.Detach:
+                _context.CompleteCommand(cookie, _returning.Detach(command.Volume, _roles.IsBusy || _shutdown.IsBusy));
                 break;
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);

@@ -76,7 +76,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap!, 0, peerVolume.Bitmap!.BlockCount)];
         generations.Persist(volume, superblock, () =>
         {
-            if (peerVolume.Peer.Link == link)
+            if (peerVolume.Peer.Link == link && peerVolume.Source == job)
                 context.Send(peerVolume.Peer, new SyncBeginMessage(volume.Nr, generation, peerVolume.Verdict.IsFull));
         }, marks);
     }
@@ -88,6 +88,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         peerVolume.IsReplicating = true;
         peerVolume.Source!.IsBegun = true;
         peerVolume.PeerDisk = DiskState.Inconsistent;
+        peerVolume.IsServing = false;
         context.StateChanged = true;
         context.Log($"{Name(peerVolume)}: resync begins as source, {peerVolume.Source.TotalBlocks * Block.Size} bytes");
     }
@@ -157,6 +158,8 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
                 job.NoteHole(chunk);
                 if (job.UnconfirmedBytes == 0)
                     peerVolume.Peer.ProgressMs = context.NowMs;
+                if (peerVolume.Peer.Role == Role.Primary)
+                    chunk.Position = peerVolume.Peer.AppliedHere;
                 job.NoteSent(chunk.Range, chunk.IsZeroes);
                 ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
                 effect.Peer = chunk.Peer;
@@ -223,6 +226,13 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         context.StateChanged = true;
         context.Log($"{Name(peerVolume)}: resync done as source, {job.TotalBlocks * Block.Size} bytes in {context.NowMs - job.StartedMs} ms");
         generations.Persist(volume, superblock, null);
+        if (context.Role != Role.Primary && volume.ActivityLog is { Count: > 0, ChangesInFlight: 0 } log)
+        {
+            // It stood in for marks while this node served; there are none any more.
+            log.Clear();
+            context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, ActivityLog = log.Snapshot(), ActivityLogTransaction = ++log.Transaction });
+        }
+
         OnFinished(peerVolume);
     }
 

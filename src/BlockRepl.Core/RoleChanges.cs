@@ -366,11 +366,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
     }
 
-    private void PersistFailed()
-    {
-        _failed = true;
-        _pending--;
-    }
+    private void PersistFailed() => (_failed, _pending) = (true, _pending - 1);
 
     private void BecomeSecondary()
     {

@@ -9,8 +9,9 @@ namespace BlockRepl.Cli;
 internal static class ArgumentOrder
 {
     /// <summary>The same arguments with verbs first.</summary>
-    public static string[] VerbsFirst(RootCommand root, IReadOnlyList<string> arguments)
+    public static string[] VerbsFirst(RootCommand root, IReadOnlyList<string> spelled)
     {
+        List<string> arguments = [.. spelled.SelectMany(Commands.VerifyCommand.Expand)];
         var takesValue = new Dictionary<string, bool>();
         Collect(root, takesValue);
         List<string> first = [];

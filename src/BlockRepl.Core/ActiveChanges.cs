@@ -20,7 +20,7 @@ internal sealed class ActiveChanges
     /// <summary>Changes held back.</summary>
     public int HeldCount => _held.Count;
 
-    /// <summary>Whether anything but a resync's read is under way or held back.</summary>
+    /// <summary>Whether anything but a resync's or a comparison's read is under way or held back.</summary>
     public bool HasWrites
     {
         get
@@ -109,7 +109,7 @@ internal sealed class ActiveChanges
         return lowest;
     }
 
-    private static bool IsWrite(ChangeRequest request) => request.Origin is not (ChangeOrigin.ResyncRead or ChangeOrigin.PeerRead);
+    private static bool IsWrite(ChangeRequest request) => request.Origin is not (ChangeOrigin.ResyncRead or ChangeOrigin.PeerRead or ChangeOrigin.VerifyRead);
 
     private void Insert(ChangeRequest request)
     {

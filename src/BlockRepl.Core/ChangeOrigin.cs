@@ -15,6 +15,9 @@ public enum ChangeOrigin : byte
     /// <summary>A resync's data on the target.</summary>
     ResyncWrite,
 
+    /// <summary>A comparison's reader, on both sides: as a resync's.</summary>
+    VerifyRead,
+
     /// <summary>A Primary without a disk of its own reads here: waits for the changes that it has to see.</summary>
     PeerRead,
 }

@@ -77,6 +77,9 @@ public sealed class ChangeRequest
     /// <summary>The bytes of a write.</summary>
     public ReadOnlySpan<byte> Data => Buffer is null ? default : Buffer.Span.Slice(BufferOffset, checked((int)Range.Length));
 
+    /// <summary>The range that this request reads for a comparison.</summary>
+    public VerifyChunk? Verify { get; internal set; }
+
     internal bool IsFlush => Kind == ChangeKind.Flush;
 
     /// <summary>The write must be on stable storage when it is done.</summary>
@@ -87,6 +90,7 @@ public sealed class ChangeRequest
         Buffer = null;
         Cookie = null;
         Chunk = null;
+        Verify = null;
         Result = DiskResult.Ok;
         Waits = ChangeWaits.None;
         ActiveIndex = NotActive;

@@ -26,6 +26,9 @@ public enum CoreEventKind : byte
     /// <summary>A <see cref="EffectKind.ResyncRead"/> is over: Subject = the request, whose chunk holds the data; Result.</summary>
     ResyncReadCompleted,
 
+    /// <summary>A <see cref="EffectKind.VerifyRead"/> is over: Volume, Subject = the request, Result.</summary>
+    VerifyReadCompleted,
+
     /// <summary>A <see cref="EffectKind.PeerRead"/> is over: Subject = the request, whose chunk holds the data; Result.</summary>
     PeerReadCompleted,
 

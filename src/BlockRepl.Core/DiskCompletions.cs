@@ -4,7 +4,8 @@ namespace BlockRepl.Core;
 
 /// <summary>What follows when the local disk has done, or failed to do, what was asked of it.</summary>
 internal sealed class DiskCompletions(
-    ResourceContext context, LocalDisk disk, WritePath writes, SecondaryPath secondary, ServingPath serving, ResyncSource source, ResyncTarget target, RemoteService remote)
+    ResourceContext context, LocalDisk disk, WritePath writes, SecondaryPath secondary, ServingPath serving, ResyncSource source, ResyncTarget target, RemoteService remote,
+    Verification verification)
 {
     private readonly List<ChangeRequest> _active = [];
     private readonly List<ChangeRequest> _held = [];
@@ -27,6 +28,9 @@ internal sealed class DiskCompletions(
                 secondary.LocalDone(FindPeer(request.Link), request, result);
                 if (!result.IsOk)
                     disk.Fail(volume, $"write failed: {result}");
+                break;
+            case ChangeOrigin.ResyncWrite when request.Chunk!.Repair is not null:
+                verification.RepairWritten(request, result);
                 break;
             case ChangeOrigin.ResyncWrite:
                 target.WriteCompleted(request, result);
@@ -70,8 +74,8 @@ internal sealed class DiskCompletions(
         Volume volume = context.Volumes[request.Volume.Value];
         if (request.IsLate && request.IsOver)
         {
-            request.Chunk!.Buffer?.Release();
-            request.Chunk.Buffer = null;
+            request.Chunk?.Buffer?.Release();
+            request.Chunk?.Buffer = null;
         }
 
         if (IsLate(volume, request))
@@ -81,6 +85,15 @@ internal sealed class DiskCompletions(
             context.NoteDiskProgress(volume);
             volume.Active.Remove(request);
             serving.Answer(request, result);
+        }
+        else if (request.Origin == ChangeOrigin.VerifyRead)
+        {
+            context.NoteDiskProgress(volume);
+            verification.ReadCompleted(request, result);
+        }
+        else if (request.Chunk!.Repair is not null)
+        {
+            verification.RepairReadCompleted(request, result);
         }
         else
         {
@@ -274,6 +287,9 @@ internal sealed class DiskCompletions(
                     break;
                 case ChangeOrigin.ResyncWrite:
                     target.StartWrite(request);
+                    break;
+                case ChangeOrigin.VerifyRead:
+                    verification.Release(request);
                     break;
                 default:
                     throw Check.Unreachable("origin of a held change");

@@ -20,7 +20,8 @@ internal sealed class DivergenceReports(ResourceContext context, Handlers handle
             handlers.Call(HandlerKind.SplitBrain, peer);
         if (isUnresolved && Array.Exists(verdicts, verdict => verdict.PrimaryLost == context.Settings.NodeName))
             handlers.Call(HandlerKind.PriLostAfterSb, peer);
-        bool callsPrimaryLost = context.Role == Role.Primary && context.Settings.RoleConflict == RoleConflictPolicy.CallPrimaryLost;
+        // Of two Primaries neither has lost: the handler's usual answer is to reboot.
+        bool callsPrimaryLost = context.Role == Role.Primary && peer.Role != Role.Primary && context.Settings.RoleConflict == RoleConflictPolicy.CallPrimaryLost;
         if (callsPrimaryLost && refusal is { Reason: GoodbyeReason.RoleConflict })
             handlers.Call(HandlerKind.PriLost, peer);
     }

@@ -56,6 +56,12 @@ public enum EffectKind : byte
     ResyncRead,
 
     /// <summary>
+    /// Read the range of <see cref="Effect.Request"/>'s <see cref="VerifyChunk"/>, fill in its digests and report <see cref="CoreEventKind.VerifyReadCompleted"/>. Changes of the range wait for
+    /// it, so it should not wait for anything but the disk.
+    /// </summary>
+    VerifyRead,
+
+    /// <summary>
     /// Read <see cref="Effect.Request"/>'s range for a Primary without a disk of its own and report <see cref="CoreEventKind.PeerReadCompleted"/>. Core emits it when nothing that
     /// overlaps runs.
     /// </summary>

@@ -54,6 +54,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
             peerVolume.PeerNr = theirs.Nr;
             peerVolume.PeerDisk = theirs.DiskState;
             peerVolume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
+            peerVolume.PeerMarkedBlocks = 0;
             VolumeStateInfo ours = Describe(volume, peer);
             if (ours.DiskState <= DiskState.Failed || theirs.DiskState <= DiskState.Failed)
                 continue;
@@ -67,7 +68,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         {
             return refusal is { Reason: GoodbyeReason.SplitBrain or GoodbyeReason.Unrelated }
                 ? refusal with { Why = $"both nodes are Primary, and {refusal.Why}" }
-                : new Refusal(GoodbyeReason.SplitBrain, "split brain: both nodes are Primary");
+                : new Refusal(GoodbyeReason.RoleConflict, "both nodes are Primary, but have not gone apart: demote one of them");
         }
 
         if (refusal is not null)

@@ -15,6 +15,9 @@ public sealed record OperatorCommand(OperatorVerb Verb)
     /// <summary>For a promotion: also on data that is not UpToDate.</summary>
     public bool Force { get; init; }
 
+    /// <summary>For verify: what to compare and what to do about it.</summary>
+    public VerifyOptions Verify { get; init; } = new();
+
     /// <summary>For connect: this node is the victim of a split brain.</summary>
     public bool DiscardMyData { get; init; }
 }

@@ -21,6 +21,9 @@ public enum OperatorVerb : byte
     /// <summary>Declare the connected, fresh disks equal (<c>new-current-uuid --clear-bitmap</c>).</summary>
     SkipInitialSync,
 
+    /// <summary>Compare with the peer, online.</summary>
+    Verify,
+
     /// <summary>Throw this node's data away: a full resync with it as the target.</summary>
     Invalidate,
 

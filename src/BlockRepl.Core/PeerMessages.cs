@@ -16,7 +16,8 @@ internal sealed class PeerMessages(
     SkipInitialSync skipInitialSync,
     ResyncRequests resyncRequests,
     ResyncPauses resyncPauses,
-    SettingsChange settings)
+    SettingsChange settings,
+    Verification verification)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
     public string? Receive(Peer peer, PeerMessage message)
@@ -95,6 +96,12 @@ internal sealed class PeerMessages(
                 return OnSyncEnd(peer, end);
             case SyncEndedMessage ended:
                 return OnSyncEnded(peer, ended);
+            case VerifyControlMessage { Nr: var nr }:
+                return ForVerify(peer, nr, message);
+            case VerifyRangeMessage { Nr: var nr }:
+                return ForVerify(peer, nr, message);
+            case VerifyResultMessage { Nr: var nr }:
+                return ForVerify(peer, nr, message);
             default:
                 return $"{message.Kind} was not expected";
         }
@@ -125,6 +132,9 @@ internal sealed class PeerMessages(
             return $"{volume.Volume.Name} is {volume.State}, not {state}";
         return action(volume);
     }
+
+    private string? ForVerify(Peer peer, VolumeNr nr, PeerMessage message) =>
+        secondary.FindVolume(peer, nr) is { } volume ? verification.Receive(volume, message) : $"unknown volume number {nr}";
 
     private string? OnSyncEnd(Peer peer, SyncEndMessage end)
     {
@@ -216,6 +226,12 @@ internal sealed class PeerMessages(
             {
                 volume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
                 job.TotalBlocks = Math.Max(job.TotalBlocks, theirs.DirtyBlocks);
+            }
+
+            if (volume.State == ReplicationState.Established)
+            {
+                context.StateChanged |= volume.PeerMarkedBlocks != theirs.DirtyBlocks;
+                volume.PeerMarkedBlocks = theirs.DirtyBlocks;
             }
 
             resyncPauses.PeerSays(volume, Find(status.Resyncs, theirs.Nr));

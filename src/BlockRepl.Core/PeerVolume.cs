@@ -76,6 +76,24 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>The resync in which this node is the target.</summary>
     public TargetJob? Target { get; set; }
 
+    /// <summary>Blocks that the peer reports as marked against this node while nothing is being resynced: what a comparison found is marked on one side only.</summary>
+    public long PeerMarkedBlocks { get; set; }
+
+    /// <summary>The comparison in which this node sends the digests.</summary>
+    public VerifyJob? Verify { get; set; }
+
+    /// <summary>The comparison in which this node receives the digests.</summary>
+    public VerifyTargetJob? VerifyTarget { get; set; }
+
+    /// <summary>How the last comparison ended.</summary>
+    public VerifyReport? LastVerify { get; set; }
+
+    /// <summary>Marks are a comparison's findings.</summary>
+    public bool HasVerifyMarks { get; set; }
+
+    /// <summary>The link over which a comparison's repair was announced: what is left of one that was stopped is passed over.</summary>
+    public LinkId RepairedOn { get; set; }
+
     /// <summary>Out-of-sync blocks that the peer last reported; used for display while this node is the target.</summary>
     public long PeerReportedDirtyBlocks { get; set; }
 
@@ -104,6 +122,7 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
             return 0;
         long added = Bitmap.Set(first, count);
         Source?.NoteMark(first, count);
+        Verify?.Repairing?.NoteMark(range);
         return added;
     }
 }

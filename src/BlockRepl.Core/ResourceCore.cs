@@ -30,6 +30,7 @@ public sealed class ResourceCore
     private readonly Attachment _attachment;
     private readonly Shutdown _shutdown;
     private readonly SkipInitialSync _skipInitialSync;
+    private readonly Verification _verification;
     private readonly ResyncRequests _resyncRequests;
     private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
@@ -62,9 +63,11 @@ public sealed class ResourceCore
         _settings = new SettingsChange(_context, _connections);
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
+        _verification = new Verification(_context, _disk);
         _messages = new PeerMessages(
-            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings);
-        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote);
+            _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
+            _verification);
+        _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote, _verification);
         Status = new ResourceStatusReader(_context, _writes);
 
         _generations.Disk = _disk;
@@ -96,6 +99,7 @@ public sealed class ResourceCore
         };
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
+        _verification.Source.OnDifferent = peerVolume => _handlers.Call(HandlerKind.OutOfSync, peerVolume.Peer, peerVolume.Volume);
         _connections.OnDisconnecting = peer => _handlers.Call(HandlerKind.Disconnected, peer);
         _connections.OnLost = peer =>
         {
@@ -145,6 +149,7 @@ public sealed class ResourceCore
                 break;
             case CoreEventKind.ResyncReadCompleted:
             case CoreEventKind.PeerReadCompleted:
+            case CoreEventKind.VerifyReadCompleted:
                 _completions.ReadCompleted((ChangeRequest)e.Subject!, e.Result);
                 break;
             case CoreEventKind.ClientRead:
@@ -205,6 +210,8 @@ public sealed class ResourceCore
             case CoreEventKind.ResyncData:
                 if (_secondary.FindVolume(peer, e.Header.Volume) is not { } volume)
                     wrong = "resync data for an unknown volume";
+                else if (volume.Target is null && volume.RepairedOn == peer.Link)
+                    wrong = _verification.RepairData(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
                 else if (!volume.HasLostDisk)
                     wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes, e.Applied);
                 break;
@@ -280,6 +287,9 @@ public sealed class ResourceCore
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
                 break;
+            case OperatorVerb.Verify:
+                _verification.Start(cookie, command.Volume, command.Verify);
+                break;
             case OperatorVerb.Reconnect:
                 foreach (Peer peer in _context.Peers)
                 {
@@ -347,6 +357,9 @@ public sealed class ResourceCore
         // And once more: a promotion may have waited for that handshake, which was refused.
         if (_roles.IsBusy)
             _roles.Advance();
+
+        // After everything that may end it.
+        _verification.Advance();
 
         if (_context.StateChanged)
             SendStatus();

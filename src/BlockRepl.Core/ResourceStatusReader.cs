@@ -96,6 +96,10 @@ public sealed class ResourceStatusReader
     public ReplicationState ReplicationState(VolumeNr volume, PeerId peer)
     {
         PeerVolume at = At(volume, peer);
+        if (at.Verify is not null)
+            return Primitives.ReplicationState.VerifyS;
+        if (at.VerifyTarget is not null)
+            return Primitives.ReplicationState.VerifyT;
         return at.State switch
         {
             Primitives.ReplicationState.SyncSource when at.IsPaused => Primitives.ReplicationState.PausedSyncS,
@@ -103,6 +107,9 @@ public sealed class ResourceStatusReader
             _ => at.State,
         };
     }
+
+    /// <summary>How a comparison with a peer stands, or how the last one ended; null if there was none since the daemon started.</summary>
+    public VerifyReport? Verify(VolumeNr volume, PeerId peer) => Verification.Report(At(volume, peer));
 
     /// <summary>What the last handshake with a peer decided about a volume.</summary>
     public SyncVerdict Verdict(VolumeNr volume, PeerId peer) => At(volume, peer).Verdict;
@@ -115,7 +122,10 @@ public sealed class ResourceStatusReader
     {
         PeerVolume at = At(volume, peer);
         bool isTarget = at.Target is not null || at.State == Primitives.ReplicationState.WFBitMapT;
-        return isTarget ? Math.Max(at.PeerReportedDirtyBlocks, 0) : at.Bitmap?.SetCount ?? 0;
+        if (isTarget)
+            return Math.Max(at.PeerReportedDirtyBlocks, 0);
+        long marked = at.Bitmap?.SetCount ?? 0;
+        return at.State == Primitives.ReplicationState.Established ? Math.Max(marked, at.PeerMarkedBlocks) : marked;
     }
 
     /// <summary>Blocks that the running resync had to copy when it began, and when that was; zero if none runs.</summary>

@@ -37,6 +37,9 @@ public sealed class ResyncChunk
     /// <summary>The peer that it concerns.</summary>
     public PeerId Peer { get; init; }
 
+    /// <summary>The repair at the end of a comparison that it belongs to; null for a resync.</summary>
+    internal object? Repair { get; init; }
+
     /// <summary>Of a read for a Primary without a disk: names it in the answer.</summary>
     public ulong Id { get; init; }
 

@@ -138,7 +138,7 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
         {
             PeerVolume at = volume.Peers[peer.Id.Value];
             bool isInSync = at.State == ReplicationState.Established && volume.Disk == DiskState.UpToDate && at.PeerDisk == DiskState.UpToDate;
-            if (!isInSync || at.Bitmap!.SetCount == 0 || !volume.IsQuiet || volume.HasClientChanges || IsAsking(at))
+            if (!isInSync || Verification.KeepsMarks(at) || at.Bitmap!.SetCount == 0 || !volume.IsQuiet || volume.HasClientChanges || IsAsking(at))
                 continue;
             _marksTriedMs = context.NowMs;
             context.Log($"{Name(at)}: {at.Bitmap.SetCount} blocks are marked although in sync; they are resynced");

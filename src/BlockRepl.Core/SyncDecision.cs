@@ -91,7 +91,11 @@ public static class SyncDecision
         if (self.Role == Role.Primary || peer.Role == Role.Primary)
         {
             if (self.Role == peer.Role)
-                return new SyncVerdict(SyncResult.SplitBrain, 41, "both sides are Primary");
+            {
+                // One generation: neither wrote alone, so they have not diverged (G7; DRBD calls it a split brain). They cannot be connected all the same.
+                return new SyncVerdict(SyncResult.Impossible, 41, "both sides are Primary");
+            }
+
             return Copy(self.Role == Role.Primary, false, 41, "the Primary's data counts");
         }
 

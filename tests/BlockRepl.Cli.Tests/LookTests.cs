@@ -148,7 +148,8 @@ public sealed class LookTests
                         "peer_disk_state": "UpToDate",
                         "out_of_sync_bytes": 1610612736,
                         "resync_percent": 45.25,
-                        "resync_eta_seconds": 12
+                        "resync_eta_seconds": 12,
+                        "verify": null
                       },
                       {
                         "name": "index",
@@ -156,7 +157,8 @@ public sealed class LookTests
                         "peer_disk_state": "UpToDate",
                         "out_of_sync_bytes": 0,
                         "resync_percent": 100,
-                        "resync_eta_seconds": null
+                        "resync_eta_seconds": null,
+                        "verify": null
                       }
                     ],
                     "since_seconds": 61,

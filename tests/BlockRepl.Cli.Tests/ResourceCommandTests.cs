@@ -38,6 +38,33 @@ public sealed class ResourceCommandTests
     }
 
     [Theory]
+    [InlineData("verify mail/spool --repair=beta --start 4096 --stop=1MiB", true, "beta", 4096, 1 << 20)]
+    [InlineData("--repair verify mail/spool --start 0", true, null, 0, null)]
+    [InlineData("verify --repair mail/spool", true, null, null, null)]
+    [InlineData("verify mail/spool", false, null, null, null)]
+    public async Task Verify_says_what_to_compare_and_from_where_to_repair(string line, bool repair, string? from, object? start, object? stop)
+    {
+        await using var harness = await Harness.StartAsync(Statuses.Mail());
+        Assert.Equal(0, (await harness.RunAsync(line.Split(' '))).Code);
+        var wanted = new ControlOptions
+        {
+            Repair = repair, RepairFrom = from, StartBytes = start is null ? null : Convert.ToInt64(start, null), StopBytes = stop is null ? null : Convert.ToInt64(stop, null),
+        };
+        Assert.Equal([new ControlCommand(ControlVerb.Verify, "mail", "spool", wanted)], harness.Target.Commands);
+    }
+
+    [Theory]
+    [InlineData("--start", "5 apples")]
+    [InlineData("--stop", "-1")]
+    public async Task Verify_refuses_what_is_no_size(string option, string size)
+    {
+        await using var harness = await Harness.StartAsync(Statuses.Mail());
+        var (code, _, error) = await harness.RunAsync("verify", "mail", option, size);
+        Assert.Equal(ExitCodes.Usage, code);
+        Assert.Contains(option, error, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(ExitCodes.Failed)]
     [InlineData(ExitCodes.StateRefused)]
     [InlineData(ExitCodes.NoLocalDisk)]

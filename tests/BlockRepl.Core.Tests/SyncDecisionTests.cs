@@ -37,7 +37,7 @@ public class SyncDecisionTests
         { 40, "both crashed", Facts with { CrashedPrimary = true }, Facts with { CrashedPrimary = true }, SyncResult.SourceBitmap },
         { 41, "self is Primary again", Facts with { Role = Role.Primary, DirtyBlocks = 1 }, Facts with { CrashedPrimary = true }, SyncResult.SourceBitmap },
         { 41, "peer is Primary", Facts with { CrashedPrimary = true }, Facts with { Role = Role.Primary }, SyncResult.TargetBitmap },
-        { 41, "both are Primary", Facts with { Role = Role.Primary, DirtyBlocks = 1 }, Facts with { Role = Role.Primary }, SyncResult.SplitBrain },
+        { 41, "both are Primary", Facts with { Role = Role.Primary, DirtyBlocks = 1 }, Facts with { Role = Role.Primary }, SyncResult.Impossible },
         { 42, "self has marks", Facts with { DirtyBlocks = 1 }, Facts, SyncResult.SourceBitmap },
         { 42, "both have marks", Facts with { DirtyBlocks = 1 }, Facts with { DirtyBlocks = 1 }, SyncResult.SourceBitmap },
         { 50, "peer went on", Facts, Facts with { Current = new(0x20), Bitmap = new(0x10) }, SyncResult.TargetBitmap },

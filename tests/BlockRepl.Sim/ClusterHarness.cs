@@ -81,20 +81,10 @@ public sealed class ClusterHarness
         }
     }
 
-    public CommandTicket Command(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false)
-    {
-        Step++;
-        var ticket = new CommandTicket();
-        node.Apply(new CoreEvent
-        {
-            Kind = CoreEventKind.Command,
-            Subject = new OperatorCommand(verb) { Force = force, DiscardMyData = discardMyData },
-            Second = ticket,
-        });
-        return ticket;
-    }
+    public CommandTicket Command(SimulatedNode node, OperatorVerb verb, bool force = false, bool discardMyData = false) =>
+        Command(node, new OperatorCommand(verb) { Force = force, DiscardMyData = discardMyData });
 
-    /// <summary>A command on one volume, or on all.</summary>
+    /// <summary>An operator's command, with whatever it carries.</summary>
     public CommandTicket Command(SimulatedNode node, OperatorCommand command)
     {
         Step++;
@@ -107,6 +97,15 @@ public sealed class ClusterHarness
     {
         CommandTicket ticket = Command(node, verb, force, discardMyData);
         Run();
+        return ticket;
+    }
+
+    /// <summary>As <see cref="CommandAndRun"/>, but no further than to the answer.</summary>
+    public CommandTicket CommandAndRunUntilAnswered(SimulatedNode node, OperatorVerb verb)
+    {
+        CommandTicket ticket = Command(node, verb);
+        while (ticket.Result is null)
+            Assert.True(StepOnce(), "the command is not answered");
         return ticket;
     }
 
@@ -183,7 +182,7 @@ public sealed class ClusterHarness
     /// <summary>Delivers the next frame to a node; a link that the other side closed ends after its last frame. False if there is nothing.</summary>
     public bool Deliver(SimulatedNode to)
     {
-        if (_link is not { } link || !to.IsAlive || link.IsClosed[to.Index])
+        if (_link is not { } link || !to.IsAlive || to.IsFrozen || link.IsClosed[to.Index])
             return false;
         if (!link.IsCut && link.To[to.Index].TryDequeue(out byte[]? frame))
         {
@@ -247,7 +246,7 @@ public sealed class ClusterHarness
     /// <summary>A node learns that its link is over.</summary>
     public void NoticeLinkDown(SimulatedNode node)
     {
-        if (_link is null || _link.IsClosed[node.Index] || !node.IsAlive)
+        if (_link is null || _link.IsClosed[node.Index] || !node.IsAlive || node.IsFrozen)
             return;
         Step++;
         _link.IsClosed[node.Index] = true;
@@ -267,7 +266,7 @@ public sealed class ClusterHarness
         Step++;
         foreach (SimulatedNode node in new[] { Alpha, Beta })
         {
-            if (node.IsAlive)
+            if (node.IsAlive && !node.IsFrozen)
                 node.Apply(new CoreEvent { Kind = CoreEventKind.Tick, Number = (ulong)node.LastHeardMs });
         }
     }
@@ -361,5 +360,5 @@ public sealed class ClusterHarness
     }
 
     private bool WantsOrHasDead(SimulatedNode node, bool linkIsCut) =>
-        node.IsAlive && (node.WantsLink || (linkIsCut && !_link!.IsClosed[node.Index]));
+        node.IsAlive && !node.IsFrozen && (node.WantsLink || (linkIsCut && !_link!.IsClosed[node.Index]));
 }

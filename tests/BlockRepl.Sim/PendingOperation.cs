@@ -3,7 +3,7 @@ using BlockRepl.Primitives;
 namespace BlockRepl.Sim;
 
 /// <summary>Something that Core asked a disk for and that is not over yet.</summary>
-/// <param name="Kind">LocalChange, LocalFlush, ResyncRead or WriteMetadata.</param>
+/// <param name="Kind">LocalChange, LocalFlush, ResyncRead, VerifyRead or WriteMetadata.</param>
 /// <param name="Volume">The volume.</param>
 /// <param name="Subject">The request or the metadata write; null for a flush.</param>
 /// <param name="Ticket">A flush's ticket.</param>

@@ -74,6 +74,28 @@ public sealed class SimulatedDisk(long sizeBytes)
         Cache = _stable.Clone();
     }
 
+    /// <summary>A copy that shares nothing that changes.</summary>
+    public SimulatedDisk Clone()
+    {
+        var clone = new SimulatedDisk(SizeBytes) { _stable = _stable.Clone(), Cache = Cache.Clone(), _flushedEntries = _flushedEntries };
+        clone._unflushed.AddRange(_unflushed);
+        return clone;
+    }
+
+    /// <summary>A bit of a block flips, on the medium and in the cache, and nobody is told.</summary>
+    public void Corrupt(long block)
+    {
+        byte[] content = Cache[block].ToArray();
+        content[17] ^= 0x10;
+        Cache[block] = content;
+        _stable[block] = content;
+        for (int i = 0; i < _unflushed.Count; i++)
+        {
+            if (_unflushed[i].Block == block)
+                _unflushed[i] = (block, content);
+        }
+    }
+
     private void Put(long block, byte[] content, bool isStable)
     {
         Cache[block] = content;

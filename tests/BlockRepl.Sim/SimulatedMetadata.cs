@@ -25,6 +25,14 @@ public sealed class SimulatedMetadata
         _bitmaps = [new ulong[(Block.CountFor(dataBytes) + 63) / 64]];
     }
 
+    private SimulatedMetadata(Superblock superblock, ulong[][] bitmaps, HashSet<uint> activeExtents, ulong transaction)
+    {
+        Superblock = superblock;
+        _bitmaps = bitmaps;
+        ActiveExtents = activeExtents;
+        Transaction = transaction;
+    }
+
     /// <summary>The durable superblock.</summary>
     public Superblock Superblock { get; set; }
 
@@ -53,7 +61,7 @@ public sealed class SimulatedMetadata
 
     /// <summary>Whether a block is marked, or in an extent whose blocks a restart will mark.</summary>
     public bool IsOnRecord(long block) =>
-        Bitmap(0).IsSet(block) || ActiveExtents.Contains((uint)(block << Block.Shift >> ActivityLog.ExtentShift));
+        IsMarked(block) || ActiveExtents.Contains((uint)(block << Block.Shift >> ActivityLog.ExtentShift));
 
     /// <summary>What a daemon finds when it reads it.</summary>
     public AttachedDisk Read(long dataBytes, Guid bootId)
@@ -63,6 +71,15 @@ public sealed class SimulatedMetadata
             bitmaps.Add(Bitmap(slot));
         return new AttachedDisk(Superblock, [.. ActiveExtents.Order()], Transaction, bitmaps.ToImmutable(), dataBytes, bootId);
     }
+
+    /// <summary>The block is on the disk that this metadata describes.</summary>
+    public bool Covers(long block) => block < Block.CountFor(Superblock.DataBytes);
+
+    /// <summary>A copy that shares nothing that changes.</summary>
+    public SimulatedMetadata Clone() => new(Superblock, [.. _bitmaps.Select(static b => b.ToArray())], [.. ActiveExtents], Transaction);
+
+    private bool IsMarked(long block) =>
+        (Superblock.Peers[0].Flags & PeerSlotFlags.FullSync) != 0 || (_bitmaps[0][block >> 6] >> (int)(block & 63) & 1) != 0;
 
     /// <summary>A failed disk says of itself that it may lack what was not flushed.</summary>
     public void NoteLoss() => Superblock = Superblock with { Flags = Superblock.Flags | SuperblockFlags.LostPower };

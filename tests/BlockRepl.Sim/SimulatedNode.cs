@@ -63,6 +63,9 @@ public sealed class SimulatedNode
     /// <summary>Core wants a link.</summary>
     public bool WantsLink { get; set; }
 
+    /// <summary>The process is stopped: it notices nothing and no time passes for it.</summary>
+    public bool IsFrozen { get; set; }
+
     /// <summary>When a frame last came in.</summary>
     public long LastHeardMs { get; set; }
 
@@ -82,6 +85,8 @@ public sealed class SimulatedNode
     public bool[] ReadsLocally { get; private set; } = [];
 
     private bool[] IsDetached { get; set; } = [];
+
+    private bool[] IsClosed { get; set; } = [];
 
     /// <summary>A client's read: of the local disk where that is open to reads, unless it is to fail, else through Core.</summary>
     public void Read(ClientRead read, DiskResult? localFailure = null)
@@ -139,6 +144,7 @@ public sealed class SimulatedNode
         Check.That(_core is null, "the process runs already");
         Pool = new BlockBufferPool();
         IsDetached = new bool[Disks.Length];
+        IsClosed = new bool[Disks.Length];
         ReadsLocally = new bool[Disks.Length];
         _core = new ResourceCore(Settings, _cluster.Chance);
     }
@@ -147,6 +153,7 @@ public sealed class SimulatedNode
     public void Attach(ushort volume)
     {
         IsDetached[volume] = false;
+        IsClosed[volume] = false;
         Apply(new CoreEvent
         {
             Kind = CoreEventKind.DiskAttached,
@@ -204,6 +211,11 @@ public sealed class SimulatedNode
                     Read(disk, operation.Request);
                 e.Kind = operation.Kind == EffectKind.PeerRead ? CoreEventKind.PeerReadCompleted : CoreEventKind.ResyncReadCompleted;
                 break;
+            case EffectKind.VerifyRead:
+                if (result.IsOk)
+                    Digest(disk, operation.Request.Verify!);
+                e.Kind = CoreEventKind.VerifyReadCompleted;
+                break;
             default:
                 while (result.IsOk && operation.PartsDone < SimulatedMetadata.PartsOf(operation.Metadata))
                     CarryOutPart(operation);
@@ -248,18 +260,49 @@ public sealed class SimulatedNode
     }
 
     /// <summary>The host loses power and everything that was not flushed.</summary>
-    public void PowerCut()
+    public void PowerCut() => PowerCut(static () => false);
+
+    /// <summary>The host loses power, nothing that was under way is done, and of what was not flushed survives what <paramref name="survives"/> says.</summary>
+    public void PowerCut(Func<bool> survives)
     {
         if (IsAlive)
             Die();
         foreach (SimulatedDisk disk in Disks)
-            disk.PowerCut(() => false);
+            disk.PowerCut(survives);
         NewBoot();
+    }
+
+    /// <summary>Reports a detached disk of which nothing is under way as closed, as the daemon does. False if there is none.</summary>
+    public bool CloseDetached()
+    {
+        for (int v = 0; v < Disks.Length; v++)
+        {
+            var nr = new VolumeNr((ushort)v);
+            if (!IsDetached[v] || IsClosed[v] || Pending.Exists(o => o.Volume == nr))
+                continue;
+            IsClosed[v] = true;
+            Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = nr });
+            return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Puts disks and metadata back to what they were at some moment. Only while the process is down.</summary>
+    public void Restore(SimulatedDisk[] disks, SimulatedMetadata[] metadata)
+    {
+        Check.That(!IsAlive, "the process runs");
+        for (int v = 0; v < Disks.Length; v++)
+        {
+            Disks[v] = disks[v].Clone();
+            Metadata[v] = metadata[v].Clone();
+        }
     }
 
     private void Die()
     {
         _core = null;
+        IsFrozen = false;
         _effects.Clear();
         Pending.Clear();
         Handlers.Clear();
@@ -296,12 +339,19 @@ public sealed class SimulatedNode
         disk.Cache.Read(chunk.Range.Offset, chunk.Buffer.Span);
     }
 
+    private static void Digest(SimulatedDisk disk, VerifyChunk chunk)
+    {
+        var content = new byte[chunk.Range.Length];
+        disk.Cache.Read(chunk.Range.Offset, content);
+        Protocol.BlockDigest.Compute(content, chunk.Digests);
+    }
+
     private void CarryOut(ref Effect effect)
     {
         Effects.Add(effect.Kind);
         switch (effect.Kind)
         {
-            case EffectKind.LocalChange or EffectKind.ResyncRead or EffectKind.PeerRead:
+            case EffectKind.LocalChange or EffectKind.ResyncRead or EffectKind.PeerRead or EffectKind.VerifyRead:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
             case EffectKind.LocalFlush:

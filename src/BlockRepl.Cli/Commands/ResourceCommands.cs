@@ -30,7 +30,7 @@ internal static class ResourceCommands
         yield return Verb(ControlVerb.InvalidateRemote, "Throw the peer's data away and sync it from this node");
         yield return Verb(ControlVerb.NewCurrentUuid, "Begin a new data generation",
             NameArgument.Flag("--clear-bitmap", "The disks are known to be equal: skip the initial sync"));
-        yield return Verb(ControlVerb.Verify, "Compare the data with the peer's", NameArgument.Flag("--repair", "Resync what differs"));
+        yield return VerifyCommand.Create(global, console);
         yield return Verb(ControlVerb.PauseSync, "Pause the resync");
         yield return Verb(ControlVerb.ResumeSync, "Let the resync go on");
         yield return Verb(ControlVerb.Resize, "Take up the disks' new size");
@@ -53,7 +53,6 @@ internal static class ResourceCommands
                 Force = IsSet("--force"),
                 DiscardMyData = IsSet("--discard-my-data"),
                 ClearBitmap = IsSet("--clear-bitmap"),
-                Repair = IsSet("--repair"),
                 DryRun = IsSet("--dry-run"),
             };
             var response = global.Connect(parse).Execute(new ControlRequest(verb, parse.GetValue(name)!, options), cancellationToken);

@@ -39,14 +39,14 @@ public static class StatusText
                 output.WriteLine($"    waiting for {waiting}");
         }
         foreach (var connection in resource.Connections)
-            WriteConnection(output, paint, connection);
+            WriteConnection(output, paint, resource.Name, connection);
         if (resource.Role != Role.Primary && !resource.MayPromote && resource.WhyNotPromotable is not null)
             output.WriteLine($"  cannot be promoted: {resource.WhyNotPromotable}");
         if (resource.Hint is not null)
             output.WriteLine($"  what would help: {resource.Hint}");
     }
 
-    private static void WriteConnection(TextWriter output, Paint paint, ConnectionStatus connection)
+    private static void WriteConnection(TextWriter output, Paint paint, string resource, ConnectionStatus connection)
     {
         var connected = connection.ConnectionState == ConnectionState.Connected;
         output.WriteLine(connected
@@ -62,6 +62,8 @@ public static class StatusText
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";
             var marked = volume.OutOfSyncBytes == 0 ? "" : $" out-of-sync:{paint.Bad(Bytes(volume.OutOfSyncBytes))}";
             output.WriteLine($"    volume:{volume.Name}{replication} peer-disk:{paint.Of(volume.PeerDiskState)}{marked}{Progress(volume)}");
+            foreach (var line in volume.Verify is null ? [] : VerifyText.Lines(volume.Verify, $"{resource}/{volume.Name}"))
+                output.WriteLine($"      {line}");
         }
     }
 

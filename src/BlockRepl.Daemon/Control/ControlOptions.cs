@@ -18,6 +18,15 @@ public sealed record ControlOptions
     /// <summary><c>verify --repair</c>.</summary>
     public bool Repair { get; init; }
 
+    /// <summary><c>verify --repair=NODE</c>: the node whose data counts; null: the evidence decides.</summary>
+    public string? RepairFrom { get; init; }
+
+    /// <summary><c>verify --start</c>, in bytes; null: where the last one was stopped, or the beginning.</summary>
+    public long? StartBytes { get; init; }
+
+    /// <summary><c>verify --stop</c>, in bytes; null: the end.</summary>
+    public long? StopBytes { get; init; }
+
     /// <summary><c>adjust --dry-run</c>: say what would be done.</summary>
     public bool DryRun { get; init; }
 }

@@ -22,4 +22,7 @@ public sealed record PeerVolumeStatus
 
     /// <summary>Seconds until the running resync ends at its present rate; null when none runs or the rate is not known.</summary>
     public long? ResyncEtaSeconds { get; init; }
+
+    /// <summary>The running or the last comparison; null if there was none since the daemon started.</summary>
+    public VerifyStatus? Verify { get; init; }
 }

@@ -7,7 +7,7 @@ namespace BlockRepl.Daemon.Replication;
 
 /// <summary>
 /// Carries out Core's effects other than sends. Writes run inline on the carrier's thread, unless it is one that must not wait for a disk; flushes inline where the carrier has nothing else to do, else on the
-/// flusher; metadata and resyncs have a thread each, so that a timer or a receiver never waits for them.
+/// flusher; metadata, resyncs and comparisons have a thread each, so that a timer or a receiver never waits for them.
 /// </summary>
 internal sealed partial class Executor : IDisposable
 {
@@ -20,6 +20,7 @@ internal sealed partial class Executor : IDisposable
     private readonly WorkerThread<(VolumeNr Volume, ulong Ticket)> _flusher;
     private readonly WorkerThread<ChangeRequest> _resync;
     private readonly PeerReads _reads;
+    private readonly VerifyReader _verify;
     private long _noSpaceReportedMs = -NoSpaceReportIntervalMs;
 
     public Executor(ResourceRuntime runtime, ILogger log)
@@ -32,6 +33,7 @@ internal sealed partial class Executor : IDisposable
         _flusher = new WorkerThread<(VolumeNr Volume, ulong Ticket)>($"flusher-{name}", work => runtime.Post(Flush(work.Volume, work.Ticket)));
         _reads = new PeerReads(runtime);
         _resync = new WorkerThread<ChangeRequest>($"resync-{name}", CarryOutResync);
+        _verify = new VerifyReader(runtime);
     }
 
     /// <summary>Takes an effect whose order against others of its kind counts. Called under the resource's gate; does not block.</summary>
@@ -86,6 +88,9 @@ internal sealed partial class Executor : IDisposable
                 case EffectKind.ResyncRead:
                     _resync.Add(effect.Request);
                     break;
+                case EffectKind.VerifyRead:
+                    _verify.Add(effect.Request);
+                    break;
                 case EffectKind.PeerRead:
                     _reads.Add(effect.Request);
                     break;
@@ -113,6 +118,7 @@ internal sealed partial class Executor : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _verify.Dispose();
         _resync.Dispose();
         _reads.Dispose();
         _flusher.Dispose();

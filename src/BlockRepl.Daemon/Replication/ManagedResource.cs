@@ -61,6 +61,7 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.InvalidateRemote => await AskAsync(Command(OperatorVerb.InvalidateRemote, command.Volume)),
                 ControlVerb.PauseSync => await AskAsync(Command(OperatorVerb.PauseSync, command.Volume)),
                 ControlVerb.ResumeSync => await AskAsync(Command(OperatorVerb.ResumeSync, command.Volume)),
+                ControlVerb.Verify => await AskAsync(Command(OperatorVerb.Verify, command.Volume) with { Verify = VerifyOptionsOf(command.Options) }),
                 _ => ControlResult.NotImplemented(command.Verb),
             };
         }
@@ -233,6 +234,14 @@ internal sealed partial class ManagedResource : IDisposable
         RuntimeVolume? named = Array.Find(Runtime.Volumes, candidate => candidate.Configuration.Name == volume);
         return new OperatorCommand(verb) { Volume = named?.Configuration.Nr };
     }
+
+    private static VerifyOptions VerifyOptionsOf(ControlOptions options) => new()
+    {
+        StartBytes = options.StartBytes,
+        StopBytes = options.StopBytes,
+        Repair = options.Repair,
+        RepairFrom = options.RepairFrom,
+    };
 
     private async Task<ControlResult> AskAsync(OperatorCommand command)
     {

@@ -108,6 +108,14 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             if (done > 0 && elapsedMs > 0)
                 eta = (long)((double)outOfSync * elapsedMs / done / 1000);
         }
+        else if (core.Verify(nr, peer) is { IsRunning: true } running)
+        {
+            long done = running.PositionBytes - running.StartBytes;
+            long span = Math.Max(1, running.StopBytes - running.StartBytes);
+            percent = 100.0 * done / span;
+            if (done > 0)
+                eta = (long)((double)(span - done) * (ResourceRuntime.NowMs - running.StartedMs) / done / 1000);
+        }
         else if (outOfSync > 0 && core.SizeBytes(nr) > 0)
         {
             percent = Math.Max(0, 100.0 - 100.0 * outOfSync / Block.CountFor(core.SizeBytes(nr)));
@@ -121,6 +129,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             OutOfSyncBytes = outOfSync * Block.Size,
             ResyncPercent = Math.Round(percent, 2),
             ResyncEtaSeconds = eta,
+            Verify = core.Verify(nr, peer) is { } verify ? VerifyStatus.From(verify, ResourceRuntime.NowMs, DateTimeOffset.UtcNow) : null,
         };
     }
 

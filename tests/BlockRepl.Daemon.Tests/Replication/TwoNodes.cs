@@ -36,7 +36,7 @@ internal sealed class TwoNodes : IAsyncDisposable
     /// <summary>The configuration file, which both nodes read.</summary>
     public string File => Path.Combine(_directory.Path, "blockrepl.yaml");
 
-    private string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
+    public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
     public static async Task<TwoNodes> InSyncAsync(string more = "")

@@ -32,6 +32,8 @@ internal sealed partial class DiskVerbs
             if (volume.Disk is not null || (name is not null && name != volume.Configuration.Name))
                 continue;
             ControlResult attached = await AttachAsync(volume);
+            if (attached.ExitCode == ExitCodes.Failed && volume.Disk is null && !FoundBusyDisk)
+                return new ControlResult(ExitCodes.NoLocalDisk, attached.Message, attached.Hint);
             if (attached.ExitCode != ExitCodes.Done)
                 return attached;
         }

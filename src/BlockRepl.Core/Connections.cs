@@ -10,6 +10,9 @@ internal sealed class Connections(
     // A sign of life goes out when nothing else did for this long: several per time-out.
     private const long AliveIntervalMs = 1_000;
 
+    /// <summary>The generations of the resource's volumes.</summary>
+    public Generations Generations => generations;
+
     /// <summary>Random number of this daemon's life, said in each Hello.</summary>
     public ulong Incarnation { get; } = context.Chance.NextUInt64();
 
@@ -206,7 +209,8 @@ internal sealed class Connections(
     /// </summary>
     private void Drop(Peer peer)
     {
-        if (peer.Step == HandshakeStep.Done)
+        bool wasConnected = peer.Step == HandshakeStep.Done;
+        if (wasConnected)
             OnDisconnecting(peer);
         LinkId link = peer.Link;
         peer.Link = LinkId.None;
@@ -222,6 +226,8 @@ internal sealed class Connections(
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
             peerVolume.Source = null;
             peerVolume.Target = null;
+            if (wasConnected)
+                peerVolume.LostAsPrimary = context.Role == Role.Primary;
             peerVolume.IsServing = false;
             writes.StopReplicating(peerVolume);
             peerVolume.State = ReplicationState.Off;

@@ -12,6 +12,9 @@ public struct CoreEvent
     /// <summary>Monotonic milliseconds.</summary>
     public long NowMs { get; set; }
 
+    /// <summary>The wall clock, in milliseconds since 1970 (UTC), of an event that tells the time: <see cref="CoreEventKind.Tick"/> and <see cref="CoreEventKind.DiskAttached"/>; else 0.</summary>
+    public long WallMs { get; set; }
+
     /// <summary>The volume concerned.</summary>
     public VolumeNr Volume { get; set; }
 

@@ -31,7 +31,7 @@ internal sealed class Generations(ResourceContext context)
             if (peer.IsReplicating || !slot.BitmapGeneration.IsNone && !isShared)
                 continue;
             if (slot.BitmapGeneration.IsNone)
-                superblock = superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = old });
+                superblock = superblock.WithPeer(peer.Slot, GoesOnAlone(peer, slot, old, superblock.Flags));
             needed = true;
         }
 
@@ -49,6 +49,29 @@ internal sealed class Generations(ResourceContext context)
             if (result.IsOk && volume.GenerationPending)
                 Persist(volume, volume.Superblock!, () => Release(volume));
         }));
+    }
+
+    /// <summary>A peer's slot when this node begins to differ from it: since which generation, since when, and whether it was Primary when the two parted.</summary>
+    public PeerSlot GoesOnAlone(PeerVolume peer, PeerSlot slot, GenerationId from, SuperblockFlags flags)
+    {
+        // A Primary that crashed was Primary when it lost the peer, if anybody asks which of two was it first.
+        bool wasPrimary = peer.LostAsPrimary || (flags & SuperblockFlags.CrashedPrimary) != 0;
+        return slot with
+        {
+            BitmapGeneration = from,
+            BitmapSinceMs = context.WallNowMs,
+            Flags = wasPrimary ? slot.Flags | PeerSlotFlags.PrimaryAtSplit : slot.Flags & ~PeerSlotFlags.PrimaryAtSplit,
+        };
+    }
+
+    /// <summary>This node is Secondary now: should it go on alone later, it was not Primary when it lost its peers.</summary>
+    public void Demoted()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            foreach (PeerVolume peer in volume.Peers)
+                peer.LostAsPrimary = false;
+        }
     }
 
     /// <summary>The generation is durable where it must be: what waited for it goes on.</summary>

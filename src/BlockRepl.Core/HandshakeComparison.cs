@@ -31,9 +31,14 @@ internal sealed class HandshakeComparison(ResourceContext context)
             flags |= VolumeFlags.LostPower;
         if ((slot.Flags & PeerSlotFlags.FullSync) != 0)
             flags |= VolumeFlags.FullSyncNeeded;
+        if (peer.Version >= ProtocolVersion.V2 && (slot.Flags & PeerSlotFlags.PrimaryAtSplit) != 0)
+            flags |= VolumeFlags.PrimaryAtSplit;
         return new VolumeStateInfo(
             volume.Nr, volume.Name, volume.SizeBytes, volume.Disk, superblock.Current, slot.BitmapGeneration, superblock.History,
-            flags, peerVolume.Bitmap!.SetCount);
+            flags, peerVolume.Bitmap!.SetCount)
+        {
+            BitmapSinceMs = peer.Version >= ProtocolVersion.V2 ? slot.BitmapSinceMs : 0,
+        };
     }
 
     /// <summary>
@@ -95,7 +100,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
             (PeerVolume volume, VolumeStateInfo ours, VolumeStateInfo theirs) = compared[i];
             volume.Verdict = verdicts[i];
             if (verdicts[i].Result == SyncResult.SplitBrain || verdicts[i].ResolvesSplitBrain)
-                volume.Divergence = new Divergence(ours.DirtyBlocks, 0, theirs.DirtyBlocks, 0);
+                volume.Divergence = new Divergence(ours.DirtyBlocks, ours.BitmapSinceMs, theirs.DirtyBlocks, theirs.BitmapSinceMs);
             context.Log($"{context.Settings.Name}/{volume.Volume.Name}@{peer.Name}: handshake: {verdicts[i].Result} by rule {verdicts[i].Rule} ({verdicts[i].Reason})");
             if (Refuse(peer, volume) is { } found && (refusal is null || Weight(found) > Weight(refusal)))
                 refusal = found;
@@ -135,6 +140,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         // Only protocol C says that the survivor has everything: with A and B a Primary that lost power may have flushed what its peer never got (G1).
         LostPower = context.Settings.Protocol == WriteProtocol.C && peer.PeerProtocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
         FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
+        WasPrimaryAtSplit = (info.Flags & VolumeFlags.PrimaryAtSplit) != 0,
         DiscardMyData = discard,
         IsVersion1 = isVersion1,
     };

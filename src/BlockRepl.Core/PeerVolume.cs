@@ -67,8 +67,14 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Outcome of this connection's handshake.</summary>
     public SyncVerdict Verdict { get; set; }
 
+    /// <summary>This node was Primary when it lost the peer, and has been since.</summary>
+    public bool LostAsPrimary { get; set; }
+
     /// <summary>What both sides changed since they were last in sync, if the last handshake found a split brain; null once they are connected.</summary>
     public Divergence? Divergence { get; set; }
+
+    /// <summary>Generation of a resync that this node named as its source and that the peer has not been heard to begin; none otherwise.</summary>
+    public GenerationId AnnouncedGeneration { get; set; }
 
     /// <summary>The resync in which this node is the source.</summary>
     public SourceJob? Source { get; set; }

@@ -37,6 +37,12 @@ internal sealed class ResourceContext
     /// <summary>Monotonic milliseconds of the event being applied.</summary>
     public long NowMs { get; set; }
 
+    /// <summary>What to add to the monotonic clock for milliseconds since 1970 (UTC); null until an event has told. For people: nothing is decided by it (hard part 25).</summary>
+    public long? WallOffsetMs { get; set; }
+
+    /// <summary>Milliseconds since 1970 (UTC); 0 if not known.</summary>
+    public long WallNowMs => WallOffsetMs is { } offset ? NowMs + offset : 0;
+
     /// <summary>Effects of the event being applied.</summary>
     public EffectQueue Effects { get; set; } = null!;
 

@@ -122,6 +122,8 @@ public sealed class ResourceCore
     {
         _context.Effects = effects;
         _context.NowMs = e.NowMs;
+        if (e.WallMs > 0)
+            _context.WallOffsetMs = e.WallMs - e.NowMs;
         Dispatch(in e);
         Settle();
         if (_context.StateChanged)

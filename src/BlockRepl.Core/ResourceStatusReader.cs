@@ -117,6 +117,9 @@ public sealed class ResourceStatusReader
     /// <summary>The state of the peer's disk.</summary>
     public DiskState PeerDiskState(VolumeNr volume, PeerId peer) => At(volume, peer).PeerDisk;
 
+    /// <summary>What both sides changed since they were last in sync, if the last handshake found a split brain; null if not.</summary>
+    public Divergence? Divergence(VolumeNr volume, PeerId peer) => At(volume, peer).Divergence;
+
     /// <summary>Blocks that may differ between the two nodes, as far as this node knows.</summary>
     public long OutOfSyncBlocks(VolumeNr volume, PeerId peer)
     {

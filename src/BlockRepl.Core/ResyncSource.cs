@@ -45,7 +45,9 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     public void Begin(PeerVolume peerVolume)
     {
         ForgetBeyondEnd(peerVolume);
-        var job = new SourceJob(peerVolume.Bitmap!, context.NewGeneration(), peerVolume.Verdict.IsFull, context.NowMs);
+        GenerationId named = peerVolume.Volume.Superblock!.Peers[peerVolume.Slot].BitmapGeneration;
+        GenerationId generation = !named.IsNone && named == peerVolume.AnnouncedGeneration ? named : context.NewGeneration();
+        var job = new SourceJob(peerVolume.Bitmap!, generation, peerVolume.Verdict.IsFull, context.NowMs);
         peerVolume.Source = job;
         OnBeginning(peerVolume);
 
@@ -65,7 +67,11 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         GenerationId generation = job.Generation;
         Superblock superblock = volume.Superblock!;
         PeerSlot slot = superblock.Peers[peerVolume.Slot];
-        superblock = superblock.WithHistory(slot.BitmapGeneration);
+
+        // A resync that the target may never have begun goes on under its name: a second one would push what the target still has out of the newest place of the history, and cost a full resync.
+        if (slot.BitmapGeneration != generation)
+            superblock = superblock.WithHistory(slot.BitmapGeneration);
+        peerVolume.AnnouncedGeneration = generation;
 
         // The two share this node's generation: noted, because what this node may write alone before the target has taken part needs one of its own (G7).
         if (IsSharedGeneration(peerVolume.Verdict))
@@ -87,6 +93,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         peerVolume.State = ReplicationState.SyncSource;
         peerVolume.IsReplicating = true;
         peerVolume.Source!.IsBegun = true;
+        peerVolume.AnnouncedGeneration = GenerationId.None;
         peerVolume.PeerDisk = DiskState.Inconsistent;
         peerVolume.IsServing = false;
         context.StateChanged = true;
@@ -129,7 +136,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         PeerSlot slot = volume.Superblock!.Peers[peerVolume.Slot];
         Superblock superblock = volume.Superblock with { History = volume.Superblock.History.Remove(volume.Superblock.Current) };
         superblock = superblock.WithHistory(slot.BitmapGeneration)
-            .WithPeer(peerVolume.Slot, slot with { BitmapGeneration = GenerationId.None, Flags = slot.Flags & ~PeerSlotFlags.FullSync });
+            .WithPeer(peerVolume.Slot, slot.WithoutGeneration() with { Flags = slot.WithoutGeneration().Flags & ~PeerSlotFlags.FullSync });
         job.IsEnding = true;
         generations.Persist(volume, superblock, () =>
         {

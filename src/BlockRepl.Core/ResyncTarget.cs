@@ -59,7 +59,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         // An old generation that the source shares does not go into the history: half overwritten, this is no descendant of it. If the source goes on
         // at it, a forced promotion here must look like the split brain that it is (G7).
         bool isShared = ResyncSource.IsSharedGeneration(peerVolume.Verdict);
-        superblock = (superblock.Current.IsReal && !isShared ? superblock.WithHistory(superblock.Current) : superblock) with
+        superblock = (superblock.Current.IsReal && !isShared && superblock.Current != message.SyncGeneration ? superblock.WithHistory(superblock.Current) : superblock) with
         {
             Current = message.SyncGeneration,
             Flags = Generations.FlagsFor(DiskState.Inconsistent, superblock.Flags),
@@ -67,7 +67,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         if (peerVolume.Verdict.ResolvesSplitBrain)
         {
             // What the marks were based on is part of the history that ends here.
-            superblock = superblock.WithPeer(peerVolume.Slot, superblock.Peers[peerVolume.Slot] with { BitmapGeneration = GenerationId.None });
+            superblock = superblock.WithPeer(peerVolume.Slot, superblock.Peers[peerVolume.Slot].WithoutGeneration());
         }
 
         BitmapRange[]? marks = null;
@@ -233,7 +233,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         };
         superblock = superblock.WithPeer(
             peerVolume.Slot,
-            superblock.Peers[peerVolume.Slot] with { BitmapGeneration = GenerationId.None, Flags = PeerSlotFlags.None });
+            superblock.Peers[peerVolume.Slot].WithoutGeneration() with { Flags = PeerSlotFlags.None });
         if (volume.IsReturning)
         {
             superblock = superblock with { Flags = superblock.Flags | SuperblockFlags.PrimaryIndicator };

@@ -286,7 +286,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                         // Whichever place is free: the peer must still recognise where this data comes from, or it would call it unrelated.
                         PeerSlot slot = superblock.Peers[peer.Slot];
                         superblock = slot.BitmapGeneration.IsNone
-                            ? superblock.WithPeer(peer.Slot, slot with { BitmapGeneration = superblock.Current })
+                            ? superblock.WithPeer(peer.Slot, connections.Generations.GoesOnAlone(peer, slot, superblock.Current, superblock.Flags))
                             : superblock.WithHistory(superblock.Current);
                     }
                 }
@@ -327,8 +327,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Log($"{context.Settings.Name}: Primary");
         foreach (Peer peer in context.Peers)
         {
-            // What is written from now on was not meant when somebody gave this node's data up.
-            peer.DiscardMyData = false;
+            peer.DiscardMyData = false; // What is written from now on was not meant.
             if (forced)
                 connections.Renegotiate(peer, "promoted by force");
         }
@@ -371,6 +370,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     private void BecomeSecondary()
     {
         context.Role = Role.Secondary;
+        connections.Generations.Demoted();
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Secondary");
         RemoteService.EndAll(context);

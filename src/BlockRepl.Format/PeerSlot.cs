@@ -8,6 +8,19 @@ namespace BlockRepl.Format;
 /// <param name="Flags">What is known about the peer.</param>
 public sealed record PeerSlot(string NodeName, GenerationId BitmapGeneration, PeerSlotFlags Flags)
 {
+    /// <summary>
+    /// When <see cref="BitmapGeneration"/> was set, in milliseconds since 1970 (UTC) by this node's clock; 0 if not known. Format version 2; version 1 has no room for it.
+    /// </summary>
+    public long BitmapSinceMs { get; init; }
+
+    /// <summary>The same slot without a bitmap generation, and without what belongs to it: the two nodes are equal again.</summary>
+    public PeerSlot WithoutGeneration() => this with
+    {
+        BitmapGeneration = GenerationId.None,
+        BitmapSinceMs = 0,
+        Flags = Flags & ~PeerSlotFlags.PrimaryAtSplit,
+    };
+
     /// <summary>A slot that belongs to nobody. Whoever takes it starts with everything out-of-sync.</summary>
     public static PeerSlot Free { get; } = new("", GenerationId.None, PeerSlotFlags.FullSync);
 

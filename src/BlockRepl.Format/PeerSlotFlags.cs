@@ -21,4 +21,9 @@ public enum PeerSlotFlags : uint
 
     /// <summary>The peer is to be fenced before this node may go on (DRBD: MDF_PEER_FENCING).</summary>
     PeerFencing = 1 << 3,
+
+    /// <summary>
+    /// This node was Primary when it lost the peer, before the bitmap's generation began (DRBD: bit 0 of the bitmap UUID). Format version 2; version 1 has no room for it.
+    /// </summary>
+    PrimaryAtSplit = 1 << 4,
 }

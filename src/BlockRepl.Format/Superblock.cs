@@ -36,6 +36,9 @@ public sealed record Superblock
     /// <summary>Largest data area: what a bitmap in memory can cover, 256 TiB.</summary>
     public const long DataBytesMax = DirtyBitmap.BlockCountMax * Block.Size;
 
+    /// <summary>The format version that it is written in, <see cref="SuperblockCodec.OldestVersion"/> to <see cref="SuperblockCodec.NewestVersion"/>. What that has no room for is lost on the way to the disk.</summary>
+    public uint Version { get; init; } = SuperblockCodec.NewestVersion;
+
     /// <summary>Name of the resource.</summary>
     public required string ResourceName { get; init; }
 
@@ -125,6 +128,7 @@ public sealed record Superblock
     /// <inheritdoc/>
     public bool Equals(Superblock? other) =>
         other is not null
+        && Version == other.Version
         && ResourceName == other.ResourceName && VolumeName == other.VolumeName && NodeName == other.NodeName
         && DeviceId == other.DeviceId && Kind == other.Kind && DataBytes == other.DataBytes && AgreedBytes == other.AgreedBytes
         && ActivityLogExtents == other.ActivityLogExtents && ActivityLogExtentBytes == other.ActivityLogExtentBytes

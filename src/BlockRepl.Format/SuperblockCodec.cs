@@ -12,8 +12,11 @@ namespace BlockRepl.Format;
 /// </summary>
 public static class SuperblockCodec
 {
-    /// <summary>The format version that this program writes and reads.</summary>
-    public const uint Version = 1;
+    /// <summary>The oldest format version that this program reads, and writes where it is there.</summary>
+    public const uint OldestVersion = 1;
+
+    /// <summary>The newest format version that this program reads and writes: what <c>create-md</c> makes and <c>upgrade-md</c> upgrades to (docs/disk-format.md).</summary>
+    public const uint NewestVersion = 2;
 
     private const ulong Magic = 0x5045_524B_434F_4C42; // "BLOCKREP"
     private const int VersionAt = 8;
@@ -41,6 +44,7 @@ public static class SuperblockCodec
     private const int PeerField = 256;
     private const int PeerGenerationAt = 128;
     private const int PeerFlagsAt = 136;
+    private const int PeerSinceAt = 144;
     private const int PeersEnd = PeersAt + Superblock.PeerSlotsMax * PeerField;
 
     private const SuperblockFlags KnownFlags =
@@ -50,6 +54,8 @@ public static class SuperblockCodec
 
     private const PeerSlotFlags KnownPeerFlags =
         PeerSlotFlags.FullSync | PeerSlotFlags.PeerOutdated | PeerSlotFlags.WasConnected | PeerSlotFlags.PeerFencing;
+
+    private const PeerSlotFlags PeerFlagsSince2 = PeerSlotFlags.PrimaryAtSplit;
 
     // Strict both ways: a name that is not UTF-8 is a malformed superblock, not a name with question marks.
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -62,7 +68,7 @@ public static class SuperblockCodec
         Check.That(destination.Length == MetadataLayout.SuperblockBytes);
         destination.Clear();
         BinaryPrimitives.WriteUInt64LittleEndian(destination, Magic);
-        BinaryPrimitives.WriteUInt32LittleEndian(destination[VersionAt..], Version);
+        BinaryPrimitives.WriteUInt32LittleEndian(destination[VersionAt..], superblock.Version);
         BinaryPrimitives.WriteUInt64LittleEndian(destination[SequenceAt..], writeSequence);
         BinaryPrimitives.WriteUInt64LittleEndian(destination[DeviceIdAt..], superblock.DeviceId);
         BinaryPrimitives.WriteInt64LittleEndian(destination[DataBytesAt..], superblock.DataBytes);
@@ -87,11 +93,19 @@ public static class SuperblockCodec
             Span<byte> field = destination.Slice(PeersAt + i * PeerField, PeerField);
             WriteName(field[..NameField], peer.NodeName, Superblock.NodeNameBytesMax);
             BinaryPrimitives.WriteUInt64LittleEndian(field[PeerGenerationAt..], peer.BitmapGeneration.Value);
-            BinaryPrimitives.WriteUInt32LittleEndian(field[PeerFlagsAt..], (uint)peer.Flags);
+            if (superblock.Version >= 2)
+            {
+                BinaryPrimitives.WriteUInt32LittleEndian(field[PeerFlagsAt..], (uint)peer.Flags);
+                BinaryPrimitives.WriteInt64LittleEndian(field[PeerSinceAt..], peer.BitmapSinceMs);
+            }
+            else
+            {
+                BinaryPrimitives.WriteUInt32LittleEndian(field[PeerFlagsAt..], (uint)(peer.Flags & ~PeerFlagsSince2));
+            }
         }
 
         BinaryPrimitives.WriteUInt32LittleEndian(destination[CrcAt..], FormatCrc.Compute(destination, CrcAt));
-        Check.That(Parse(destination) is not null, "a superblock that cannot be read back");
+        Check.That(superblock.Version is >= OldestVersion and <= NewestVersion && Parse(destination, superblock.Version) is not null, "a superblock that cannot be read back");
     }
 
     /// <summary>Decodes one copy.</summary>
@@ -108,9 +122,9 @@ public static class SuperblockCodec
         if (BinaryPrimitives.ReadUInt32LittleEndian(source[CrcAt..]) != FormatCrc.Compute(source, CrcAt))
             return new SuperblockRead(SuperblockError.BadChecksum, null, 0, 0);
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(source[VersionAt..]);
-        if (version != Version)
+        if (version is < OldestVersion or > NewestVersion)
             return new SuperblockRead(SuperblockError.UnknownVersion, null, 0, version);
-        Superblock? superblock = Parse(source);
+        Superblock? superblock = Parse(source, version);
         return superblock is null
             ? new SuperblockRead(SuperblockError.Malformed, null, 0, version)
             : new SuperblockRead(SuperblockError.None, superblock, BinaryPrimitives.ReadUInt64LittleEndian(source[SequenceAt..]), version);
@@ -152,7 +166,7 @@ public static class SuperblockCodec
     }
 
     /// <summary>The content, or null if a field holds what this version never writes.</summary>
-    private static Superblock? Parse(ReadOnlySpan<byte> source)
+    private static Superblock? Parse(ReadOnlySpan<byte> source, uint version)
     {
         long dataBytes = BinaryPrimitives.ReadInt64LittleEndian(source[DataBytesAt..]);
         long agreedBytes = BinaryPrimitives.ReadInt64LittleEndian(source[AgreedBytesAt..]);
@@ -175,13 +189,14 @@ public static class SuperblockCodec
             || ReadName(source.Slice(VolumeNameAt, NameField), Superblock.NameBytesMax) is not { Length: > 0 } volumeName
             || ReadName(source.Slice(NodeNameAt, NameField), Superblock.NodeNameBytesMax) is not { Length: > 0 } nodeName
             || ParseHistory(source) is not { } history
-            || ParsePeers(source) is not { } peers)
+            || ParsePeers(source, version) is not { } peers)
         {
             return null;
         }
 
         return new Superblock
         {
+            Version = version,
             ResourceName = resourceName,
             VolumeName = volumeName,
             NodeName = nodeName,
@@ -216,7 +231,7 @@ public static class SuperblockCodec
         return history.MoveToImmutable();
     }
 
-    private static ImmutableArray<PeerSlot>? ParsePeers(ReadOnlySpan<byte> source)
+    private static ImmutableArray<PeerSlot>? ParsePeers(ReadOnlySpan<byte> source, uint version)
     {
         int count = source[PeerSlotsAt];
         if (count is < 1 or > Superblock.PeerSlotsMax
@@ -230,15 +245,20 @@ public static class SuperblockCodec
         {
             ReadOnlySpan<byte> field = source.Slice(PeersAt + i * PeerField, PeerField);
             var flags = (PeerSlotFlags)BinaryPrimitives.ReadUInt32LittleEndian(field[PeerFlagsAt..]);
+            PeerSlotFlags known = version >= 2 ? KnownPeerFlags | PeerFlagsSince2 : KnownPeerFlags;
+            long since = version >= 2 ? BinaryPrimitives.ReadInt64LittleEndian(field[PeerSinceAt..]) : 0;
             if (ReadName(field[..NameField], Superblock.NodeNameBytesMax) is not { } name
-                || (flags & ~KnownPeerFlags) != 0
-                || field[(PeerFlagsAt + sizeof(uint))..].ContainsAnyExcept((byte)0))
+                || (flags & ~known) != 0 || since < 0
+                || field[(PeerFlagsAt + sizeof(uint))..PeerSinceAt].ContainsAnyExcept((byte)0)
+                || field[(version >= 2 ? PeerSinceAt + sizeof(long) : PeerSinceAt)..].ContainsAnyExcept((byte)0))
             {
                 return null;
             }
 
-            peers.Add(new PeerSlot(
-                name, new GenerationId(BinaryPrimitives.ReadUInt64LittleEndian(field[PeerGenerationAt..])), flags));
+            peers.Add(new PeerSlot(name, new GenerationId(BinaryPrimitives.ReadUInt64LittleEndian(field[PeerGenerationAt..])), flags)
+            {
+                BitmapSinceMs = since,
+            });
         }
 
         return peers.MoveToImmutable();

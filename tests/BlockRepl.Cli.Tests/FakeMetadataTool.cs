@@ -15,6 +15,12 @@ internal sealed class FakeMetadataTool : IVolumeMetadataTool
         return Answer(place);
     }
 
+    public ControlResult Upgrade(VolumePlace place)
+    {
+        Calls.Add($"upgrade {place}");
+        return Answer(place);
+    }
+
     public ControlResult Wipe(VolumePlace place)
     {
         Calls.Add($"wipe {place}");

@@ -37,6 +37,10 @@ public sealed class LookTests
                     {
                         Name = "spool", ReplicationState = ReplicationState.SyncTarget, PeerDiskState = DiskState.UpToDate,
                         OutOfSyncBytes = 1_610_612_736, ResyncPercent = 45.25, ResyncEtaSeconds = 12,
+                        SplitBrain = new SplitBrainStatus
+                        {
+                            ChangedHereBytes = 4096, SinceHere = "2026-11-18T19:06:40Z", ChangedThereBytes = 8192,
+                        },
                     },
                     new PeerVolumeStatus { Name = "index", ReplicationState = ReplicationState.Established, PeerDiskState = DiskState.UpToDate, ResyncPercent = 100 },
                 ],
@@ -70,6 +74,7 @@ public sealed class LookTests
               volume:index disk:UpToDate
               alpha role:Primary
                 volume:spool replication:SyncTarget peer-disk:UpToDate out-of-sync:1.5GiB done:45.25 eta:12s
+                  split brain changed-here:4KiB since:2026-11-18T19:06:40Z changed-there:8KiB
                 volume:index replication:Established peer-disk:UpToDate
               cannot be promoted: the disk of mail/spool is Inconsistent
               what would help: wait for the resync: blockrepl wait-sync mail
@@ -149,7 +154,13 @@ public sealed class LookTests
                         "out_of_sync_bytes": 1610612736,
                         "resync_percent": 45.25,
                         "resync_eta_seconds": 12,
-                        "verify": null
+                        "verify": null,
+                        "split_brain": {
+                          "changed_here_bytes": 4096,
+                          "since_here": "2026-11-18T19:06:40Z",
+                          "changed_there_bytes": 8192,
+                          "since_there": null
+                        }
                       },
                       {
                         "name": "index",
@@ -158,7 +169,8 @@ public sealed class LookTests
                         "out_of_sync_bytes": 0,
                         "resync_percent": 100,
                         "resync_eta_seconds": null,
-                        "verify": null
+                        "verify": null,
+                        "split_brain": null
                       }
                     ],
                     "since_seconds": 61,

@@ -120,6 +120,15 @@ public sealed class OfflineTests
     }
 
     [Fact]
+    public async Task Upgrade_md_needs_no_daemon_and_no_force()
+    {
+        await using var harness = Harness.WithoutDaemon();
+        Assert.Equal((0, "", ""), await harness.RunAsync("upgrade-md", "mail"));
+        Assert.Equal(["upgrade mail/spool", "upgrade mail/index"], harness.Metadata.Calls);
+        Assert.Equal(2, (await harness.RunAsync("upgrade-md", "mail", "--force")).Item1);
+    }
+
+    [Fact]
     public async Task Certs_go_to_the_directory_that_is_named_before_or_after()
     {
         await using var harness = Harness.WithoutDaemon();

@@ -36,7 +36,7 @@ public sealed class SuperblockCodecTests
             s with { Kind = MetadataKind.Internal }, s with { DataBytes = s.DataBytes + 1 }, s with { AgreedBytes = 1 },
             s with { ActivityLogExtents = 68 }, s with { ActivityLogExtentBytes = 4096 }, s with { Current = GenerationId.None },
             s with { History = s.History.RemoveAt(1) }, s with { Flags = SuperblockFlags.None }, s with { BootId = Guid.Empty },
-            s.WithPeer(1, PeerSlot.Free),
+            s.WithPeer(1, PeerSlot.Free), s.WithPeer(0, s.Peers[0] with { BitmapSinceMs = 1 }), s with { Version = 1 },
         ];
         byte[] bytes = Samples.Encoded(s, 1);
         foreach (Superblock other in others)
@@ -130,13 +130,43 @@ public sealed class SuperblockCodecTests
     {
         byte[] known = Samples.Encoded(Samples.Fixed, 100);
         byte[] later = Samples.Encoded(Samples.Fixed, 1);
-        BinaryPrimitives.WriteUInt32LittleEndian(later.AsSpan(8), 2);
+        BinaryPrimitives.WriteUInt32LittleEndian(later.AsSpan(8), 3);
         Reseal(later);
         SuperblockChoice choice = SuperblockCodec.Choose(known, later);
         Assert.Equal(SuperblockError.UnknownVersion, choice.Error);
-        Assert.Equal(2U, choice.UnknownVersion);
+        Assert.Equal(3U, choice.UnknownVersion);
         Assert.Null(choice.Superblock);
-        Assert.Equal(2U, SuperblockCodec.Choose(later, known).UnknownVersion);
+        Assert.Equal(3U, SuperblockCodec.Choose(later, known).UnknownVersion);
+    }
+
+    /// <summary>G15: what version 1 has no room for is not written there, and what it never writes is not read from it.</summary>
+    [Fact]
+    public void G15_version_1_is_read_and_written_as_version_1()
+    {
+        PeerSlot slot = Samples.Fixed.Peers[0] with { BitmapSinceMs = 1_795_000_000_000, Flags = PeerSlotFlags.WasConnected | PeerSlotFlags.PrimaryAtSplit };
+        Superblock two = Samples.Fixed.WithPeer(0, slot) with { Version = 2 };
+        Superblock one = two with { Version = 1 };
+        Assert.Equal(two, SuperblockCodec.Decode(Samples.Encoded(two, 1)).Superblock);
+        Assert.Equal(Samples.Fixed with { Version = 1 }, SuperblockCodec.Decode(Samples.Encoded(one, 1)).Superblock);
+        Assert.Equal(Samples.Encoded(Samples.Fixed with { Version = 1 }, 1), Samples.Encoded(one, 1));
+
+        byte[] relabelled = Samples.Encoded(two, 1);
+        BinaryPrimitives.WriteUInt32LittleEndian(relabelled.AsSpan(8), 1);
+        Reseal(relabelled);
+        Assert.Equal(SuperblockError.Malformed, SuperblockCodec.Decode(relabelled).Error);
+        Assert.Throws<BugException>(() => Samples.Encoded(two with { Version = 3 }, 1));
+        Assert.Throws<BugException>(() => Samples.Encoded(two with { Version = 0 }, 1));
+    }
+
+    /// <summary>An upgrade that is cut between the copies leaves a newer copy of version 2 beside an older one of version 1.</summary>
+    [Fact]
+    public void G15_of_two_known_versions_the_newer_copy_counts()
+    {
+        byte[] one = Samples.Encoded(Samples.Fixed with { Version = 1 }, 7);
+        byte[] two = Samples.Encoded(Samples.Fixed with { Version = 2 }, 8);
+        Assert.Equal(2U, SuperblockCodec.Choose(one, two).Superblock!.Version);
+        Assert.Equal(2U, SuperblockCodec.Choose(two, one).Superblock!.Version);
+        Assert.Equal(0, SuperblockCodec.Choose(two, one).DamagedCopies);
     }
 
     [Theory]
@@ -156,7 +186,10 @@ public sealed class SuperblockCodecTests
     [InlineData(128, 0, 1)] // name without length, with text
     [InlineData(128, 127, 1)] // name too long
     [InlineData(129, 0xFF, 1)] // name not UTF-8
-    [InlineData(1024 + 136, 0x10, 1)] // unknown peer flag
+    [InlineData(1024 + 136, 0x20, 1)] // unknown peer flag
+    [InlineData(1024 + 140, 1, 1)] // reserved before a slot's time
+    [InlineData(1024 + 144, 0xFF, 8)] // a time before 1970
+    [InlineData(1024 + 152, 1, 1)] // reserved behind a slot's time
     [InlineData(1024 + 200, 1, 1)] // reserved in a slot
     [InlineData(3071, 1, 1)] // a slot that there is not
     [InlineData(4095, 1, 1)] // reserved at the end

@@ -56,6 +56,7 @@ public class ReferenceTests
         Assert.Equal("cyrus-spool", frame.State.Volumes[0].Name);
         Assert.Equal(message.Volumes[0].History.Select(g => g.Value), frame.State.Volumes[0].History);
         Assert.Equal(3u, frame.State.Volumes[0].Flags);
+        Assert.Equal(1_795_000_000_123u, frame.State.Volumes[0].BitmapSinceMs);
         Assert.Equal("after-sb-0pri discard-node-beta", frame.State.SplitBrainPolicies);
         Assert.Equal("after-sb-0pri discard-node-beta", back.SplitBrainPolicies);
     }

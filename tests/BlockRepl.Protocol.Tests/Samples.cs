@@ -19,7 +19,7 @@ internal static class Samples
             Role.Primary,
             WriteProtocol.C,
             [
-                new(new(0), "cyrus-spool", 1L << 40, DiskState.UpToDate, new(0xAABBCCDDEEFF0010), new(0x10), History, VolumeFlags.CrashedPrimary | VolumeFlags.LostPower, 77) { CapacityBytes = 1L << 41 },
+                new(new(0), "cyrus-spool", 1L << 40, DiskState.UpToDate, new(0xAABBCCDDEEFF0010), new(0x10), History, VolumeFlags.CrashedPrimary | VolumeFlags.LostPower, 77) { BitmapSinceMs = 1_795_000_000_123, CapacityBytes = 1L << 41 },
                 new(new(65535), "p\u00F6stgres", long.MaxValue, DiskState.Diskless, GenerationId.None, GenerationId.None, [], VolumeFlags.None, 0),
             ],
             new(ulong.MaxValue),

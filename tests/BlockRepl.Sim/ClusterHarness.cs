@@ -31,6 +31,9 @@ public sealed class ClusterHarness
     /// <summary>Monotonic milliseconds.</summary>
     public long NowMs { get; private set; } = 1_000_000;
 
+    /// <summary>The wall clock of both nodes, in milliseconds since 1970 (UTC).</summary>
+    public long WallMs => 1_795_000_000_000 + NowMs;
+
     /// <summary>Counts what happened; orders requests and replies.</summary>
     public long Step { get; private set; }
 

@@ -176,6 +176,7 @@ public sealed class SimulatedNode
     public void Apply(CoreEvent e)
     {
         e.NowMs = _cluster.NowMs;
+        e.WallMs = e.Kind is CoreEventKind.Tick or CoreEventKind.DiskAttached ? _cluster.WallMs : 0;
         Core.Apply(in e, _effects);
         for (int i = 0; i < _effects.Count; i++)
             CarryOut(ref _effects.Items[i]);

@@ -13,6 +13,8 @@ internal static class MetadataCommands
         yield return Offline(global, console, "create-md", "Create metadata, and disks that are files and do not exist yet",
             "Write over existing metadata, and over data where internal metadata goes",
             (configuration, place, volume, node, force) => new VolumeCreator(services.CreateMetadataTool()).Create(configuration, place, volume, node, force));
+        yield return Offline(global, console, "upgrade-md", "Give metadata the newest format version; older releases then refuse the disk",
+            null, (_, place, _, _, _) => services.CreateMetadataTool().Upgrade(place));
         yield return Offline(global, console, "wipe-md", "Destroy metadata; the data stays",
             "Really do it: what the node knows about its peer is lost",
             (_, place, _, _, force) => force
@@ -44,17 +46,19 @@ internal static class MetadataCommands
     }
 
     private static Command Offline(
-        GlobalOptions global, CliConsole console, string verb, string description, string forceDescription,
+        GlobalOptions global, CliConsole console, string verb, string description, string? forceDescription,
         Func<ClusterConfiguration, VolumePlace, VolumeConfiguration, string, bool, ControlResult> work)
     {
         var name = NameArgument.Create(required: true, takesVolume: true);
-        var force = NameArgument.Flag("--force", forceDescription);
-        var command = new Command(verb, description) { name, force };
+        var force = NameArgument.Flag("--force", forceDescription ?? "");
+        var command = new Command(verb, description) { name };
+        if (forceDescription is not null)
+            command.Options.Add(force);
         command.SetAction(parse =>
         {
             var (configuration, node) = global.Load(parse);
             var results = Named(configuration, parse.GetValue(name)!).Select(v =>
-                work(configuration, Place(configuration, v.Resource, v.Volume, node), v.Volume, node, parse.GetValue(force)));
+                work(configuration, Place(configuration, v.Resource, v.Volume, node), v.Volume, node, forceDescription is not null && parse.GetValue(force)));
             return ResourceCommands.Print(console, [.. results]);
         });
         return command;

@@ -62,10 +62,17 @@ public static class StatusText
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";
             var marked = volume.OutOfSyncBytes == 0 ? "" : $" out-of-sync:{paint.Bad(Bytes(volume.OutOfSyncBytes))}";
             output.WriteLine($"    volume:{volume.Name}{replication} peer-disk:{paint.Of(volume.PeerDiskState)}{marked}{Progress(volume)}");
+            if (volume.SplitBrain is { } split)
+            {
+                output.WriteLine(paint.Bad("      split brain") + $" changed-here:{Bytes(split.ChangedHereBytes)}{Since(split.SinceHere)}"
+                    + $" changed-there:{Bytes(split.ChangedThereBytes)}{Since(split.SinceThere)}");
+            }
             foreach (var line in volume.Verify is null ? [] : VerifyText.Lines(volume.Verify, $"{resource}/{volume.Name}"))
                 output.WriteLine($"      {line}");
         }
     }
+
+    private static string Since(string? time) => time is null ? "" : $" since:{time}";
 
     private static string Progress(PeerVolumeStatus volume)
     {

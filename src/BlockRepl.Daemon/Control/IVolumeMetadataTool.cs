@@ -9,6 +9,11 @@ public interface IVolumeMetadataTool
     /// </summary>
     ControlResult Create(VolumePlace place, bool force);
 
+    /// <summary>
+    /// Makes the metadata one of the newest format version; done (0) if it is that already. Refused (11) while another process has the disk, and over metadata that cannot be used.
+    /// </summary>
+    ControlResult Upgrade(VolumePlace place);
+
     /// <summary>Makes the metadata unrecognisable; the data stays. Refused (11) while another process has the disk.</summary>
     ControlResult Wipe(VolumePlace place);
 

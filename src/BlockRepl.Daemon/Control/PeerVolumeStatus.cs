@@ -25,4 +25,7 @@ public sealed record PeerVolumeStatus
 
     /// <summary>The running or the last comparison; null if there was none since the daemon started.</summary>
     public VerifyStatus? Verify { get; init; }
+
+    /// <summary>What both sides changed since they were last in sync, after a split brain was found; null if none was.</summary>
+    public SplitBrainStatus? SplitBrain { get; init; }
 }

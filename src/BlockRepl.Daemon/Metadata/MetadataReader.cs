@@ -71,7 +71,7 @@ internal sealed class MetadataReader(IBlockDevice disk, IBlockDevice? metadataDe
                 MetadataError.UnknownVersion,
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"the metadata has format version {choice.UnknownVersion}, this program knows version {SuperblockCodec.Version}"),
+                    $"the metadata has format version {choice.UnknownVersion}, this program knows version {SuperblockCodec.OldestVersion} to {SuperblockCodec.NewestVersion}"),
                 "use the release that wrote it, or a newer one"),
             _ => new MetadataResult(
                 MetadataError.Damaged,

@@ -54,6 +54,20 @@ public sealed class VolumeMetadataStore
     public static MetadataOpenResult Open(IBlockDevice disk, IBlockDevice? metadataDevice, VolumeIdentity? expected) =>
         new MetadataReader(disk, metadataDevice).Open(expected);
 
+    /// <summary>
+    /// Rewrites the superblock in the newest format version, if it is in an older one. Offline only; cut at any point it leaves the old version or the new one (G15).
+    /// </summary>
+    public static MetadataResult Upgrade(IBlockDevice disk, IBlockDevice? metadataDevice, VolumeIdentity expected)
+    {
+        MetadataOpenResult opened = Open(disk, metadataDevice, expected);
+        if (opened.Store is not { } store || store.Superblock.Version == SuperblockCodec.NewestVersion)
+            return opened.Result;
+        DiskResult result = store.WriteSuperblock(store.Superblock with { Version = SuperblockCodec.NewestVersion });
+        return result.IsOk
+            ? MetadataResult.Ok
+            : new MetadataResult(MetadataError.DiskFailed, $"the metadata could not be written: {result}", "see the kernel log for the disk's error", result);
+    }
+
     /// <summary>Removes the metadata: afterwards there is none, and its room reads as zeroes. Offline only.</summary>
     public static MetadataResult Wipe(IBlockDevice disk, IBlockDevice? metadataDevice) =>
         MetadataCreator.Wipe(disk, metadataDevice);

@@ -24,6 +24,10 @@ public sealed class VolumeMetadataTool(Func<ulong> drawDeviceId) : IVolumeMetada
     }
 
     /// <inheritdoc/>
+    public ControlResult Upgrade(VolumePlace place) => WithDisks(
+        place, createMetaDisk: false, (disk, metaDisk) => VolumeMetadataStore.Upgrade(disk, metaDisk, new VolumeIdentity(place.Resource, place.Volume, place.Node)));
+
+    /// <inheritdoc/>
     public ControlResult Wipe(VolumePlace place) => WithDisks(place, createMetaDisk: false, VolumeMetadataStore.Wipe);
 
     /// <inheritdoc/>

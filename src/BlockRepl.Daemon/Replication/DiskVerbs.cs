@@ -74,6 +74,7 @@ internal sealed partial class DiskVerbs
         {
             Kind = CoreEventKind.DiskAttached,
             NowMs = ResourceRuntime.NowMs,
+            WallMs = ResourceRuntime.WallMs,
             Volume = volume.Configuration.Nr,
             Subject = opened.Attached,
             Number = opened.Disk.Serial,

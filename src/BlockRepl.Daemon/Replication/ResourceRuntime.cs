@@ -68,6 +68,9 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
     public static long NowMs => Environment.TickCount64;
 
+    /// <summary>Milliseconds since 1970 (UTC), for what people read.</summary>
+    public static long WallMs => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+
     /// <summary>What may be shown; each read is made under the gate by <see cref="StatusPublisher"/>.</summary>
     public ResourceStatus GetStatus() => _publisher.Read();
 
@@ -347,7 +350,7 @@ internal sealed class ResourceRuntime : IDisposable
             {
                 PeerLink? link = Volatile.Read(ref _links[i]);
                 long heard = link?.Channel.LastReceivedMs ?? 0;
-                PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, Peer = new PeerId(i), Number = (ulong)heard });
+                PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, WallMs = WallMs, Peer = new PeerId(i), Number = (ulong)heard });
             }
         }
     }

@@ -127,11 +127,24 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             ReplicationState = core.ReplicationState(nr, peer),
             PeerDiskState = core.PeerDiskState(nr, peer),
             OutOfSyncBytes = outOfSync * Block.Size,
+            SplitBrain = SplitBrainOf(core.Divergence(nr, peer)),
             ResyncPercent = Math.Round(percent, 2),
             ResyncEtaSeconds = eta,
             Verify = core.Verify(nr, peer) is { } verify ? VerifyStatus.From(verify, ResourceRuntime.NowMs, DateTimeOffset.UtcNow) : null,
         };
     }
+
+    private static SplitBrainStatus? SplitBrainOf(Divergence? divergence) => divergence is null ? null : new SplitBrainStatus
+    {
+        ChangedHereBytes = divergence.ChangedHereBlocks * Block.Size,
+        SinceHere = TimeOf(divergence.SinceHereMs),
+        ChangedThereBytes = divergence.ChangedThereBlocks * Block.Size,
+        SinceThere = TimeOf(divergence.SinceThereMs),
+    };
+
+    private static string? TimeOf(long unixMs) => unixMs > 0
+        ? DateTimeOffset.FromUnixTimeMilliseconds(unixMs).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture)
+        : null;
 
     private (string? Why, string? Hint) WhyNotPromotable(string name)
     {

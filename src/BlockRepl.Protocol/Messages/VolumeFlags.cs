@@ -15,4 +15,7 @@ public enum VolumeFlags : uint
 
     /// <summary>The bitmap is not to be trusted; every block may differ.</summary>
     FullSyncNeeded = 4,
+
+    /// <summary>The sender was Primary when it lost the receiver, before it went on alone (since version 2).</summary>
+    PrimaryAtSplit = 8,
 }

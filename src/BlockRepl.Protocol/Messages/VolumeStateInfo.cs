@@ -24,6 +24,9 @@ public sealed record VolumeStateInfo(
     VolumeFlags Flags,
     long DirtyBlocks)
 {
+    /// <summary>When the sender went on alone, in milliseconds since 1970 (UTC) by its own clock; 0 if it did not or does not know (since version 2).</summary>
+    public long BitmapSinceMs { get; init; }
+
     /// <summary>What the sender's disk can hold, at least <see cref="SizeBytes"/>; 0 where a version 1 peer does not say.</summary>
     public long CapacityBytes { get; init; }
 }

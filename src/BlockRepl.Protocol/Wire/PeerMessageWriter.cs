@@ -139,6 +139,7 @@ internal static class PeerMessageWriter
             History(ref writer, 7, volume.History);
             writer.UInt64(8, (ulong)volume.Flags);
             writer.Int64(9, volume.DirtyBlocks);
+            writer.Int64(11, volume.BitmapSinceMs);
             writer.Int64(15, volume.CapacityBytes);
             writer.EndMessage(mark);
         }

@@ -63,6 +63,7 @@ internal static class ResourceStateReader
         var history = ImmutableArray.CreateBuilder<GenerationId>();
         uint flags = 0;
         long dirty = 0;
+        ulong since = 0;
         while (reader.Next(out uint field))
         {
             switch (field)
@@ -98,6 +99,9 @@ internal static class ResourceStateReader
                     if (reader.Bytes("volume.crash_boot_id").Length > ProtocolLimits.BootIdBytesMax)
                         reader.Fail(FrameErrorCode.LimitExceeded, "volume.crash_boot_id");
                     break;
+                case 11:
+                    since = reader.UInt64("volume.bitmap_since_ms", long.MaxValue);
+                    break;
                 case 15:
                     capacity = reader.UInt64("volume.capacity_bytes", long.MaxValue);
                     break;
@@ -113,6 +117,7 @@ internal static class ResourceStateReader
             nr, name, (long)size, state, new GenerationId(current), new GenerationId(bitmap), history.ToImmutable(),
             (VolumeFlags)flags, dirty)
         {
+            BitmapSinceMs = (long)since,
             CapacityBytes = (long)capacity,
         };
     }

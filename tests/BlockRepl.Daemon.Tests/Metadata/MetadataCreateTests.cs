@@ -172,6 +172,31 @@ public sealed class MetadataCreateTests
         Assert.Equal(4, seen.Count);
     }
 
+    /// <summary>G15: a disk of version 1 stays one until somebody upgrades it; what only version 2 holds is lost on it and nothing else is.</summary>
+    [Fact]
+    public void G15_version_1_is_kept_until_it_is_upgraded()
+    {
+        MemoryDevice disk = Created();
+        VolumeMetadataStore store = Opened(disk).Store;
+        Assert.Equal(SuperblockCodec.NewestVersion, store.Superblock.Version);
+        Superblock superblock = store.Superblock with { Version = 1, Current = new GenerationId(0x1000) };
+        superblock = superblock.WithPeer(0, superblock.Peers[0] with { BitmapSinceMs = 5 });
+        Assert.True(store.WriteSuperblock(superblock).IsOk);
+
+        store = Opened(disk).Store;
+        Assert.Equal((1U, 0L), (store.Superblock.Version, store.Superblock.Peers[0].BitmapSinceMs));
+        Assert.True(store.WriteSuperblock(store.Superblock with { Current = new GenerationId(0x2000) }).IsOk);
+        Assert.Equal(1U, Opened(disk).Store.Superblock.Version);
+
+        Assert.Equal(MetadataResult.Ok, VolumeMetadataStore.Upgrade(disk, null, Identity));
+        Assert.Equal(MetadataResult.Ok, VolumeMetadataStore.Upgrade(disk, null, Identity));
+        store = Opened(disk).Store;
+        Assert.Equal((2U, new GenerationId(0x2000)), (store.Superblock.Version, store.Superblock.Current));
+        Assert.True(store.WriteSuperblock(store.Superblock.WithPeer(0, store.Superblock.Peers[0] with { BitmapSinceMs = 5 })).IsOk);
+        Assert.Equal(5L, Opened(disk).Store.Superblock.Peers[0].BitmapSinceMs);
+        Assert.Equal(MetadataError.OtherVolume, VolumeMetadataStore.Upgrade(disk, null, Identity with { NodeName = "gamma" }).Error);
+    }
+
     [Fact]
     public void G15_an_unknown_version_is_named_and_not_overwritten()
     {

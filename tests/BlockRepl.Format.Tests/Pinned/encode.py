@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the pinned bytes of format version 1 from docs/disk-format.md alone, without the program's own code.
+"""Writes the pinned bytes of format versions 1 and 2 from docs/disk-format.md alone, without the program's own code.
 
 The superblock, activity log and bitmap block are those of PinnedBytesTests.cs. Run it only to add a version.
 """
@@ -54,6 +54,11 @@ put_name(superblock, 1280, "gamma")
 struct.pack_into("<QI", superblock, 1280 + 128, 0, 1 | 2)
 seal(superblock, 12)
 dump("superblock.v1.hex", superblock)
+
+struct.pack_into("<I", superblock, 8, 2)
+struct.pack_into("<IIQ", superblock, 1024 + 136, 4 | 16, 0, 1795000000123)
+seal(superblock, 12)
+dump("superblock.v2.hex", superblock)
 
 log = bytearray(4096)
 log[0:4] = b"BRAL"

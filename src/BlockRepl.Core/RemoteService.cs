@@ -75,8 +75,19 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         return true;
     }
 
+    /// <summary>A connection is there: its peer may serve again; what waited for data goes on, with <paramref name="thaw"/>, when all of it is back.</summary>
+    public void Connected(Peer peer, Action thaw)
+    {
+        foreach (Volume volume in context.Volumes)
+            Resume(volume.Peers[peer.Id.Value], peer.StateOf(volume));
+        if (context.Volumes.TrueForAll(static volume => volume.IsAccessible))
+            thaw();
+        foreach (Volume volume in context.Volumes)
+            AnswerWaiting(volume);
+    }
+
     /// <summary>The handshake with a peer is over: it may serve again what only it has, if it certainly has all of it.</summary>
-    public void Resume(PeerVolume peer, VolumeStateInfo? theirs)
+    private void Resume(PeerVolume peer, VolumeStateInfo? theirs)
     {
         Volume volume = peer.Volume;
         if (context.Role != Role.Primary || volume.IsAccessible || theirs is null)

@@ -81,22 +81,9 @@ public sealed class ResourceCore
         };
         _source.OnBeginning = peerVolume => _handlers.Call(HandlerKind.BeforeResyncSource, peerVolume.Peer, peerVolume.Volume);
         _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
-        _remote.OnStranded = _writes.FinishIfDone;
-        _remote.OnRefused = _writes.StopReplicating;
-        _remote.OnSuspended = () => _writes.Freeze(FreezeReason.NoData);
-        _remote.HoldsReads = () => _writes.HoldsReads;
-        _writes.OnPeerChangeAdmitted = _secondary.Readmit;
-        _returning.OnAsk = _resyncRequests.AskForReturn;
-        _resyncRequests.OnReturnRefused = _returning.GiveUp;
-        _attachment.OnReturned = _returning.Attached;
-        _target.Returning = _returning;
+        ServiceWiring.Connect(_remote, _returning, _writes, _secondary, _attachment, _resyncRequests, _target);
         _handshake.OnRefused = _connections.Refuse;
-        _handshake.OnConnected = peer =>
-        {
-            foreach (Volume volume in _context.Volumes)
-                _remote.Resume(volume.Peers[peer.Id.Value], peer.StateOf(volume));
-            ThawIfAccessible();
-        };
+        _handshake.OnConnected = peer => _remote.Connected(peer, () => _writes.Thaw(FreezeReason.NoData));
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
         _verification.Source.OnDifferent = peerVolume => _handlers.Call(HandlerKind.OutOfSync, peerVolume.Peer, peerVolume.Volume);
@@ -365,15 +352,6 @@ public sealed class ResourceCore
 
         if (_context.StateChanged)
             SendStatus();
-    }
-
-    // The data is back, or nobody waits for it any more.
-    private void ThawIfAccessible()
-    {
-        if (_context.Volumes.TrueForAll(static volume => volume.IsAccessible))
-            _writes.Thaw(FreezeReason.NoData);
-        foreach (Volume volume in _context.Volumes)
-            _remote.AnswerWaiting(volume);
     }
 
     private void ForgetDiskIfQuiet(Volume volume)

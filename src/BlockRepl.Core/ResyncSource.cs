@@ -229,6 +229,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         };
         peerVolume.Source = null;
         peerVolume.State = ReplicationState.Established;
+        peerVolume.PeerMarkedBlocks = 0;
         peerVolume.PeerDisk = DiskState.UpToDate;
         context.StateChanged = true;
         context.Log($"{Name(peerVolume)}: resync done as source, {job.TotalBlocks * Block.Size} bytes in {context.NowMs - job.StartedMs} ms");

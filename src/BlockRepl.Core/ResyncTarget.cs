@@ -224,6 +224,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         bool wasResync = peerVolume.Target is not null;
         peerVolume.Target = null;
         peerVolume.PeerReportedDirtyBlocks = 0;
+        peerVolume.PeerMarkedBlocks = 0;
         peerVolume.Bitmap!.ClearAll();
         Superblock superblock = volume.Superblock! with
         {

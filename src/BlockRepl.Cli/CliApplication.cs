@@ -90,6 +90,7 @@ public static class CliApplication
             root.Subcommands.Add(command);
         foreach (var command in GenerationCommands.Create(global, console, services))
             root.Subcommands.Add(command);
+        root.Subcommands.Add(ResizeCommand.Create(global, console, services));
         foreach (var command in LookCommands.Create(global, console))
             root.Subcommands.Add(command);
         root.Subcommands.Add(StatusCommand.Create(global, console));

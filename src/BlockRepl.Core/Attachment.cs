@@ -53,6 +53,7 @@ internal sealed class Attachment(ResourceContext context)
         volume.IsReturning = isPrimary;
         if (!isPrimary)
             volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
+        volume.CapacityBytes = disk.DataBytes;
         superblock = ClaimSlots(volume, superblock, disk);
         var write = new MetadataWrite { Volume = volume.Nr };
         volume.AppliedLog = default;

@@ -76,4 +76,7 @@ public enum CoreEventKind : byte
 
     /// <summary>The configuration was changed: Subject = <see cref="ResourceSettings"/> with the same name, node and peers.</summary>
     SettingsChanged,
+
+    /// <summary>A <see cref="EffectKind.GrowDisk"/> is over: Volume, Number = its ticket, Link, Subject = <see cref="GrownDisk"/>, Second = the effect's second object.</summary>
+    DiskGrown,
 }

@@ -103,6 +103,12 @@ public enum EffectKind : byte
     /// </summary>
     DetachDisk,
 
+    /// <summary>
+    /// Take up the disk's new size, in order with the volume's metadata writes: <see cref="Effect.Subject"/> is a <see cref="Core.GrowDisk"/>. Report <see cref="CoreEventKind.DiskGrown"/> with
+    /// the same ticket, link and <see cref="Effect.Second"/>. What is served does not change by it.
+    /// </summary>
+    GrowDisk,
+
     /// <summary>An operator's command <see cref="Effect.Cookie"/> is over: <see cref="Effect.Command"/>.</summary>
     CompleteCommand,
 

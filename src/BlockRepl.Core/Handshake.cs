@@ -15,6 +15,12 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
     private const long SecondaryFirstMs = 1_000;
 
     private readonly HandshakeComparison _comparison = new(context);
+
+    /// <summary>Set by <see cref="ResourceCore"/>: the peer serves more of a volume, and this node's disk has room for it.</summary>
+    public Action<Volume, long> OnLargerPeer
+    {
+        set => _comparison.OnLargerPeer = value;
+    }
     private readonly DivergenceReports _reports = new(context, handlers);
 
     /// <summary>Set by <see cref="ResourceCore"/>: the handshake ends with this refusal; the text is for both sides' operators.</summary>

@@ -13,6 +13,9 @@ internal sealed class HandshakeComparison(ResourceContext context)
     /// <param name="Why">For both sides' operators.</param>
     public sealed record Refusal(GoodbyeReason Reason, string Why);
 
+    /// <summary>Set by <see cref="ResourceCore"/>: the peer serves more of a volume, and this node's disk has room for it.</summary>
+    public Action<Volume, long> OnLargerPeer { get; set; } = (_, _) => { };
+
     /// <summary>What this node has of a volume, towards one peer.</summary>
     public static VolumeStateInfo Describe(Volume volume, Peer peer)
     {
@@ -38,6 +41,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
             flags, peerVolume.Bitmap!.SetCount)
         {
             BitmapSinceMs = peer.Version >= ProtocolVersion.V2 ? slot.BitmapSinceMs : 0,
+            CapacityBytes = volume.CapacityBytes,
         };
     }
 
@@ -63,6 +67,13 @@ internal sealed class HandshakeComparison(ResourceContext context)
             VolumeStateInfo ours = Describe(volume, peer);
             if (ours.DiskState <= DiskState.Failed || theirs.DiskState <= DiskState.Failed)
                 continue;
+            if (Interrupted(ours, theirs) is { } larger)
+            {
+                if (larger > ours.SizeBytes)
+                    OnLargerPeer(volume, larger);
+                return new Refusal(GoodbyeReason.Renegotiate, $"{volume.Name}: an interrupted resize to {larger} bytes goes on");
+            }
+
             if (!SizesAgree(volume, ours, theirs, out string sizes))
                 return new Refusal(GoodbyeReason.Refused, sizes);
             compared.Add((peerVolume, ours, theirs));
@@ -154,6 +165,16 @@ internal sealed class HandshakeComparison(ResourceContext context)
         }
 
         return null;
+    }
+
+    // Both have served, one of them more than the other, which has room for it: only an interrupted resize leaves that (both said so durably before either serves more).
+    private static long? Interrupted(VolumeStateInfo ours, VolumeStateInfo theirs)
+    {
+        if (ours.SizeBytes == theirs.SizeBytes || !ours.CurrentGeneration.IsReal || !theirs.CurrentGeneration.IsReal)
+            return null;
+        VolumeStateInfo smaller = ours.SizeBytes < theirs.SizeBytes ? ours : theirs;
+        long larger = Math.Max(ours.SizeBytes, theirs.SizeBytes);
+        return ours.CapacityBytes > 0 && theirs.CapacityBytes > 0 && smaller.CapacityBytes >= larger ? larger : null;
     }
 
     // The pair serves the smaller disk; what was served once is never cut (hard part 16).

@@ -18,6 +18,12 @@ public sealed record OperatorCommand(OperatorVerb Verb)
     /// <summary>For verify: what to compare and what to do about it.</summary>
     public VerifyOptions Verify { get; init; } = new();
 
+    /// <summary>For a resize: the size to serve; 0 is all that the disks hold.</summary>
+    public long SizeBytes { get; init; }
+
+    /// <summary>For a resize: what is new is the same on both nodes, whatever it is.</summary>
+    public bool AssumeEqual { get; init; }
+
     /// <summary>For connect: this node is the victim of a split brain.</summary>
     public bool DiscardMyData { get; init; }
 }

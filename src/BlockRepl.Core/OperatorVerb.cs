@@ -41,4 +41,7 @@ public enum OperatorVerb : byte
 
     /// <summary>End the connection, if there is one, and connect anew at once: the facts have changed.</summary>
     Reconnect,
+
+    /// <summary>Let a volume grow to what the disks hold now.</summary>
+    Resize,
 }

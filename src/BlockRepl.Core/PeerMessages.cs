@@ -17,7 +17,8 @@ internal sealed class PeerMessages(
     ResyncRequests resyncRequests,
     ResyncPauses resyncPauses,
     SettingsChange settings,
-    Verification verification)
+    Verification verification,
+    Resizing resizing)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
     public string? Receive(Peer peer, PeerMessage message)
@@ -84,6 +85,12 @@ internal sealed class PeerMessages(
                 return ForVolume(peer, done.Nr, ReplicationState.SyncSource, volume => source.CheckpointStable(volume, done.Id, here: false));
             case SyncClearedMessage cleared:
                 return ForVolume(peer, cleared.Nr, ReplicationState.SyncTarget, volume => target.Cleared(volume, cleared.Id));
+            case ResizeRequestMessage request:
+                return secondary.FindVolume(peer, request.Nr) is { } grows ? resizing.PeerAsks(grows, request) : $"unknown volume number {request.Nr}";
+            case ResizeReplyMessage reply:
+                if (secondary.FindVolume(peer, reply.Nr) is { } grown)
+                    resizing.PeerAnswers(grown, reply);
+                return null;
             case SettingsUpdateMessage update:
                 settings.PeerChanged(peer, update);
                 return null;

@@ -34,6 +34,7 @@ public sealed class ResourceCore
     private readonly ResyncRequests _resyncRequests;
     private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
+    private readonly Resizing _resizing;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
@@ -61,12 +62,14 @@ public sealed class ResourceCore
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment);
         _skipInitialSync = new SkipInitialSync(_context, _generations);
         _settings = new SettingsChange(_context, _connections);
+        _resizing = new Resizing(_context, _connections);
+        _handshake.OnLargerPeer = _resizing.Continue;
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
         _verification = new Verification(_context, _disk);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
-            _verification);
+            _verification, _resizing);
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote, _verification);
         Status = new ResourceStatusReader(_context, _writes);
 
@@ -91,6 +94,7 @@ public sealed class ResourceCore
         _connections.OnLost = peer =>
         {
             _roles.PeerLost();
+            _resizing.PeerLost();
             _skipInitialSync.PeerLost(peer);
         };
     }
@@ -159,6 +163,9 @@ public sealed class ResourceCore
                 break;
             case CoreEventKind.Command:
                 OnCommand((OperatorCommand)e.Subject!, e.Second);
+                break;
+            case CoreEventKind.DiskGrown:
+                OnDiskGrown(e);
                 break;
             case CoreEventKind.SettingsChanged:
                 _settings.Apply((ResourceSettings)e.Subject!);
@@ -233,6 +240,14 @@ public sealed class ResourceCore
         }
     }
 
+    private void OnDiskGrown(in CoreEvent e)
+    {
+        var grown = (GrownDisk)e.Subject!;
+        if (!grown.Result.IsOk)
+            _disk.Fail(VolumeOf(e), $"its metadata could not be moved: {grown.Result}");
+        _resizing.Grown(VolumeOf(e), e.Number, (PeerVolume?)e.Second, e.Link, grown);
+    }
+
     private void OnCommand(OperatorCommand command, object? cookie)
     {
         switch (command.Verb)
@@ -275,6 +290,13 @@ public sealed class ResourceCore
                 break;
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
+                break;
+            case OperatorVerb.Resize when _roles.IsBusy || _shutdown.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change or a disconnect of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
+            case OperatorVerb.Resize:
+                _resizing.Start(command, cookie);
                 break;
             case OperatorVerb.Verify:
                 _verification.Start(cookie, command.Volume, command.Verify);

@@ -78,6 +78,34 @@ public sealed unsafe class BufferedFileDevice : IBlockDevice
     }
 
     /// <inheritdoc/>
+    public bool CanExtend => !_isBlockDevice;
+
+    /// <inheritdoc/>
+    public DiskResult Extend(long sizeBytes, ReadOnlySpan<byte> tail)
+    {
+        Check.That(sizeBytes > SizeBytes && tail.Length <= sizeBytes - SizeBytes, "a file is extended");
+        if (_isBlockDevice)
+            return DiskResult.NotSupported;
+        lock (_forcedWriteGate)
+        {
+            if (tail.Length > 0)
+            {
+                // A write behind the end: the file grows by it, and not before it.
+                DiskResult result = WriteForced(sizeBytes - tail.Length, tail);
+                if (!result.IsOk)
+                    return result;
+            }
+            else if (LinuxFile.Truncate(_syncFile, sizeBytes) != 0 || LinuxFile.Sync(_syncFile) != 0)
+            {
+                return new DiskResult(Marshal.GetLastPInvokeError());
+            }
+        }
+
+        RefreshSize();
+        return DiskResult.Ok;
+    }
+
+    /// <inheritdoc/>
     public DiskResult Read(long offset, Span<byte> destination)
     {
         DeviceRange.Check(this, offset, destination.Length);

@@ -22,6 +22,12 @@ public abstract class FilterDevice(IBlockDevice inner) : IBlockDevice
     public long RefreshSize() => Inner.RefreshSize();
 
     /// <inheritdoc/>
+    public virtual bool CanExtend => Inner.CanExtend;
+
+    /// <inheritdoc/>
+    public virtual DiskResult Extend(long sizeBytes, ReadOnlySpan<byte> tail) => Inner.Extend(sizeBytes, tail);
+
+    /// <inheritdoc/>
     public virtual DiskResult Read(long offset, Span<byte> destination) => Inner.Read(offset, destination);
 
     /// <inheritdoc/>

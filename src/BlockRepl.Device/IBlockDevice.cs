@@ -23,6 +23,14 @@ public interface IBlockDevice : IDisposable
     /// <summary>Asks the operating system for the size again (a grown disk) and returns it.</summary>
     long RefreshSize();
 
+    /// <summary>Whether <see cref="Extend"/> can make it larger: a regular file.</summary>
+    bool CanExtend => false;
+
+    /// <summary>
+    /// Makes the disk <paramref name="sizeBytes"/> long, durably. It never has its new size without <paramref name="tail"/>, its last bytes, in place; what lies before them reads as zeroes.
+    /// </summary>
+    DiskResult Extend(long sizeBytes, ReadOnlySpan<byte> tail) => DiskResult.NotSupported;
+
     /// <summary>Fills <paramref name="destination"/> from <paramref name="offset"/>.</summary>
     DiskResult Read(long offset, Span<byte> destination);
 

@@ -170,6 +170,15 @@ public sealed class DirtyBitmap
         SetCount += changed;
     }
 
+    /// <summary>A larger bitmap with the same bits; what it has more is clear. This one may be changed meanwhile: a bit that is set then may be missing.</summary>
+    public DirtyBitmap Grown(long blockCount)
+    {
+        Check.That(blockCount >= BlockCount, "a bitmap grows");
+        var grown = new DirtyBitmap(blockCount);
+        grown.OrWords(0, _words);
+        return grown;
+    }
+
     private ulong TailMask
     {
         get

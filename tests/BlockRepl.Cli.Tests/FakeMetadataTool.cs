@@ -15,6 +15,12 @@ internal sealed class FakeMetadataTool : IVolumeMetadataTool
         return Answer(place);
     }
 
+    public ControlResult HasGrown(VolumePlace place, long oldSizeBytes)
+    {
+        Calls.Add($"grown {place} from {oldSizeBytes}");
+        return Answer(place);
+    }
+
     public ControlResult Upgrade(VolumePlace place)
     {
         Calls.Add($"upgrade {place}");

@@ -16,6 +16,12 @@ public sealed record PendingOperation(EffectKind Kind, VolumeNr Volume, object? 
     /// <summary>The metadata write.</summary>
     public MetadataWrite Metadata => (MetadataWrite)Subject!;
 
+    /// <summary>Who asked for a disk to be grown; null if it was this node.</summary>
+    public object? Asker { get; init; }
+
+    /// <summary>The asker's link.</summary>
+    public LinkId Link { get; init; }
+
     /// <summary>Parts of a metadata write that are durable.</summary>
     public int PartsDone { get; set; }
 
@@ -24,6 +30,7 @@ public sealed record PendingOperation(EffectKind Kind, VolumeNr Volume, object? 
     {
         EffectKind.LocalFlush => $"flush {Volume}",
         EffectKind.WriteMetadata => $"metadata {Volume}",
+        EffectKind.GrowDisk => $"grow {Volume}",
         _ => $"{Kind} {Volume} {Request.Range} seq {Request.Sequence}",
     };
 }

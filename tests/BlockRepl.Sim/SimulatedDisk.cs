@@ -14,7 +14,7 @@ public sealed class SimulatedDisk(long sizeBytes)
     private long _flushedEntries;
 
     /// <summary>Bytes of data.</summary>
-    public long SizeBytes { get; } = sizeBytes;
+    public long SizeBytes { get; set; } = sizeBytes;
 
     /// <summary>What a read returns.</summary>
     public SparseImage Cache { get; private set; } = new();

@@ -7,7 +7,7 @@ namespace BlockRepl.Sim;
 /// <summary>The durable metadata of one volume on one node. Each part of a <see cref="MetadataWrite"/> becomes durable as a whole.</summary>
 public sealed class SimulatedMetadata
 {
-    private readonly ulong[][] _bitmaps;
+    private ulong[][] _bitmaps;
 
     public SimulatedMetadata(string resource, string volume, string node, string peer, long dataBytes, int extents)
     {
@@ -48,13 +48,21 @@ public sealed class SimulatedMetadata
     public static int PartsOf(MetadataWrite write) =>
         (write.Bitmaps.Count > 0 ? 1 : 0) + (write.Superblock is null ? 0 : 1) + (write.ActivityLog is null ? 0 : 1);
 
+    /// <summary>Takes up a larger disk: what is new is clear in the bitmaps.</summary>
+    public void Grow(long dataBytes)
+    {
+        for (int i = 0; i < _bitmaps.Length; i++)
+            Array.Resize(ref _bitmaps[i], (int)((Block.CountFor(dataBytes) + 63) / 64));
+        Superblock = Superblock with { DataBytes = dataBytes };
+    }
+
     /// <summary>Makes one part durable, in the order bitmap, superblock, activity log.</summary>
     public void CarryOut(MetadataWrite write, int part)
     {
         if (write.Bitmaps.Count > 0 && part-- == 0)
             WriteBitmaps(write);
         else if (write.Superblock is not null && part-- == 0)
-            Superblock = write.Superblock;
+            Superblock = write.Superblock with { DataBytes = Superblock.DataBytes };
         else
             WriteActivityLog(write);
     }

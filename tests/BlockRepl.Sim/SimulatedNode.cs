@@ -217,6 +217,13 @@ public sealed class SimulatedNode
                     Digest(disk, operation.Request.Verify!);
                 e.Kind = CoreEventKind.VerifyReadCompleted;
                 break;
+            case EffectKind.GrowDisk:
+                e.Kind = CoreEventKind.DiskGrown;
+                e.Number = operation.Ticket;
+                e.Link = operation.Link;
+                e.Second = operation.Asker;
+                e.Subject = Grow(operation, disk, result);
+                break;
             default:
                 while (result.IsOk && operation.PartsDone < SimulatedMetadata.PartsOf(operation.Metadata))
                     CarryOutPart(operation);
@@ -227,10 +234,23 @@ public sealed class SimulatedNode
         Apply(e);
     }
 
+    private GrownDisk Grow(PendingOperation operation, SimulatedDisk disk, DiskResult result)
+    {
+        if (!result.IsOk)
+            return new GrownDisk(0, false, "", result);
+        SimulatedMetadata metadata = Metadata[operation.Volume.Value];
+        if (disk.SizeBytes > metadata.Superblock.DataBytes)
+            metadata.Grow(disk.SizeBytes);
+        long served = ((GrowDisk)operation.Subject!).ServedBytes;
+        bool isZero = disk.SizeBytes == served || disk.Cache.IsZero(new ByteRange(served, disk.SizeBytes - served));
+        return new GrownDisk(metadata.Superblock.DataBytes, isZero, "", DiskResult.Ok);
+    }
+
     /// <summary>Operations that may end next: all but metadata writes behind another of their volume.</summary>
     public IEnumerable<PendingOperation> Completable() => Pending.Where((operation, i) =>
-        operation.Kind != EffectKind.WriteMetadata
-        || !Pending.Take(i).Any(before => before.Kind == EffectKind.WriteMetadata && before.Volume == operation.Volume));
+        !IsOfMetadata(operation) || !Pending.Take(i).Any(before => IsOfMetadata(before) && before.Volume == operation.Volume));
+
+    private static bool IsOfMetadata(PendingOperation operation) => operation.Kind is EffectKind.WriteMetadata or EffectKind.GrowDisk;
 
     /// <summary>The process dies; what is under way is done as far as <paramref name="chance"/> says. The page cache lives on.</summary>
     public void Kill(Prng chance)
@@ -357,6 +377,9 @@ public sealed class SimulatedNode
                 break;
             case EffectKind.LocalFlush:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, null, effect.Ticket, Disks[effect.Volume.Value].FlushMark));
+                break;
+            case EffectKind.GrowDisk:
+                Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, effect.Ticket, 0) { Asker = effect.Second, Link = effect.Link });
                 break;
             case EffectKind.WriteMetadata:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));

@@ -34,7 +34,6 @@ internal static class ResourceCommands
         yield return VerifyCommand.Create(global, console);
         yield return Verb(ControlVerb.PauseSync, "Pause the resync");
         yield return Verb(ControlVerb.ResumeSync, "Let the resync go on");
-        yield return Verb(ControlVerb.Resize, "Take up the disks' new size");
         yield return Verb(ControlVerb.SuspendIo, "Hold client I/O");
         yield return Verb(ControlVerb.ResumeIo, "Let client I/O go on");
     }

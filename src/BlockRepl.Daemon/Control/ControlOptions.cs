@@ -27,6 +27,12 @@ public sealed record ControlOptions
     /// <summary><c>verify --stop</c>, in bytes; null: the end.</summary>
     public long? StopBytes { get; init; }
 
+    /// <summary><c>resize --size</c>: bytes to serve; 0 is all that the disks hold.</summary>
+    public long SizeBytes { get; init; }
+
+    /// <summary><c>resize --assume-clean</c>: what is new is the same on both nodes.</summary>
+    public bool AssumeClean { get; init; }
+
     /// <summary><c>adjust --dry-run</c>: say what would be done.</summary>
     public bool DryRun { get; init; }
 }

@@ -10,6 +10,12 @@ public interface IVolumeMetadataTool
     ControlResult Create(VolumePlace place, bool force);
 
     /// <summary>
+    /// The disk has grown while no daemon had it: writes at its new end where the internal metadata stands, so that it can be attached again; <c>resize</c> then moves it. Refused
+    /// (11) if there is no metadata of this volume where a disk of <paramref name="oldSizeBytes"/> has it.
+    /// </summary>
+    ControlResult HasGrown(VolumePlace place, long oldSizeBytes);
+
+    /// <summary>
     /// Makes the metadata one of the newest format version; done (0) if it is that already. Refused (11) while another process has the disk, and over metadata that cannot be used.
     /// </summary>
     ControlResult Upgrade(VolumePlace place);

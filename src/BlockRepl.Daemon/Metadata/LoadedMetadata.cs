@@ -34,6 +34,9 @@ public sealed record LoadedMetadata
     /// <summary>Copies of activity log transactions that were not intact.</summary>
     public required int DamagedActivityLogCopies { get; init; }
 
+    /// <summary>A move of the metadata to the end of a grown disk that is to be finished with <see cref="MetadataGrowth.Finish"/>; null if there is none.</summary>
+    internal Signpost? UnfinishedMove { get; init; }
+
     /// <summary>4 KiB blocks of bitmap that were not intact and were taken as all out-of-sync.</summary>
     public required long DamagedBitmapBlocks { get; init; }
 }

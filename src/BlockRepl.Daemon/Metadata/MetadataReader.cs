@@ -17,9 +17,32 @@ internal sealed class MetadataReader(IBlockDevice disk, IBlockDevice? metadataDe
     private readonly MetadataKind _kind = metadataDevice is null ? MetadataKind.Internal : MetadataKind.External;
     private readonly List<string> _warnings = [];
 
+    // Of a disk whose metadata is being moved to its new end: the size that the metadata that counts was made for.
+    private long _diskBytes = disk.SizeBytes;
+    private Signpost? _unfinished;
+
     public MetadataOpenResult Open(VolumeIdentity? expected)
     {
         MetadataResult result = ReadSuperblock(out SuperblockChoice choice);
+        if (FindSignpost() is { } signpost)
+        {
+            // Also beside a torn superblock: the first of the new place was cut while it was written, so the old place still counts.
+            if (result.Error is MetadataError.NoMetadata or MetadataError.Damaged)
+            {
+                _diskBytes = signpost.DiskBytes;
+                result = ReadSuperblock(out choice);
+                if (choice.Superblock is { } old && old.DeviceId != signpost.DeviceId)
+                    result = NoMetadata();
+                else if (result.IsOk)
+                    _warnings.Add($"the disk has grown from {signpost.DiskBytes} to {disk.SizeBytes} bytes; its metadata is still at the old end: resize moves it");
+            }
+            else if (choice.Superblock is { } moved && moved.DeviceId == signpost.DeviceId)
+            {
+                _unfinished = signpost;
+                _warnings.Add("moving the metadata of the grown disk was cut after the new place was complete; it is finished now");
+            }
+        }
+
         if (!result.IsOk)
             return Refused(result);
         Superblock superblock = choice.Superblock!;
@@ -49,16 +72,35 @@ internal sealed class MetadataReader(IBlockDevice disk, IBlockDevice? metadataDe
             DamagedSuperblockCopies = choice.DamagedCopies,
             DamagedActivityLogCopies = log.DamagedCopies,
             DamagedBitmapBlocks = damagedBlocks,
+            UnfinishedMove = _unfinished,
         };
         return new MetadataOpenResult(
             MetadataResult.Ok, new VolumeMetadataStore(_device, layout, choice, log.Transaction), loaded);
+    }
+
+    private long SizeOfDevice => metadataDevice is null ? _diskBytes : metadataDevice.SizeBytes;
+
+    /// <summary>A signpost at the end of the disk, where the superblocks would be; null if there is none, or if it points nowhere.</summary>
+    private Signpost? FindSignpost()
+    {
+        long offset0 = metadataDevice is null ? MetadataLayout.FindSuperblock0(_kind, disk.SizeBytes) : -1;
+        if (offset0 < 0)
+            return null;
+        byte[] block = new byte[Block.Size];
+        foreach (long offset in new[] { offset0, offset0 + MetadataLayout.SuperblockSpanBytes - MetadataLayout.SuperblockBytes })
+        {
+            if (disk.Read(offset, block).IsOk && Signpost.Decode(block) is { } found && found.DiskBytes < disk.SizeBytes)
+                return found;
+        }
+
+        return null;
     }
 
     /// <summary>Reads and chooses between the two copies; an unreadable copy counts as a damaged one.</summary>
     public MetadataResult ReadSuperblock(out SuperblockChoice choice)
     {
         choice = default;
-        long offset0 = MetadataLayout.FindSuperblock0(_kind, _device.SizeBytes);
+        long offset0 = MetadataLayout.FindSuperblock0(_kind, SizeOfDevice);
         if (offset0 < 0)
             return NoMetadata();
         choice = SuperblockCodec.Choose(
@@ -101,7 +143,7 @@ internal sealed class MetadataReader(IBlockDevice disk, IBlockDevice? metadataDe
         }
 
         layout = _kind == MetadataKind.Internal
-            ? MetadataLayout.ForInternal(disk.SizeBytes, superblock.Peers.Length, superblock.ActivityLogExtents)
+            ? MetadataLayout.ForInternal(_diskBytes, superblock.Peers.Length, superblock.ActivityLogExtents)
             : MetadataLayout.ForExternal(superblock.DataBytes, superblock.Peers.Length, superblock.ActivityLogExtents);
         long available = _kind == MetadataKind.Internal ? layout?.DataBytes ?? 0 : disk.SizeBytes;
         if (available < superblock.DataBytes)
@@ -276,7 +318,7 @@ internal sealed class MetadataReader(IBlockDevice disk, IBlockDevice? metadataDe
             ? $"there is no metadata at the end of the disk ({_device.SizeBytes} bytes)"
             : "there is no metadata on the metadata's device",
         _kind == MetadataKind.Internal
-            ? "create-md makes it; if it was there, the disk's size has changed: give it its former size back"
+            ? "create-md makes it; if it was there, the disk's size has changed: give it its former size back, or if it has grown say the former size: blockrepl resize --offline --old-size SIZE"
             : "create-md makes it");
 
     private static MetadataOpenResult Refused(MetadataResult result) => new(result, null, null);

@@ -17,9 +17,6 @@ public sealed class VolumeMetadataStore
     private const int BitmapPieceBytes = 1 << 20;
 
     private readonly IBlockDevice _device;
-    private ulong _writeSequence;
-    private int _newestCopy;
-    private ulong _durableTransaction;
 
     internal VolumeMetadataStore(
         IBlockDevice device, MetadataLayout layout, SuperblockChoice superblock, ulong activityLogTransaction)
@@ -28,10 +25,29 @@ public sealed class VolumeMetadataStore
         _device = device;
         Layout = layout;
         Superblock = superblock.Superblock;
-        _writeSequence = superblock.WriteSequence;
-        _newestCopy = superblock.Copy;
-        _durableTransaction = activityLogTransaction;
+        WriteSequence = superblock.WriteSequence;
+        NewestCopy = superblock.Copy;
+        DurableTransaction = activityLogTransaction;
     }
+
+    internal VolumeMetadataStore(IBlockDevice device, MetadataLayout layout, Superblock superblock, ulong writeSequence, int newestCopy, ulong durableTransaction)
+    {
+        _device = device;
+        Layout = layout;
+        Superblock = superblock;
+        WriteSequence = writeSequence;
+        NewestCopy = newestCopy;
+        DurableTransaction = durableTransaction;
+    }
+
+    /// <summary>Write sequence of the durable superblock.</summary>
+    internal ulong WriteSequence { get; private set; }
+
+    /// <summary>Which copy of it was written first.</summary>
+    internal int NewestCopy { get; private set; }
+
+    /// <summary>The newest durable transaction of the activity log.</summary>
+    internal ulong DurableTransaction { get; private set; }
 
     /// <summary>Where everything stands.</summary>
     public MetadataLayout Layout { get; }
@@ -78,30 +94,30 @@ public sealed class VolumeMetadataStore
     /// </summary>
     public DiskResult WriteSuperblock(Superblock superblock)
     {
+        int first = 1 - NewestCopy;
+        DiskResult result = WriteFirstCopy(superblock);
+        return result.IsOk ? WriteCopy(1 - first, superblock, WriteSequence) : result;
+    }
+
+    /// <summary>The first half of <see cref="WriteSuperblock"/>: from its success on this is the superblock that an attach finds.</summary>
+    internal DiskResult WriteFirstCopy(Superblock superblock)
+    {
         Check.That(
             superblock.Kind == Layout.Kind && superblock.Peers.Length == Layout.PeerSlots
             && superblock.ActivityLogExtents == Layout.ActivityLogExtents && superblock.DeviceId == Superblock.DeviceId
             && superblock.DataBytes == Layout.DataBytes,
             "a superblock that does not fit its metadata");
-        ulong sequence = checked(_writeSequence + 1);
-        BlockBuffer buffer = BlockBufferPool.Shared.Rent(MetadataLayout.SuperblockBytes, BufferPurpose.Metadata);
-        try
-        {
-            SuperblockCodec.Encode(superblock, sequence, buffer.Span);
-            int first = 1 - _newestCopy;
-            DiskResult result = _device.Write(Layout.SuperblockOffset(first), buffer.Span, forceUnitAccess: true);
-            if (!result.IsOk)
-                return result;
-            // From here on the new state is what an attach would find, whatever becomes of the other copy.
-            _newestCopy = first;
-            _writeSequence = sequence;
-            Superblock = superblock;
-            return _device.Write(Layout.SuperblockOffset(1 - first), buffer.Span, forceUnitAccess: true);
-        }
-        finally
-        {
-            buffer.Release();
-        }
+        ulong sequence = checked(WriteSequence + 1);
+        int first = 1 - NewestCopy;
+        DiskResult result = WriteCopy(first, superblock, sequence);
+        if (!result.IsOk)
+            return result;
+
+        // From here on the new state is what an attach would find, whatever becomes of the other copy.
+        NewestCopy = first;
+        WriteSequence = sequence;
+        Superblock = superblock;
+        return result;
     }
 
     /// <summary>
@@ -113,8 +129,8 @@ public sealed class VolumeMetadataStore
     {
         Check.That(slots.Length == Layout.ActivityLogExtents, "an activity log of another size");
         Check.That(
-            transaction > _durableTransaction
-            && transaction % MetadataLayout.ActivityLogPlaces != _durableTransaction % MetadataLayout.ActivityLogPlaces,
+            transaction > DurableTransaction
+            && transaction % MetadataLayout.ActivityLogPlaces != DurableTransaction % MetadataLayout.ActivityLogPlaces,
             "the durable transaction would be overwritten");
         int size = Layout.ActivityLogTransactionBytes;
         BlockBuffer buffer = BlockBufferPool.Shared.Rent(size * MetadataLayout.ActivityLogCopies, BufferPurpose.Metadata);
@@ -125,7 +141,7 @@ public sealed class VolumeMetadataStore
                 buffer.Span[..size].CopyTo(buffer.Span[(copy * size)..]);
             DiskResult result = _device.Write(Layout.ActivityLogPlaceOffset(transaction), buffer.Span, forceUnitAccess: true);
             if (result.IsOk)
-                _durableTransaction = transaction;
+                DurableTransaction = transaction;
             return result;
         }
         finally
@@ -141,7 +157,8 @@ public sealed class VolumeMetadataStore
     /// </summary>
     public DiskResult WriteBitmap(int peerSlot, DirtyBitmap bitmap, long firstBlock, long blockCount)
     {
-        Check.That(bitmap.BlockCount == Layout.DataBlocks, "a bitmap of another size");
+        // One that was handed out before the disk grew is shorter: what is new has no marks yet that count.
+        Check.That(bitmap.BlockCount <= Layout.DataBlocks, "a bitmap of another size");
         Check.That(
             firstBlock >= 0 && blockCount >= 0 && firstBlock <= bitmap.BlockCount
             && blockCount <= bitmap.BlockCount - firstBlock,
@@ -176,5 +193,19 @@ public sealed class VolumeMetadataStore
         }
 
         return DiskResult.Ok;
+    }
+
+    private DiskResult WriteCopy(int copy, Superblock superblock, ulong sequence)
+    {
+        BlockBuffer buffer = BlockBufferPool.Shared.Rent(MetadataLayout.SuperblockBytes, BufferPurpose.Metadata);
+        try
+        {
+            SuperblockCodec.Encode(superblock, sequence, buffer.Span);
+            return _device.Write(Layout.SuperblockOffset(copy), buffer.Span, forceUnitAccess: true);
+        }
+        finally
+        {
+            buffer.Release();
+        }
     }
 }

@@ -24,6 +24,14 @@ public sealed class VolumeMetadataTool(Func<ulong> drawDeviceId) : IVolumeMetada
     }
 
     /// <inheritdoc/>
+    public ControlResult HasGrown(VolumePlace place, long oldSizeBytes)
+    {
+        return WithDisks(place, createMetaDisk: false, (disk, metaDisk) => metaDisk is null
+            ? MetadataGrowth.PointToOldEnd(disk, oldSizeBytes, new VolumeIdentity(place.Resource, place.Volume, place.Node))
+            : new MetadataResult(MetadataError.OtherKind, "its metadata is external and does not move", "bring it up, and resize"));
+    }
+
+    /// <inheritdoc/>
     public ControlResult Upgrade(VolumePlace place) => WithDisks(
         place, createMetaDisk: false, (disk, metaDisk) => VolumeMetadataStore.Upgrade(disk, metaDisk, new VolumeIdentity(place.Resource, place.Volume, place.Node)));
 

@@ -61,6 +61,12 @@ internal static class DiskOpener
                 $"it was made for other nodes; make it anew: blockrepl create-md --force {volume.Name}"), false);
         }
 
+        if (metadata.Loaded.UnfinishedMove is { } from && MetadataGrowth.Finish(disk.Device, metadata.Store, from) is { IsOk: false } failed)
+        {
+            disk.Device.Dispose();
+            return new Opened(null, null, [], ControlResult.Failed($"{volume.Name}: {path}: moving its metadata could not be finished: {failed}", "see the kernel log for the disk's error"), false);
+        }
+
         return new Opened(
             new VolumeDisk(disk.Device, metadataDevice, metadata.Store), Attach(metadata.Store, metadata.Loaded), metadata.Loaded.Warnings, null, false);
     }

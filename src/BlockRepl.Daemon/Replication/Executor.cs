@@ -45,6 +45,10 @@ internal sealed partial class Executor : IDisposable
                 MetadataWrite write = effect.Metadata;
                 _metadata.Add(() => WriteMetadata(write));
                 break;
+            case EffectKind.GrowDisk:
+                Effect grow = effect;
+                _metadata.Add(() => Grow(in grow));
+                break;
             case EffectKind.StartConnecting:
                 _runtime.Connectors[effect.Peer.Value].Start();
                 break;
@@ -164,6 +168,23 @@ internal sealed partial class Executor : IDisposable
         Result = _runtime.Volumes[volume.Value].Disk?.Flush() ?? DiskResult.Io,
         NowMs = ResourceRuntime.NowMs,
     };
+
+    private void Grow(in Effect effect)
+    {
+        RuntimeVolume volume = _runtime.Volumes[effect.Volume.Value];
+        long? fileBytes = volume.Configuration.Size?.For(_runtime.Settings.NodeName);
+        GrownDisk grown = volume.Disk?.Grow((GrowDisk)effect.Subject!, fileBytes) ?? new GrownDisk(0, false, "", DiskResult.Io);
+        _runtime.PostWithoutBlocking(new CoreEvent
+        {
+            Kind = CoreEventKind.DiskGrown,
+            NowMs = ResourceRuntime.NowMs,
+            Volume = effect.Volume,
+            Number = effect.Ticket,
+            Link = effect.Link,
+            Subject = grown,
+            Second = effect.Second,
+        });
+    }
 
     private void WriteMetadata(MetadataWrite write)
     {

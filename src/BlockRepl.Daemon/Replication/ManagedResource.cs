@@ -59,6 +59,7 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.NewCurrentUuid when command.Options.ClearBitmap => await AskAsync(new OperatorCommand(OperatorVerb.SkipInitialSync)),
                 ControlVerb.Invalidate => await AskAsync(Command(OperatorVerb.Invalidate, command.Volume)),
                 ControlVerb.InvalidateRemote => await AskAsync(Command(OperatorVerb.InvalidateRemote, command.Volume)),
+                ControlVerb.Resize => await ResizeAsync(command),
                 ControlVerb.PauseSync => await AskAsync(Command(OperatorVerb.PauseSync, command.Volume)),
                 ControlVerb.ResumeSync => await AskAsync(Command(OperatorVerb.ResumeSync, command.Volume)),
                 ControlVerb.Verify => await AskAsync(Command(OperatorVerb.Verify, command.Volume) with { Verify = VerifyOptionsOf(command.Options) }),
@@ -215,6 +216,29 @@ internal sealed partial class ManagedResource : IDisposable
         ResourceStatus status = Runtime.GetStatus();
         foreach (RuntimeVolume volume in Runtime.Volumes)
             volume.OpenToClients(status.Volumes[volume.Configuration.Nr.Value].SizeBytes);
+    }
+
+    private async Task<ControlResult> ResizeAsync(ControlCommand command)
+    {
+        if (command.Options.SizeBytes > 0 && command.Volume is null && Runtime.Volumes.Length > 1)
+            return new ControlResult(ExitCodes.Usage, $"--size is for one volume, and {Name} has {Runtime.Volumes.Length}", $"name it: {Name}/VOLUME");
+        List<string> done = [];
+        foreach (RuntimeVolume volume in Runtime.Volumes)
+        {
+            if (command.Volume is not null && volume.Configuration.Name != command.Volume)
+                continue;
+            ControlResult result = await AskAsync(new OperatorCommand(OperatorVerb.Resize)
+            {
+                Volume = volume.Configuration.Nr,
+                SizeBytes = command.Options.SizeBytes,
+                AssumeEqual = command.Options.AssumeClean,
+            });
+            if (result.ExitCode != ExitCodes.Done)
+                return result;
+            done.Add(result.Message ?? "");
+        }
+
+        return ControlResult.Answer(string.Join('\n', done));
     }
 
     private Task<ControlResult> ConnectAsync(bool discardMyData)

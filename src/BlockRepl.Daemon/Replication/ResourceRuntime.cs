@@ -260,7 +260,7 @@ internal sealed class ResourceRuntime : IDisposable
 
                     effect.Kind = EffectKind.None;
                     break;
-                case EffectKind.WriteMetadata or EffectKind.StartConnecting or EffectKind.StopConnecting or EffectKind.RunHandler:
+                case EffectKind.WriteMetadata or EffectKind.GrowDisk or EffectKind.StartConnecting or EffectKind.StopConnecting or EffectKind.RunHandler:
                     // Handed over before the gate is left: two carriers that raced here could write an older superblock over a newer one.
                     _executor.HandOver(in effect);
                     effect.Kind = EffectKind.None;

@@ -115,7 +115,8 @@ internal sealed class RuntimeVolume : INbdExport
         {
             if (_isClosed)
                 return false;
-            if (_clients.Count == 0)
+            // A volume that has grown: who comes now sees the new size, who is connected keeps the one that it was told.
+            if (_clients.Count == 0 || _info.SizeBytes != sizeBytes)
                 _info = Describe(sizeBytes);
             _clients.Add(client);
         }

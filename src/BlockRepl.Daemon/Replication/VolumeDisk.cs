@@ -18,7 +18,7 @@ internal sealed class VolumeDisk : IDisposable
 
     private readonly IBlockDevice _disk;
     private readonly IBlockDevice? _metadataDevice;
-    private readonly SubrangeDevice _data;
+    private volatile SubrangeDevice _data;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _users;
     private int _closing;
@@ -37,7 +37,7 @@ internal sealed class VolumeDisk : IDisposable
     public ulong Serial { get; set; }
 
     /// <summary>The metadata; one thread at a time.</summary>
-    public VolumeMetadataStore Metadata { get; }
+    public VolumeMetadataStore Metadata { get; private set; }
 
     /// <summary>Bytes of the data area.</summary>
     public long DataBytes => _data.SizeBytes;
@@ -128,7 +128,10 @@ internal sealed class VolumeDisk : IDisposable
                     return bitmap;
             }
 
-            DiskResult result = write.Superblock is null ? DiskResult.Ok : Metadata.WriteSuperblock(write.Superblock);
+            // How large the disk is only this side knows: a superblock handed out before the disk grew must not take that back.
+            DiskResult result = write.Superblock is null
+                ? DiskResult.Ok
+                : Metadata.WriteSuperblock(write.Superblock.DataBytes == Metadata.Layout.DataBytes ? write.Superblock : write.Superblock with { DataBytes = Metadata.Layout.DataBytes });
             return result.IsOk && write.ActivityLog is not null
                 ? Metadata.WriteActivityLog(write.ActivityLogTransaction, write.ActivityLog)
                 : result;
@@ -137,6 +140,43 @@ internal sealed class VolumeDisk : IDisposable
         {
             Leave();
         }
+    }
+
+    /// <summary>Takes up the disk's new size. On the metadata thread, in order with the metadata's writes; data calls may run beside it.</summary>
+    /// <param name="grow">What the metadata needs for it.</param>
+    /// <param name="fileBytes">How long a regular file is to be made; null leaves it as it is.</param>
+    public GrownDisk Grow(GrowDisk grow, long? fileBytes)
+    {
+        if (!TryEnter())
+            return new GrownDisk(0, false, "", DiskResult.Io);
+        try
+        {
+            MetadataGrowth.Outcome outcome = MetadataGrowth.Grow(_disk, _metadataDevice, Metadata, grow.Bitmaps, fileBytes);
+            Metadata = outcome.Store;
+            if (outcome.IsLost)
+                return new GrownDisk(Metadata.Layout.DataBytes, false, "", outcome.Error);
+            if (_data.SizeBytes < Metadata.Layout.DataBytes)
+                _data = new SubrangeDevice(_disk, 0, Metadata.Layout.DataBytes);
+            string refusal = outcome.Error.IsOk ? outcome.Refusal : $"its new size could not be taken up: {outcome.Error}";
+            return new GrownDisk(Metadata.Layout.DataBytes, ReadsZero(grow.ServedBytes), refusal, DiskResult.Ok);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    // Only what the file system says is a hole is known to be zeroes; nothing is read for it.
+    private bool ReadsZero(long from)
+    {
+        while (from < _data.SizeBytes)
+        {
+            if (!_data.GetExtent(from, _data.SizeBytes - from, out DeviceExtent extent).IsOk || !extent.IsHole)
+                return false;
+            from += extent.Length;
+        }
+
+        return true;
     }
 
     /// <summary>

@@ -170,7 +170,7 @@ public sealed class MetadataCrashTests
         Assert.Throws<BugException>(() => store.WriteSuperblock(store.Superblock with { DataBytes = 4096 }));
         Assert.Throws<BugException>(() => store.WriteSuperblock(store.Superblock with { Peers = [PeerSlot.Free] }));
         Assert.Throws<BugException>(() => store.WriteActivityLog(5, new uint[68]));
-        Assert.Throws<BugException>(() => store.WriteBitmap(0, new DirtyBitmap(5), 0, 1));
+        Assert.Throws<BugException>(() => store.WriteBitmap(0, new DirtyBitmap(store.Layout.DataBlocks + 1), 0, 1));
         Assert.Throws<BugException>(() => store.WriteBitmap(2, new DirtyBitmap(store.Layout.DataBlocks), 0, 1));
     }
 

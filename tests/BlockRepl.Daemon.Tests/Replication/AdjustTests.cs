@@ -139,15 +139,6 @@ public partial class AdjustTests
     private static async Task<ControlResult> AdjustAsync(NodeRuntime node, string? resource = null, bool dryRun = false) =>
         await node.ExecuteAsync(new ControlCommand(ControlVerb.Adjust, resource, null, new ControlOptions { DryRun = dryRun }), default);
 
-    private sealed class IdleClient : INbdClient
-    {
-        public string Description => "a client that does nothing";
-
-        public void Abort(string reason)
-        {
-        }
-    }
-
     [GeneratedRegex(@"""127\.0\.0\.1:\d+""")]
     private static partial Regex Addresses();
 }

@@ -179,6 +179,7 @@ public sealed class ResourceCore
             case CoreEventKind.Tick:
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
+                _disk.Tick();
                 _resyncRequests.ResyncMarks(PeerOf(e));
                 break;
             default:

@@ -19,7 +19,7 @@ internal static class FrameEnvelope
         return field switch
         {
             <= (uint)FrameKind.ReadReply => (FrameKind)field,
-            >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncReply => (FrameKind)field,
+            >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncDiffers => (FrameKind)field,
             >= (uint)FrameKind.SettingsUpdate and <= (uint)FrameKind.ResizeReply => (FrameKind)field,
             >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.VerifyResult => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,

@@ -12,13 +12,19 @@ internal sealed class Attachment(ResourceContext context)
     /// <summary>Set by <see cref="ResourceCore"/>: a disk has come into use.</summary>
     public Action OnAttached { get; set; } = () => { };
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a disk is back under a Primary, and not current yet.</summary>
+    public Action<Volume> OnReturned { get; set; } = _ => { };
+
     /// <summary>Takes a disk into use.</summary>
     public void Attach(Volume volume, AttachedDisk disk)
     {
-        if (volume.Disk != DiskState.Diskless || context.Role == Role.Primary)
+        bool isPrimary = context.Role == Role.Primary;
+        string? refusal = volume.Disk != DiskState.Diskless ? $"{volume.Disk}"
+            : isPrimary ? ReturningDisk.WhyNot(volume, disk) : null;
+        if (refusal is not null)
         {
-            // The edge asks before it opens a disk; this is for what may have changed meanwhile. A Primary's disk that failed is no source of anything (G1).
-            context.Log($"{Name(volume)}: a disk was not attached: {volume.Disk}, {context.Role}");
+            // The edge asks before it opens a disk; this is for what it cannot see, or what has changed meanwhile.
+            context.Log($"{Name(volume)}: a disk was not attached: {refusal}");
             context.Effects.Add(EffectKind.DetachDisk).Volume = volume.Nr;
             context.StateChanged = true;
             return;
@@ -44,7 +50,9 @@ internal sealed class Attachment(ResourceContext context)
             Transaction = disk.Transaction,
             ExtentsMax = context.Settings.ActivityLogExtentsMax,
         };
-        volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
+        volume.IsReturning = isPrimary;
+        if (!isPrimary)
+            volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
         volume.CapacityBytes = disk.DataBytes;
         superblock = ClaimSlots(volume, superblock, disk);
         var write = new MetadataWrite { Volume = volume.Nr };
@@ -69,11 +77,15 @@ internal sealed class Attachment(ResourceContext context)
         write.Superblock = superblock;
         write.OnDurable = () =>
         {
-            volume.Disk = state;
-            context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
+            volume.Disk = volume.IsReturning ? DiskState.Negotiating : state;
+            if (!volume.IsReturning)
+                context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
             context.StateChanged = true;
             context.Log($"{Name(volume)}: attached, {state}, generation {superblock.Current}{(crashedPrimary ? ", was Primary when it died" : "")}");
-            OnAttached();
+            if (volume.IsReturning)
+                OnReturned(volume);
+            else
+                OnAttached();
         };
         context.WriteMetadata(volume, write);
         context.StateChanged = true;

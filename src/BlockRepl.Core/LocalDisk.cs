@@ -54,6 +54,20 @@ internal sealed class LocalDisk(ResourceContext context)
         StartFlushIfDue(volume);
     }
 
+    /// <summary>Time passes: a disk that hangs is given up like one that fails, and what it may finish later touches nothing (hard part 17).</summary>
+    public void Tick()
+    {
+        long timeoutMs = context.Settings.DiskTimeoutMs;
+        if (timeoutMs == 0)
+            return;
+        foreach (Volume volume in context.Volumes)
+        {
+            long stuckMs = context.NowMs - volume.DiskProgressMs;
+            if (volume.LocalOperations > 0 && stuckMs > timeoutMs)
+                Fail(volume, $"{volume.LocalOperations} operations, and none finished for {stuckMs} ms (disk-timeout {timeoutMs} ms)");
+        }
+    }
+
     /// <summary>An error of the local disk: it is not used any more (<c>on-io-error detach</c>).</summary>
     public void Fail(Volume volume, string why) => GiveUp(volume, $"local disk failed and is detached: {why}", isLoss: true);
 

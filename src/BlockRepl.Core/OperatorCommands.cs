@@ -14,7 +14,8 @@ internal sealed class OperatorCommands(
     Outdating outdating,
     IoSuspension suspension,
     Verification verification,
-    Resizing resizing)
+    Resizing resizing,
+    ReturningDisk returning)
 {
     /// <summary>Begins a command; its answer comes with <see cref="EffectKind.CompleteCommand"/>.</summary>
     public void Carry(OperatorCommand command, object? cookie)
@@ -58,6 +59,9 @@ internal sealed class OperatorCommands(
                 break;
             case OperatorVerb.ResumeIo:
                 suspension.Resume(cookie);
+                break;
+            case OperatorVerb.Detach:
+                context.CompleteCommand(cookie, returning.Detach(command.Volume, roles.IsBusy || shutdown.IsBusy));
                 break;
             case OperatorVerb.SkipInitialSync:
                 skipInitialSync.Start(cookie);

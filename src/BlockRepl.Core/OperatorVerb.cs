@@ -45,6 +45,9 @@ public enum OperatorVerb : byte
     /// <summary>End this node's pause.</summary>
     ResumeSync,
 
+    /// <summary>Stop using a volume's local disk.</summary>
+    Detach,
+
     /// <summary>End the connection, if there is one, and connect anew at once: the facts have changed.</summary>
     Reconnect,
 

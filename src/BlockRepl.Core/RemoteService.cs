@@ -57,20 +57,37 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         remote.LostAt = context.LastSequence;
         if (server is null)
         {
-            remote.Generation = GenerationId.None;
-            remote.Reason = "the local disk failed while no peer was in sync";
+            if (!volume.IsReturning)
+            {
+                remote.Generation = GenerationId.None;
+                remote.Reason = "the local disk failed while no peer was in sync";
+            }
+
             return false;
         }
 
-        remote.Base = remote.Generation.IsNone ? volume.Superblock!.Current : remote.Generation;
+        remote.LostGenerations.Add(volume.Superblock!.Current);
+
+        remote.Base = remote.Generation.IsNone ? volume.Superblock.Current : remote.Generation;
         remote.Generation = context.NewGeneration();
         context.Log($"{Name(volume)}: served by {server.Peer.Name} from now on, generation {remote.Generation}");
         Ask(volume, server);
         return true;
     }
 
+    /// <summary>A connection is there: its peer may serve again; what waited for data goes on, with <paramref name="thaw"/>, when all of it is back.</summary>
+    public void Connected(Peer peer, Action thaw)
+    {
+        foreach (Volume volume in context.Volumes)
+            Resume(volume.Peers[peer.Id.Value], peer.StateOf(volume));
+        if (context.Volumes.TrueForAll(static volume => volume.IsAccessible))
+            thaw();
+        foreach (Volume volume in context.Volumes)
+            AnswerWaiting(volume);
+    }
+
     /// <summary>The handshake with a peer is over: it may serve again what only it has, if it certainly has all of it.</summary>
-    public void Resume(PeerVolume peer, VolumeStateInfo? theirs)
+    private void Resume(PeerVolume peer, VolumeStateInfo? theirs)
     {
         Volume volume = peer.Volume;
         if (context.Role != Role.Primary || volume.IsAccessible || theirs is null)
@@ -133,6 +150,12 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         volume.AwaitingGeneration.Clear();
         TakeBackReads(volume);
         AnswerWaiting(volume);
+        if (!volume.IsReturning)
+            return;
+
+        // What it lacks stays on record here and there; an operator attaches it again when the peer is back.
+        remote.LostGenerations.Add(volume.Superblock!.Current);
+        Disk.GiveUp(volume, "the peer that the disk was resynced from is gone; attach it again when it is back", isLoss: false);
     }
 
     /// <summary>The volume has a current disk of its own again, or its clients are gone: nobody serves it any more.</summary>
@@ -142,6 +165,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         remote.Server = null;
         remote.Generation = GenerationId.None;
         remote.Reason = "";
+        remote.LostGenerations.Clear();
         volume.IsReturning = false;
         volume.MirrorsBack = false;
     }

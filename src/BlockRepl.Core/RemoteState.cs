@@ -14,6 +14,9 @@ internal sealed class RemoteState
     /// <summary>The generation before: a server that never made <see cref="Generation"/> durable comes back with this one.</summary>
     public GenerationId Base { get; set; }
 
+    /// <summary>Generations that the lost disk may carry: one of these makes a disk that is attached the lost one, which lacks only what is marked.</summary>
+    public List<GenerationId> LostGenerations { get; } = [];
+
     /// <summary>The server has <see cref="Generation"/> durably. Until then no change is answered: after a crash the lost disk would pass for the better copy.</summary>
     public bool IsConfirmed { get; set; }
 

@@ -21,6 +21,7 @@ public sealed class ResourceCore
     private readonly SecondaryPath _secondary;
     private readonly ServingPath _serving;
     private readonly RemoteService _remote;
+    private readonly ReturningDisk _returning;
     private readonly ResyncSource _source;
     private readonly ResyncTarget _target;
     private readonly Handshake _handshake;
@@ -68,6 +69,7 @@ public sealed class ResourceCore
         _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing);
         _outdating = new Outdating(_context);
         _suspension = new IoSuspension(_context, _writes, _disk, _fencing);
+        _returning = new ReturningDisk(_context, _disk, _remote);
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment, _outdating) { TellPeers = SendStatus };
         _skipInitialSync = new SkipInitialSync(_context, _generations);
@@ -78,7 +80,7 @@ public sealed class ResourceCore
         _resyncPauses = new ResyncPauses(_context);
         _verification = new Verification(_context, _disk);
         _commands = new OperatorCommands(
-            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing);
+            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing, _returning);
         _congestion = new Congestion(_context, _writes, _generations, _connections);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
@@ -99,18 +101,9 @@ public sealed class ResourceCore
         _access = new DataAccess(_context, _handlers);
         _target.BeforeBegin = new ResyncConsent(_context, _handlers, _connections).IsGiven;
         _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
-        _remote.OnStranded = _writes.FinishIfDone;
-        _remote.OnRefused = _writes.StopReplicating;
-        _remote.OnSuspended = () => _writes.Freeze(FreezeReason.NoData);
-        _remote.HoldsReads = () => _writes.HoldsReads;
-        _writes.OnPeerChangeAdmitted = _secondary.Readmit;
+        ServiceWiring.Connect(_remote, _returning, _writes, _secondary, _attachment, _resyncRequests, _target);
         _handshake.OnRefused = _connections.Refuse;
-        _handshake.OnConnected = peer =>
-        {
-            foreach (Volume volume in _context.Volumes)
-                _remote.Resume(volume.Peers[peer.Id.Value], peer.StateOf(volume));
-            ThawIfAccessible();
-        };
+        _handshake.OnConnected = peer => _remote.Connected(peer, () => _writes.Thaw(FreezeReason.NoData));
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
         _verification.Source.OnDifferent = peerVolume => _handlers.Call(HandlerKind.OutOfSync, peerVolume.Peer, peerVolume.Volume);
@@ -213,6 +206,7 @@ public sealed class ResourceCore
             case CoreEventKind.Tick:
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
+                _disk.Tick();
                 _resyncRequests.Tick(PeerOf(e));
                 break;
             default:
@@ -243,7 +237,7 @@ public sealed class ResourceCore
                 else if (volume.Target is null && volume.RepairedOn == peer.Link)
                     wrong = _verification.RepairData(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
                 else if (!volume.HasLostDisk)
-                    wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes);
+                    wrong = _target.Data(volume, e.Header.Range, (BlockBuffer?)e.Subject, e.Offset, e.Header.Kind == ChangeKind.Zeroes, e.Applied);
                 break;
             case CoreEventKind.PeerMessage when e.Subject is ReadRequestMessage request:
                 wrong = peer.Step == HandshakeStep.Done
@@ -342,15 +336,6 @@ public sealed class ResourceCore
 
         if (_context.StateChanged || _context.IsPeerStatusDue)
             SendStatus();
-    }
-
-    // The data is back, or nobody waits for it any more.
-    private void ThawIfAccessible()
-    {
-        if (_context.Volumes.TrueForAll(static volume => volume.IsAccessible))
-            _writes.Thaw(FreezeReason.NoData);
-        foreach (Volume volume in _context.Volumes)
-            _remote.AnswerWaiting(volume);
     }
 
     private void ForgetDiskIfQuiet(Volume volume)

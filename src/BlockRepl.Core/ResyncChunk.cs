@@ -74,6 +74,9 @@ public sealed class ResyncChunk
     /// <summary>The repair at the end of a comparison that it belongs to; null for a resync.</summary>
     internal object? Repair { get; init; }
 
+    /// <summary>On the target: parts of it that are not written yet; what newer changes cover is cut out of it.</summary>
+    internal int PartsLeft { get; set; }
+
     /// <summary>Of a read for a Primary without a disk: names it in the answer.</summary>
     public ulong Id { get; init; }
 

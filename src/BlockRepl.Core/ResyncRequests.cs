@@ -17,6 +17,10 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
     // DRBD's rule for "marks, and nobody went on alone": the two share their generation.
     private const int SharedGenerationRule = 42;
 
+    // The server went on from the generation of the disk that was lost: the two rules of a handshake for that.
+    private const int ReturnTargetRule = 50;
+    private const int ReturnSourceRule = 70;
+
     // Marks that cannot be resynced, for whatever reason, must not be tried at every tick.
     private const long MarksRetryMs = 10_000;
 
@@ -66,6 +70,12 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
 
         batch.CompleteIfDone();
     }
+
+    /// <summary>Set by <see cref="ResourceCore"/>: the disk of a Primary that was to come back cannot.</summary>
+    public Action<Volume, string> OnReturnRefused { get; set; } = (_, _) => { };
+
+    /// <summary>A disk is back under this Primary: the peer that serves is asked to be the source.</summary>
+    public void AskForReturn(PeerVolume at, bool full) => Ask(at, full, hereIsTarget: true, null);
 
     /// <summary>The peer wants a resync. <paramref name="isRoleChanging"/>: this node is being promoted or demoted.</summary>
     public void PeerAsks(PeerVolume at, ResyncRequestMessage request, bool isRoleChanging)
@@ -193,7 +203,8 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
             return $"a request for a resync of {name} is under way already";
         if (!at.IsMatched || at.State != ReplicationState.Established)
             return $"{name} is {at.State}, not Established";
-        if (at.HasLostDisk)
+        bool isReturn = !hereIsTarget && at.IsServing && at.Volume.HasDisk;
+        if (at.HasLostDisk && !isReturn)
             return $"{name}: {context.Settings.NodeName} is {at.Volume.Disk}, {at.Peer.Name} is {at.PeerDisk}";
         DiskState sourceDisk = hereIsTarget ? at.PeerDisk : at.Volume.Disk;
         if (sourceDisk != DiskState.UpToDate)
@@ -201,7 +212,7 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
         if (hereIsTarget && isRoleChanging)
             return $"a role change of {context.Settings.NodeName} is under way";
         Role targetRole = hereIsTarget ? context.Role : at.Peer.Role;
-        if (targetRole == Role.Primary)
+        if (targetRole == Role.Primary && !isReturn)
             return $"{(hereIsTarget ? context.Settings.NodeName : at.Peer.Name)} is Primary: its data is in use";
         return "";
     }
@@ -222,12 +233,17 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
         SyncResult result = hereIsTarget
             ? full ? SyncResult.TargetFull : SyncResult.TargetBitmap
             : full ? SyncResult.SourceFull : SyncResult.SourceBitmap;
-        at.Verdict = new SyncVerdict(result, SharedGenerationRule, full ? "asked for by an operator" : "marks although in sync");
+        bool isReturn = at.IsServing || at.Volume.IsReturning;
+        at.Verdict = isReturn
+            ? new SyncVerdict(result, hereIsTarget ? ReturnTargetRule : ReturnSourceRule, "the disk of the Primary is back")
+            : new SyncVerdict(result, SharedGenerationRule, full ? "asked for by an operator" : "marks although in sync");
         at.IsAfterCrash = false;
         context.Log($"{Name(at)}: {result}: {at.Verdict.Reason}");
         context.StateChanged = true;
         if (!hereIsTarget)
         {
+            if (isReturn)
+                at.PeerDisk = DiskState.Negotiating;
             ResyncSource.Prepare(at, full);
             if (full)
                 source.Begin(at);
@@ -283,6 +299,8 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
             asked.At.State = ReplicationState.Established;
         context.StateChanged = true;
         asked.Batch?.End(result);
+        if (isWaiting && asked.At.Volume.IsReturning)
+            OnReturnRefused(asked.At.Volume, result.Message);
     }
 
     private bool IsAsking(PeerVolume at) => _asked.Exists(one => one.At == at);

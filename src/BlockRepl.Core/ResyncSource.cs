@@ -88,7 +88,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap!, 0, peerVolume.Bitmap!.BlockCount)];
         generations.Persist(volume, superblock, () =>
         {
-            if (peerVolume.Peer.Link == link)
+            if (peerVolume.Peer.Link == link && peerVolume.Source == job)
                 context.Send(peerVolume.Peer, new SyncBeginMessage(volume.Nr, generation, peerVolume.Verdict.IsFull));
         }, marks);
     }
@@ -101,6 +101,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         peerVolume.Source!.IsBegun = true;
         peerVolume.AnnouncedGeneration = GenerationId.None;
         peerVolume.PeerDisk = DiskState.Inconsistent;
+        peerVolume.IsServing = false;
         context.StateChanged = true;
         context.Log($"{Name(peerVolume)}: resync begins as source, {peerVolume.Source.TotalBlocks * Block.Size} bytes");
     }
@@ -221,6 +222,8 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             {
                 TakeBackRest(job, request);
                 job.NoteHole(chunk);
+                if (peerVolume.Peer.Role == Role.Primary)
+                    chunk.Position = peerVolume.Peer.AppliedHere;
                 Send(peerVolume, job, chunk);
                 context.ReturnRequest(request);
                 return;
@@ -303,10 +306,18 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         };
         peerVolume.Source = null;
         peerVolume.State = ReplicationState.Established;
+        peerVolume.PeerMarkedBlocks = 0;
         peerVolume.PeerDisk = DiskState.UpToDate;
         context.StateChanged = true;
         context.Log($"{Name(peerVolume)}: resync done as source, {job.TotalBlocks * Block.Size} bytes in {context.NowMs - job.StartedMs} ms");
         generations.Persist(volume, superblock, null);
+        if (context.Role != Role.Primary && volume.ActivityLog is { Count: > 0, ChangesInFlight: 0 } log)
+        {
+            // It stood in for marks while this node served; there are none any more.
+            log.Clear();
+            context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, ActivityLog = log.Snapshot(), ActivityLogTransaction = ++log.Transaction });
+        }
+
         OnFinished(peerVolume);
     }
 

@@ -110,6 +110,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         }
 
         context.StateChanged = true;
+        if (volume.IsReturning)
+            volume.Remote.LostGenerations.Add(superblock.Current);
         LinkId link = peerVolume.Peer.Link;
         generations.Persist(volume, superblock, () =>
         {
@@ -120,18 +122,45 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
             peerVolume.SavedGeneration = GenerationId.None;
             peerVolume.Peer.DiscardMyData &= OwesBegin(context, peerVolume.Peer);
             context.StateChanged = true;
+
+            // From here on in the stream this Primary's changes are on both disks, and the source marks them no more.
+            volume.MirrorsBack = volume.IsReturning;
+            volume.MirrorsFrom = context.LastSequence;
             context.Send(peerVolume.Peer, new SyncBegunMessage(volume.Nr));
         }, marks);
     }
 
+    /// <summary>Set by <see cref="ResourceCore"/>: what of resync data may be written under a Primary.</summary>
+    public ReturningDisk Returning { get; set; } = null!;
+
     /// <summary>A piece of resync data. Takes a reference on the buffer.</summary>
-    public string? Data(PeerVolume peerVolume, ByteRange range, BlockBuffer? buffer, int bufferOffset, bool zeroes)
+    public string? Data(PeerVolume peerVolume, ByteRange range, BlockBuffer? buffer, int bufferOffset, bool zeroes, SequenceNumber position)
     {
         Volume volume = peerVolume.Volume;
         if (peerVolume.State != ReplicationState.SyncTarget || peerVolume.Target is not { } job)
             return "resync data came without a resync";
         if (range.Offset < 0 || range.Length <= 0 || range.Offset > volume.SizeBytes - range.Length)
             return $"resync data beyond the end of {volume.Name}";
+        job.NoteWritten(range);
+        var chunk = new ResyncChunk { Volume = volume.Nr, Range = range, Peer = peerVolume.Peer.Id, Link = peerVolume.Peer.Link, PartsLeft = 1 };
+        if (context.Role != Role.Primary)
+        {
+            Write(peerVolume, job, chunk, range, buffer, bufferOffset, zeroes);
+            return null;
+        }
+
+        // However much of it is left, the source counts one piece.
+        List<ByteRange> parts = Returning.Current(peerVolume, range, position);
+        chunk.PartsLeft = parts.Count;
+        job.PiecesWritten += parts.Count == 0 ? 1UL : 0;
+        foreach (ByteRange part in parts)
+            Write(peerVolume, job, chunk, part, buffer, bufferOffset + (int)(zeroes ? 0 : part.Offset - range.Offset), zeroes);
+        return null;
+    }
+
+    private void Write(PeerVolume peerVolume, TargetJob job, ResyncChunk chunk, ByteRange range, BlockBuffer? buffer, int bufferOffset, bool zeroes)
+    {
+        Volume volume = peerVolume.Volume;
         ChangeRequest request = context.RentRequest();
         request.Kind = zeroes ? ChangeKind.Zeroes : ChangeKind.Write;
         request.Origin = ChangeOrigin.ResyncWrite;
@@ -140,12 +169,10 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         request.Link = peerVolume.Peer.Link;
         request.Buffer = buffer?.AddReference();
         request.BufferOffset = bufferOffset;
-        request.Chunk = new ResyncChunk { Volume = volume.Nr, Range = range, Peer = peerVolume.Peer.Id, Link = peerVolume.Peer.Link };
+        request.Chunk = chunk;
         job.WritesInFlight++;
-        job.NoteWritten(range);
         if (volume.Active.TryStart(request))
             StartWrite(request);
-        return null;
     }
 
     /// <summary>Hashes of a piece: compared with what this node has at the same place of the stream.</summary>
@@ -211,7 +238,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     public void WriteCompleted(ChangeRequest request, DiskResult result)
     {
         Volume volume = context.Volumes[request.Volume.Value];
-        PeerVolume peerVolume = volume.Peers[request.Chunk!.Peer.Value];
+        ResyncChunk chunk = request.Chunk!;
+        PeerVolume peerVolume = volume.Peers[chunk.Peer.Value];
         bool isCurrent = peerVolume.Peer.Link == request.Link && peerVolume.Target is not null;
         context.ReturnRequest(request);
         if (!result.IsOk)
@@ -219,7 +247,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         if (!isCurrent || peerVolume.Target is not { } job)
             return;
         job.WritesInFlight--;
-        job.PiecesWritten++;
+        if (--chunk.PartsLeft == 0)
+            job.PiecesWritten++;
         FlushIfReached(peerVolume, job);
     }
 
@@ -280,11 +309,29 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     /// <summary>Nothing differs any more: this node takes over the source's generations and becomes UpToDate, durably before it says so.</summary>
     public void End(PeerVolume peerVolume, SyncEndMessage message)
     {
+        if (!peerVolume.Volume.IsReturning)
+        {
+            TakeOver(peerVolume, message);
+            return;
+        }
+
+        // What this Primary has told its clients of must be stable here, too, before this disk counts: it may be asked for it alone, with protocols A and B after a loss of power.
+        LinkId link = peerVolume.Peer.Link;
+        disk.Flush(peerVolume.Volume, FlushWaiter.ForAction(result =>
+        {
+            if (result.IsOk && peerVolume.Peer.Link == link && peerVolume.Volume.IsReturning)
+                TakeOver(peerVolume, message);
+        }));
+    }
+
+    private void TakeOver(PeerVolume peerVolume, SyncEndMessage message)
+    {
         Volume volume = peerVolume.Volume;
         long startedMs = peerVolume.Target?.StartedMs ?? context.NowMs;
         bool wasResync = peerVolume.Target is not null;
         peerVolume.Target = null;
         peerVolume.PeerReportedDirtyBlocks = 0;
+        peerVolume.PeerMarkedBlocks = 0;
         peerVolume.Bitmap!.ClearAll();
         Superblock superblock = volume.Superblock! with
         {
@@ -295,6 +342,12 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         superblock = superblock.WithPeer(
             peerVolume.Slot,
             superblock.Peers[peerVolume.Slot].WithoutGeneration() with { Flags = superblock.Peers[peerVolume.Slot].Flags & PeerSlotFlags.PeerFencing });
+        if (volume.IsReturning)
+        {
+            superblock = superblock with { Flags = superblock.Flags | SuperblockFlags.PrimaryIndicator };
+            volume.Remote.LostGenerations.Add(superblock.Current);
+        }
+
         LinkId link = peerVolume.Peer.Link;
         BitmapRange[] marks = [new BitmapRange(peerVolume.Slot, peerVolume.Bitmap, 0, peerVolume.Bitmap.BlockCount)];
         generations.Persist(volume, superblock, () =>
@@ -303,6 +356,12 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
             bool isSure = peerVolume.Peer.Link == link || context.Settings.Fencing == FencingPolicy.DontCare;
             if (volume.Disk == DiskState.Inconsistent)
                 volume.Disk = isSure ? DiskState.UpToDate : DiskState.Consistent;
+            if (volume.IsReturning)
+            {
+                RemoteService.End(volume);
+                context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
+            }
+
             context.StateChanged = true;
             context.Log($"{context.Settings.Name}/{volume.Name}@{peerVolume.Peer.Name}: resync done as target in {context.NowMs - startedMs} ms");
             if (wasResync)

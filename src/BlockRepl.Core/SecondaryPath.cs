@@ -77,10 +77,16 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
                 peer = candidate;
         }
 
-        if (volume.HasDisk)
-            Admit(volume.Peers[peer.Id.Value], request);
-        else
+        if (!volume.HasDisk)
+        {
             Abandon(peer, request);
+            return;
+        }
+
+        // Marked when it came; a resync that began meanwhile may have read what it has not changed yet.
+        PeerVolume peerVolume = volume.Peers[peer.Id.Value];
+        peerVolume.Mark(request.Range);
+        Admit(peerVolume, request);
     }
 
     private void Admit(PeerVolume peerVolume, ChangeRequest request)

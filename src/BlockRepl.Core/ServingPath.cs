@@ -125,7 +125,7 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
         }));
     }
 
-    private static Superblock WithGeneration(PeerVolume peerVolume, GenerationId generation)
+    private Superblock WithGeneration(PeerVolume peerVolume, GenerationId generation)
     {
         Volume volume = peerVolume.Volume;
         Superblock superblock = volume.Superblock!;
@@ -133,7 +133,7 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
         {
             PeerSlot slot = superblock.Peers[peerVolume.Slot];
             superblock = slot.BitmapGeneration.IsNone
-                ? superblock.WithPeer(peerVolume.Slot, slot with { BitmapGeneration = superblock.Current })
+                ? superblock.WithPeer(peerVolume.Slot, generations.GoesOnAlone(peerVolume, slot, superblock.Current, superblock.Flags))
                 : superblock.WithHistory(superblock.Current);
             superblock = superblock with { Current = generation };
         }

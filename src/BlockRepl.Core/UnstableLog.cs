@@ -52,6 +52,29 @@ internal sealed class UnstableLog
         return marked;
     }
 
+    /// <summary>Cuts out of the pieces, which do not overlap, what changes behind <paramref name="position"/> cover.</summary>
+    public void CutNewer(SequenceNumber position, List<ByteRange> pieces)
+    {
+        for (int i = _count - 1; i >= 0 && pieces.Count > 0; i--)
+        {
+            ref Entry entry = ref _ring[(_head + i) & (_ring.Length - 1)];
+            if (entry.Sequence <= position)
+                return;
+            ByteRange newer = entry.Range;
+            for (int p = pieces.Count - 1; p >= 0; p--)
+            {
+                ByteRange piece = pieces[p];
+                if (!piece.Overlaps(newer))
+                    continue;
+                pieces.RemoveAt(p);
+                if (piece.Offset < newer.Offset)
+                    pieces.Add(new ByteRange(piece.Offset, newer.Offset - piece.Offset));
+                if (piece.End > newer.End)
+                    pieces.Add(new ByteRange(newer.End, piece.End - newer.End));
+            }
+        }
+    }
+
     private void Grow()
     {
         var bigger = new Entry[_ring.Length * 2];

@@ -83,6 +83,9 @@ internal sealed class Volume
     /// <summary>The returning disk takes every change from here on: its resync has begun.</summary>
     public bool MirrorsBack { get; set; }
 
+    /// <summary>Stream position behind which every change is on the returning disk as well: what came before, only the resync brings.</summary>
+    public SequenceNumber MirrorsFrom { get; set; }
+
     /// <summary>Number that the edge gave the attached disk, so that an error of an earlier one is not taken for this one's.</summary>
     public ulong DiskSerial { get; set; }
 

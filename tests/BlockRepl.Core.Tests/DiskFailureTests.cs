@@ -41,10 +41,14 @@ public class DiskFailureTests
         CloseDisk(cluster.Alpha);
         Assert.Equal(DiskState.Diskless, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
 
-        // Not under a Primary: its clients were told that the disk is gone.
+        // Not under a Primary that nobody serves: nothing could make the disk current.
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
         cluster.Alpha.Attach(0);
         cluster.Run();
         Assert.Equal(DiskState.Diskless, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        cluster.IsNetworkUp = true;
+        cluster.Run();
 
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
         cluster.Alpha.Attach(0);

@@ -94,6 +94,9 @@ public sealed class RandomRun
             case < 97:
                 Disaster();
                 break;
+            case 97 when _isReckless:
+                DiskActs();
+                break;
             default:
                 StartDead();
                 break;
@@ -177,6 +180,25 @@ public sealed class RandomRun
             _mayDiverge |= !MaySanelyPromote(node);
             _cluster.Command(node, OperatorVerb.Primary, force: _isReckless && _chance.OneIn(4));
         }
+    }
+
+    // A disk is given up, closed after it failed, or attached again, under whatever role; and clients read.
+    private void DiskActs()
+    {
+        SimulatedNode node = Pick();
+        if (!node.IsAlive)
+            return;
+        _mayDiverge = true;
+        DiskState state = node.Status.DiskState(ClusterHarness.Volume0);
+        Note($"{node.Name}'s disk is {state}: closed, attached or detached");
+        if (node.Core.Role == Role.Primary)
+            _cluster.Read(node, _chance.Below(3) << ActivityLog.ExtentShift, localFailure: _chance.OneIn(4) ? DiskResult.Io : null);
+        if (state == DiskState.Failed)
+            node.CloseDisk();
+        else if (state == DiskState.Diskless)
+            node.Attach(0);
+        else if (_chance.OneIn(3))
+            _cluster.Command(node, OperatorVerb.Detach);
     }
 
     // A person who promotes knows that the peer is dead since before it could go on alone, or that it is connected and not Primary.
@@ -271,6 +293,7 @@ public sealed class RandomRun
         if (_isReckless)
             DemoteBoth();
         RunAndObserve();
+        AttachDiskless();
         for (int i = 0; i < 4 && !_cluster.IsConnected; i++)
         {
             if (_isReckless && Array.Exists(Nodes, n => n.Status.ConnectionState(ClusterHarness.PeerOf) == ConnectionState.StandAlone))
@@ -306,6 +329,19 @@ public sealed class RandomRun
         }
     }
 
+    private void AttachDiskless()
+    {
+        foreach (SimulatedNode node in Nodes)
+        {
+            if (node.Status.DiskState(ClusterHarness.Volume0) == DiskState.Failed)
+                node.CloseDisk();
+            if (node.Status.DiskState(ClusterHarness.Volume0) == DiskState.Diskless)
+                node.Attach(0);
+        }
+
+        RunAndObserve();
+    }
+
     private void RunAndObserve()
     {
         for (int i = 0; _cluster.StepOnce(); i++)
@@ -335,7 +371,7 @@ public sealed class RandomRun
         }
 
         foreach (SimulatedNode node in Nodes)
-            Assert.True(node.Unanswered.Count == 0, $"{node.Name} left {node.Unanswered.Count} requests unanswered");
+            Assert.True(node.Unanswered.Count == 0 && node.OpenReads.Count == 0, $"{node.Name} left {node.Unanswered.Count} requests and {node.OpenReads.Count} reads unanswered");
         _cluster.AssertInSync();
         if (_mayDiverge)
             return;

@@ -138,6 +138,13 @@ public sealed class SimulatedNode
         Start();
     }
 
+    /// <summary>Puts another disk in the place of the first volume's.</summary>
+    public void ChangeDisk(SimulatedMetadata metadata)
+    {
+        Metadata[0] = metadata;
+        Disks[0] = new SimulatedDisk(metadata.Superblock.DataBytes);
+    }
+
     /// <summary>Starts the process and attaches nothing.</summary>
     public void StartDiskless()
     {

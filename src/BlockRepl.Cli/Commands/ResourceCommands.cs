@@ -15,8 +15,9 @@ internal static class ResourceCommands
 
         yield return Verb(ControlVerb.Up, "Attach the disks, open the exports and connect");
         yield return Verb(ControlVerb.Down, "Disconnect, close the exports and detach the disks");
-        yield return Verb(ControlVerb.Attach, "Attach a disk");
-        yield return Verb(ControlVerb.Detach, "Detach a disk", Force("Do not wait for requests that are in flight"));
+        yield return Verb(ControlVerb.Attach, "Take a volume's disk into use; under a Primary that its peer serves it is resynced from there");
+        yield return Verb(
+            ControlVerb.Detach, "Stop using a volume's disk; on a Primary only while a peer in sync can serve", Force("Do not wait for requests that are in flight"));
         yield return Verb(ControlVerb.Connect, "Connect to the peer",
             NameArgument.Flag("--discard-my-data", "After a split brain: throw away what changed on this node"));
         yield return Verb(ControlVerb.Disconnect, "End the connection and stay StandAlone", Force("Do not ask the peer"));

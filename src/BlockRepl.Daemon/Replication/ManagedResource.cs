@@ -12,11 +12,13 @@ internal sealed partial class ManagedResource : IDisposable
 
     private readonly SemaphoreSlim _one = new(1, 1);
     private readonly DaemonContext _context;
+    private readonly DiskVerbs _disks;
     private readonly ILogger _log;
 
     public ManagedResource(ResourceRuntime runtime, DaemonContext context)
     {
         Runtime = runtime;
+        _disks = new DiskVerbs(runtime, context);
         _context = context;
         _log = context.Loggers.CreateLogger("BlockRepl.Resource");
     }
@@ -61,6 +63,8 @@ internal sealed partial class ManagedResource : IDisposable
             {
                 ControlVerb.Up => await BringUpAsync(),
                 ControlVerb.Down => await TakeDownAsync(abortClients: false),
+                ControlVerb.Attach => await _disks.AttachAsync(command.Volume),
+                ControlVerb.Detach => await _disks.DetachAsync(command.Volume, AskAsync),
                 ControlVerb.Primary => await PromoteAsync(command.Options.Force),
                 ControlVerb.Secondary => await DemoteAsync(command.Options.Force),
                 ControlVerb.Connect => await ConnectAsync(command.Options.DiscardMyData),
@@ -168,61 +172,16 @@ internal sealed partial class ManagedResource : IDisposable
         {
             if (volume.Disk is not null)
                 continue;
-            ResourceStatus status = Runtime.GetStatus();
-            DiskState state = status.Volumes[volume.Configuration.Nr.Value].DiskState;
-            if (status.Role == Role.Primary)
-            {
-                return ControlResult.Refused(
-                    $"{volume.Name}: its disk failed while {Name} is Primary here; it may have lost what was not flushed",
-                    $"promote the other node first: blockrepl secondary --force {Name}, then there: blockrepl primary {Name}");
-            }
-
-            if (state != DiskState.Diskless)
-            {
-                return ControlResult.Refused(
-                    $"{volume.Name} is {state}: what was under way on its failed disk is not over", "try again; status shows Diskless when it is");
-            }
-
-            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings, _context.DeviceFilter);
-            if (opened.Disk is null)
-            {
-                FoundBusyDisk = opened.IsBusy;
-                return opened.Refusal!;
-            }
-
-            foreach (string warning in opened.Warnings)
-                LogDamage(_log, volume.Name, warning);
-            volume.AttachDisk(opened.Disk);
-            Runtime.Post(new CoreEvent
-            {
-                Kind = CoreEventKind.DiskAttached,
-                NowMs = ResourceRuntime.NowMs,
-                WallMs = ResourceRuntime.WallMs,
-                Volume = volume.Configuration.Nr,
-                Subject = opened.Attached,
-                Number = opened.Disk.Serial,
-            });
-            ControlResult attached = await AwaitAttachedAsync(volume);
+            ControlResult attached = Runtime.GetStatus().Role == Role.Primary
+                ? ControlResult.Refused(
+                    $"{volume.Name} has no disk while {Name} is Primary here", $"take its mended disk back: blockrepl attach {volume.Name}; or let the other node be Primary: blockrepl secondary {Name}")
+                : await _disks.AttachAsync(volume);
+            FoundBusyDisk = _disks.FoundBusyDisk;
             if (attached.ExitCode != ExitCodes.Done)
                 return attached;
         }
 
         return await AskAsync(new OperatorCommand(OperatorVerb.Connect));
-    }
-
-    private async Task<ControlResult> AwaitAttachedAsync(RuntimeVolume volume)
-    {
-        while (true)
-        {
-            // Asked for before the state is read, so that no change is missed.
-            Task change = _context.Events.NextChangeAsync();
-            DiskState state = Runtime.GetStatus().Volumes[volume.Configuration.Nr.Value].DiskState;
-            if (state > DiskState.Failed)
-                return ControlResult.Done;
-            if (state is DiskState.Failed or DiskState.Diskless)
-                return ControlResult.Failed($"{volume.Name} could not be attached: its metadata could not be written", "see the log");
-            await change;
-        }
     }
 
     private async Task<ControlResult> TakeDownAsync(bool abortClients)
@@ -350,9 +309,6 @@ internal sealed partial class ManagedResource : IDisposable
             result.Message.Length > 0 ? result.Message : null,
             result.Hint.Length > 0 ? result.Hint : null);
     }
-
-    [LoggerMessage(EventId = 230, Level = LogLevel.Warning, Message = "{Volume}: {Damage}")]
-    private static partial void LogDamage(ILogger logger, string volume, string damage);
 
     [LoggerMessage(EventId = 231, Level = LogLevel.Warning, Message = "{Resource} was not taken down in good order: {Why}")]
     private static partial void LogNotDown(ILogger logger, string resource, string why);

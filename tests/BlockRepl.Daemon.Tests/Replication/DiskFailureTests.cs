@@ -85,6 +85,52 @@ public class DiskFailureTests
         Assert.Equal(5, ReadAlpha(nodes));
     }
 
+    /// <summary>attach and detach, with clients at work all the time.</summary>
+    [Fact]
+    public async Task G11_a_Primarys_disk_is_detached_and_taken_back_while_its_client_goes_on()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using var client = new Client(nodes.AlphaVolume);
+        client.Data.Fill(1);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 0, 64 << 10));
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Detach, volume: "v")).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Detach, volume: "v")).ExitCode);
+        Assert.Equal(11, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Detach, volume: "v")).ExitCode);
+        Assert.Equal(11, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Up)).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, status => status.Volumes[0] is { DiskState: DiskState.Diskless, ServedBy: "beta" });
+        byte value = 1;
+        for (int round = 0; round < 5; round++)
+        {
+            for (int i = 0; i < 20; i++)
+                WriteAndRead(client, i * 1048576L, ++value);
+            Task<ControlResult> attached = TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Attach, volume: "v");
+            for (int i = 0; i < 20; i++)
+                WriteAndRead(client, i * 1048576L + 4096 * round, ++value);
+            Assert.Equal(0, (await attached).ExitCode);
+            for (int i = 0; i < 20; i++)
+                WriteAndRead(client, i * 2097152L, ++value);
+            await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
+            Assert.Null(nodes.Alpha.GetStatus()[0].Volumes[0].ServedBy);
+            Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Flush, 0, 0));
+            byte[] here = new byte[40 << 20];
+            byte[] there = new byte[40 << 20];
+            Assert.Equal(DiskResult.Ok, nodes.AlphaVolume.Disk!.Read(0, here));
+            Assert.Equal(DiskResult.Ok, nodes.BetaVolume.Disk!.Read(0, there));
+            Assert.True(here.AsSpan().SequenceEqual(there));
+            Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Detach, volume: "v")).ExitCode);
+            await nodes.AwaitAsync(nodes.Alpha, status => status.Volumes[0].DiskState == DiskState.Diskless);
+        }
+    }
+
+    private static void WriteAndRead(Client client, long offset, byte value)
+    {
+        client.Data.Fill(value);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, offset, FourKiB));
+        client.Data.Clear();
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Read, offset, FourKiB));
+        Assert.False(client.Data[..FourKiB].ContainsAnyExcept(value));
+    }
+
     private static byte ReadAlpha(TwoNodes nodes)
     {
         Span<byte> one = stackalloc byte[1];

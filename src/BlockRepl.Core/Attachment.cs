@@ -15,7 +15,8 @@ internal sealed class Attachment(ResourceContext context)
     /// <summary>Takes a disk into use.</summary>
     public void Attach(Volume volume, AttachedDisk disk)
     {
-        if (volume.Disk != DiskState.Diskless || context.Role == Role.Primary)
+        bool isNew = volume.IsNewOnPrimary && !disk.Superblock.Current.IsReal;
+        if (volume.Disk != DiskState.Diskless || (context.Role == Role.Primary && !isNew))
         {
             // The edge asks before it opens a disk; this is for what may have changed meanwhile. A Primary's disk that failed is no source of anything (G1).
             context.Log($"{Name(volume)}: a disk was not attached: {volume.Disk}, {context.Role}");
@@ -36,6 +37,9 @@ internal sealed class Attachment(ResourceContext context)
         if (volume.HasFailed)
             flags |= SuperblockFlags.LostPower;
 
+        if (isNew && context.Role == Role.Primary)
+            flags |= SuperblockFlags.PrimaryIndicator;
+        volume.IsNewOnPrimary = false;
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
         volume.ActivityLogWriting = false;

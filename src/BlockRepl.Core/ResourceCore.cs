@@ -34,6 +34,7 @@ public sealed class ResourceCore
     private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
     private readonly Resizing _resizing;
+    private readonly VolumeRemoval _removal;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
@@ -61,6 +62,7 @@ public sealed class ResourceCore
         _skipInitialSync = new SkipInitialSync(_context, _generations);
         _settings = new SettingsChange(_context, _connections);
         _resizing = new Resizing(_context, _connections);
+        _removal = new VolumeRemoval(_context, _writes, _disk, _connections, _attachment);
         _handshake.OnLargerPeer = _resizing.Continue;
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
@@ -170,6 +172,10 @@ public sealed class ResourceCore
                 break;
             case CoreEventKind.Command:
                 OnCommand((OperatorCommand)e.Subject!, e.Second);
+                break;
+            case CoreEventKind.VolumeAdded:
+                _context.AddVolume((string)e.Subject!).IsNewOnPrimary = _context.Role == Role.Primary;
+                _context.StateChanged = true;
                 break;
             case CoreEventKind.DiskGrown:
                 OnDiskGrown(e);
@@ -295,6 +301,13 @@ public sealed class ResourceCore
             case OperatorVerb.SkipInitialSync:
                 _skipInitialSync.Start(cookie);
                 break;
+            case OperatorVerb.RemoveVolume when _roles.IsBusy || _shutdown.IsBusy || _resizing.IsBusy:
+                _context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change, a disconnect or a resize of {_context.Settings.Name} is under way", "try again when it is over"));
+                break;
+            case OperatorVerb.RemoveVolume:
+                _removal.Start(command.Volume!.Value, cookie);
+                break;
             case OperatorVerb.Resize when _roles.IsBusy || _shutdown.IsBusy:
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"a role change or a disconnect of {_context.Settings.Name} is under way", "try again when it is over"));
@@ -361,6 +374,8 @@ public sealed class ResourceCore
             _roles.Advance();
         if (_shutdown.IsBusy)
             _shutdown.Advance();
+        if (_removal.IsBusy)
+            _removal.Advance();
 
         // After the roles: a handshake may have waited for one.
         foreach (Peer peer in _context.Peers)

@@ -26,7 +26,7 @@ internal static class HandlerEnvironment
         variables["BLOCKREPL_HANDLER"] = HandlerNames.Of(call.Kind);
         Both("RESOURCE", resource.Name);
         Both("CONF", variables["BLOCKREPL_CONFIG"]);
-        VolumeConfiguration[] volumes = [.. call.Volumes.Select(nr => resource.Volumes[nr.Value])];
+        VolumeConfiguration[] volumes = [.. resource.Volumes.Where(volume => call.Volumes.Contains(volume.Nr))];
         Both("VOLUME", string.Join(' ', volumes.Select(volume => Text(volume.Nr.Value))));
         variables["BLOCKREPL_VOLUME_NAME"] = string.Join(' ', volumes.Select(volume => volume.Name));
         string disks = string.Join(' ', volumes.Select(volume => volume.Disk.For(context.Node)));

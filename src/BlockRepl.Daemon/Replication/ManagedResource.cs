@@ -127,6 +127,36 @@ internal sealed partial class ManagedResource : IDisposable
         _one.Dispose();
     }
 
+    /// <summary>Adds a volume that the changed file has, with its disk; the connection is made anew with it.</summary>
+    public Task<ControlResult> AddVolumeAsync(VolumeConfiguration added) => AloneAsync(async () =>
+    {
+        RuntimeVolume volume = Runtime.AddVolume(added);
+        ControlResult attached = await AttachAsync(volume);
+        if (attached.ExitCode == ExitCodes.Done && Runtime.GetStatus() is { Role: Role.Primary } status)
+            volume.OpenToClients(status.Of(volume).SizeBytes);
+        return attached;
+    });
+
+    /// <summary>Takes a volume out that the changed file does not have any more.</summary>
+    public Task<ControlResult> RemoveVolumeAsync(RuntimeVolume volume, bool force) => AloneAsync(async () =>
+    {
+        if (!volume.CloseToClients(force, $"{volume.Name} is being removed"))
+            return ControlResult.Refused($"{volume.Name} is in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
+        await volume.WhenUnusedAsync();
+        VolumeDisk? disk = volume.Disk;
+        ControlResult removed = await AskAsync(new OperatorCommand(OperatorVerb.RemoveVolume) { Volume = volume.Configuration.Nr });
+        if (removed.ExitCode == ExitCodes.StateRefused)
+        {
+            volume.OpenToClients(Runtime.GetStatus().Of(volume).SizeBytes);
+            return removed;
+        }
+
+        if (disk is not null)
+            await disk.Closed;
+        Runtime.RemoveVolume(volume);
+        return removed;
+    });
+
     private async Task<ControlResult> BringUpAsync()
     {
         FoundBusyDisk = false;
@@ -135,7 +165,7 @@ internal sealed partial class ManagedResource : IDisposable
             if (volume.Disk is not null)
                 continue;
             ResourceStatus status = Runtime.GetStatus();
-            DiskState state = status.Volumes[volume.Configuration.Nr.Value].DiskState;
+            DiskState state = status.Of(volume).DiskState;
             if (status.Role == Role.Primary)
             {
                 return ControlResult.Refused(
@@ -149,31 +179,36 @@ internal sealed partial class ManagedResource : IDisposable
                     $"{volume.Name} is {state}: what was under way on its failed disk is not over", "try again; status shows Diskless when it is");
             }
 
-            DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings, _context.DeviceFilter);
-            if (opened.Disk is null)
-            {
-                FoundBusyDisk = opened.IsBusy;
-                return opened.Refusal!;
-            }
-
-            foreach (string warning in opened.Warnings)
-                LogDamage(_log, volume.Name, warning);
-            volume.AttachDisk(opened.Disk);
-            Runtime.Post(new CoreEvent
-            {
-                Kind = CoreEventKind.DiskAttached,
-                NowMs = ResourceRuntime.NowMs,
-                WallMs = ResourceRuntime.WallMs,
-                Volume = volume.Configuration.Nr,
-                Subject = opened.Attached,
-                Number = opened.Disk.Serial,
-            });
-            ControlResult attached = await AwaitAttachedAsync(volume);
+            ControlResult attached = await AttachAsync(volume);
             if (attached.ExitCode != ExitCodes.Done)
                 return attached;
         }
 
         return await AskAsync(new OperatorCommand(OperatorVerb.Connect));
+    }
+
+    private async Task<ControlResult> AttachAsync(RuntimeVolume volume)
+    {
+        DiskOpener.Opened opened = DiskOpener.Open(volume, Runtime.Settings, _context.DeviceFilter);
+        if (opened.Disk is null)
+        {
+            FoundBusyDisk = opened.IsBusy;
+            return opened.Refusal!;
+        }
+
+        foreach (string warning in opened.Warnings)
+            LogDamage(_log, volume.Name, warning);
+        volume.AttachDisk(opened.Disk);
+        Runtime.Post(new CoreEvent
+        {
+            Kind = CoreEventKind.DiskAttached,
+            NowMs = ResourceRuntime.NowMs,
+            WallMs = ResourceRuntime.WallMs,
+            Volume = volume.Configuration.Nr,
+            Subject = opened.Attached,
+            Number = opened.Disk.Serial,
+        });
+        return await AwaitAttachedAsync(volume);
     }
 
     private async Task<ControlResult> AwaitAttachedAsync(RuntimeVolume volume)
@@ -182,7 +217,7 @@ internal sealed partial class ManagedResource : IDisposable
         {
             // Asked for before the state is read, so that no change is missed.
             Task change = _context.Events.NextChangeAsync();
-            DiskState state = Runtime.GetStatus().Volumes[volume.Configuration.Nr.Value].DiskState;
+            DiskState state = Runtime.GetStatus().Of(volume).DiskState;
             if (state > DiskState.Failed)
                 return ControlResult.Done;
             if (state is DiskState.Failed or DiskState.Diskless)
@@ -218,7 +253,7 @@ internal sealed partial class ManagedResource : IDisposable
             return result;
         ResourceStatus status = Runtime.GetStatus();
         foreach (RuntimeVolume volume in Runtime.Volumes)
-            volume.OpenToClients(status.Volumes[volume.Configuration.Nr.Value].SizeBytes);
+            volume.OpenToClients(status.Of(volume).SizeBytes);
         return result;
     }
 
@@ -256,7 +291,7 @@ internal sealed partial class ManagedResource : IDisposable
     {
         ResourceStatus status = Runtime.GetStatus();
         foreach (RuntimeVolume volume in Runtime.Volumes)
-            volume.OpenToClients(status.Volumes[volume.Configuration.Nr.Value].SizeBytes);
+            volume.OpenToClients(status.Of(volume).SizeBytes);
     }
 
     private async Task<ControlResult> ResizeAsync(ControlCommand command)

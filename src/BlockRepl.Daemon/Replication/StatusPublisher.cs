@@ -126,6 +126,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             Name = volume.Configuration.Name,
             ReplicationState = core.ReplicationState(nr, peer),
             PeerDiskState = core.PeerDiskState(nr, peer),
+            Note = core.IsOnPeer(nr, peer) ? null : $"not replicated: {runtime.Settings.Peers[peer.Value]} does not have it, or has other data for it",
             OutOfSyncBytes = outOfSync * Block.Size,
             SplitBrain = SplitBrainOf(core.Divergence(nr, peer)),
             ResyncPercent = Math.Round(percent, 2),

@@ -28,7 +28,7 @@ internal sealed class SkipInitialSync(ResourceContext context, Generations gener
         // A volume that came later is made UpToDate beside others that are so already, also on a Primary.
         List<Volume> fresh = [.. context.Volumes.Where(IsFresh)];
         bool areOthersGood = context.Volumes.TrueForAll(volume => IsFresh(volume) || volume.Disk == DiskState.UpToDate);
-        foreach (Volume volume in fresh.Count > 0 && areOthersGood ? fresh : context.Volumes)
+        foreach (Volume volume in fresh.Count > 0 && areOthersGood ? fresh : [.. context.Volumes])
         {
             foreach (PeerVolume peer in volume.Peers)
             {

@@ -165,6 +165,8 @@ public sealed class SimulatedNode
         Disks = [.. Disks, before?.Disk ?? new SimulatedDisk(volumeBytes)];
         Metadata = [.. Metadata, before?.Metadata ?? new SimulatedMetadata(Settings.Name, name, Settings.NodeName, Settings.Peers[0], volumeBytes, 4)];
         IsDetached = [.. IsDetached, true];
+        IsClosed = [.. IsClosed, true];
+        ReadsLocally = [.. ReadsLocally, false];
         Apply(new CoreEvent { Kind = CoreEventKind.VolumeAdded, Subject = name });
         Attach((ushort)(Disks.Length - 1));
     }
@@ -176,6 +178,9 @@ public sealed class SimulatedNode
         Settings = Settings with { Volumes = Settings.Volumes.RemoveAt(Settings.Volumes.Length - 1) };
         Disks = Disks[..^1];
         Metadata = Metadata[..^1];
+        IsDetached = IsDetached[..^1];
+        IsClosed = IsClosed[..^1];
+        ReadsLocally = ReadsLocally[..^1];
         return left;
     }
 

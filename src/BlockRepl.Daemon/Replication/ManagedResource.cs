@@ -1,4 +1,5 @@
 using BlockRepl.Core;
+using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Primitives;
 using Microsoft.Extensions.Logging;

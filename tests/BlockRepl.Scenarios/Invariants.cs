@@ -7,7 +7,7 @@ namespace BlockRepl.Scenarios;
 public static class Invariants
 {
     /// <summary>What is broken; null if nothing.</summary>
-    public static string? Check(ClusterHarness cluster) => TwoPrimaries(cluster) ?? NotOnRecord(cluster);
+    public static string? Check(ClusterHarness cluster, HashSet<(int Volume, long Block)> corrupted) => TwoPrimaries(cluster) ?? NotOnRecord(cluster, corrupted);
 
     // Hard part 20: never two Primaries in one connection.
     private static string? TwoPrimaries(ClusterHarness cluster) =>
@@ -17,7 +17,7 @@ public static class Invariants
             : null;
 
     // G8: a block that differs, or that would differ if either host lost power now, is marked durably or in an extent of the durable activity log, on one node at least.
-    private static string? NotOnRecord(ClusterHarness cluster)
+    private static string? NotOnRecord(ClusterHarness cluster, HashSet<(int Volume, long Block)> corrupted)
     {
         for (int v = 0; v < cluster.Alpha.Disks.Length; v++)
         {
@@ -29,7 +29,7 @@ public static class Invariants
                 .Concat(beta.UnflushedCount > 0 ? beta.Cache.Differences(beta.Stable) : []);
             foreach (long block in differing)
             {
-                if (!Array.Exists(records, record => record.Covers(block) && record.IsOnRecord(block)))
+                if (!corrupted.Contains((v, block)) && !Array.Exists(records, record => record.Covers(block) && record.IsOnRecord(block)))
                     return $"block {block} of v{v} may differ between the nodes, and neither has it on record (G8)";
             }
         }

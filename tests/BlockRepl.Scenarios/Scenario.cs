@@ -44,6 +44,9 @@ public sealed class Scenario
     /// <summary>Snapshots by name.</summary>
     public Dictionary<string, (SimulatedDisk[] Disks, SimulatedMetadata[] Metadata)> Snapshots { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Blocks that the script has damaged behind everybody's back.</summary>
+    public HashSet<(int Volume, long Block)> Corrupted { get; } = [];
+
     /// <summary>Answers to commands and requests that are still to be noted.</summary>
     public PendingAnswers Answers { get; } = new();
 
@@ -209,7 +212,7 @@ public sealed class Scenario
         Transcript.Observe("a", _cluster.Alpha);
         Transcript.Observe("b", _cluster.Beta);
         Answers.Note(Transcript);
-        if (Invariants.Check(_cluster) is { } broken)
+        if (Invariants.Check(_cluster, Corrupted) is { } broken)
             throw statement.Wrong(broken);
     }
 }

@@ -41,6 +41,9 @@ internal static class DataExpectations
             case "whole":
                 Whole(scenario, statement, words);
                 break;
+            case "verify":
+                Verified(scenario, statement, words);
+                break;
             case "prefix":
                 Prefix(scenario, statement, words);
                 break;
@@ -125,6 +128,23 @@ internal static class DataExpectations
         HashSet<string> found = [.. words.SelectMany(scenario.Data.Named).SelectMany(r => scenario.Data.Holds(node.Disks[r.Volume.Value].Cache, r.Volume.Value, r.Range))];
         if (found.Count != 1)
             throw statement.Wrong($"{Scenario.NameOf(node)} is Primary on a mixture of {string.Join(" and ", found)}");
+    }
+
+    // expect verify a complete|stopped|running; expect verify a different|repaired SIZE; of all volumes.
+    private static void Verified(Scenario scenario, Statement statement, List<string> words)
+    {
+        SimulatedNode node = Expectations.Node(scenario, statement, words);
+        string what = ClientVerbs.Take(statement, words, 0);
+        VerifyReport[] reports = [.. Volumes(node, words).Select(v => node.Status.Verify(v, ClusterHarness.PeerOf) ?? throw statement.Wrong("nothing was compared"))];
+        if (what is "different" or "repaired")
+        {
+            Compare(statement, words, reports.Sum(r => what == "different" ? r.DifferentBlocks : r.RepairedBlocks) * Block.Size);
+            return;
+        }
+
+        string found = string.Join(", ", reports.Select(static r => r.IsRunning ? "running" : r.IsComplete ? "complete" : $"stopped ({r.Detail})").Distinct());
+        if (!found.StartsWith(what, StringComparison.Ordinal))
+            throw statement.Wrong($"it is {found}");
     }
 
     // G4: of writes to different places, each asked for when the one before was acknowledged, a node has the first so many and no later one.

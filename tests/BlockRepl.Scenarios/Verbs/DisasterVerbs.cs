@@ -19,6 +19,7 @@ internal static class DisasterVerbs
         verbs["disk-hang"] = static (s, t) => Fault(s, t, isHang: true);
         verbs["disk-mend"] = Mend;
         verbs["disk-new"] = NewDisk;
+        verbs["corrupt"] = Corrupt;
         verbs["handler"] = Handler;
         verbs["snapshot"] = Snapshot;
         verbs["restore"] = Restore;
@@ -138,6 +139,17 @@ internal static class DisasterVerbs
             throw statement.Wrong("disk-new a|b vN of SIZE");
         node.Disks[volume] = new SimulatedDisk(bytes);
         node.Metadata[volume] = scenario.Plan.FreshMetadata(node, volume, bytes);
+    }
+
+    // A bit flips on the medium. No record can know of it, so the check of the records leaves the block out from now on.
+    private static void Corrupt(Scenario scenario, Statement statement)
+    {
+        List<string> words = [.. statement.Words];
+        SimulatedNode node = scenario.Node(statement, ClientVerbs.Take(statement, words, 0));
+        int volume = words is [var named, _] ? VolumeWord.Parse(named) ?? throw statement.Wrong("corrupt a|b [vN] OFFSET") : 0;
+        long offset = Units.Size(words[^1]) ?? throw statement.Wrong("where?");
+        node.Disks[volume].Corrupt(offset >> Block.Shift);
+        scenario.Corrupted.Add((volume, offset >> Block.Shift));
     }
 
     // A handler's program ends. It must have been called: a script that answers a call that was not made is wrong about the engine.

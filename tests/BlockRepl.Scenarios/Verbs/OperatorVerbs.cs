@@ -67,6 +67,12 @@ internal static class OperatorVerbs
             else if (word.StartsWith("--", StringComparison.Ordinal) && word != "--clear-bitmap")
             {
                 string[] parts = word[2..].Split('=', 2);
+                if (verb == OperatorVerb.Verify && VerifyOption(statement, command.Verify, parts) is { } options)
+                {
+                    command = command with { Verify = options };
+                    continue;
+                }
+
                 object value = parts.Length == 1 ? true : Units.Size(parts[1]) ?? throw statement.Wrong($"what is {parts[1]}?");
                 Set(statement, command, parts[0], value);
             }
@@ -74,6 +80,15 @@ internal static class OperatorVerbs
 
         return command;
     }
+
+    private static VerifyOptions? VerifyOption(Statement statement, VerifyOptions options, string[] parts) => parts switch
+    {
+        ["repair"] => options with { Repair = true },
+        ["repair", var node] => options with { Repair = true, RepairFrom = node == "a" ? "alpha" : "beta" },
+        ["start", var at] => options with { StartBytes = Units.Size(at) ?? throw statement.Wrong("from where?") },
+        ["stop", var at] => options with { StopBytes = Units.Size(at) ?? throw statement.Wrong("up to where?") },
+        _ => null,
+    };
 
     private static void Set(Statement statement, OperatorCommand command, string name, object value)
     {

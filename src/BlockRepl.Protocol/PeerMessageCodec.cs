@@ -25,7 +25,6 @@ public static class PeerMessageCodec
             RoleReplyMessage or ResyncReplyMessage => 11 + 2 + TextFieldMax,
             ResyncRequestMessage => 11 + 4 + 2 + 2,
             GoodbyeMessage => 2 + TextFieldMax,
-            RenegotiateRequestMessage => TextFieldMax,
             ResizeRequestMessage => 11 + 4 + 2 + 10 + 2,
             ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),

@@ -2,7 +2,6 @@ using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Metadata;
-using BlockRepl.Daemon.Replication;
 using BlockRepl.Device;
 
 namespace BlockRepl.Daemon.Adjust;
@@ -26,7 +25,7 @@ internal static class DiskLook
         DeviceOpenResult? meta = volume.MetaDisk.For(node) is { } path ? DeviceFactory.Open(path) : null;
         using IBlockDevice? metadata = meta?.Device;
         if (meta is not null && metadata is null)
-            return new Found(false, ControlResult.Refused($"{name}: {meta.Message}", $"create it: blockrepl create-md {name}"));
+            return new Found(false, ControlResult.Refused($"{name}: {meta?.Message}", $"create it: blockrepl create-md {name}"));
         MetadataOpenResult opened = VolumeMetadataStore.Open(data, metadata, new VolumeIdentity(settings.Name, volume.Name, node));
         return opened.Loaded is { } loaded
             ? new Found(!loaded.Superblock.Current.IsReal, null)

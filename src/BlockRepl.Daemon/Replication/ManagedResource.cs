@@ -332,7 +332,7 @@ internal sealed partial class ManagedResource : IDisposable
     // The names have been checked against the status.
     private OperatorCommand Command(OperatorVerb verb, string? volume)
     {
-        RuntimeVolume? named = Array.Find(Runtime.Volumes, candidate => candidate.Configuration.Name == volume);
+        RuntimeVolume? named = Runtime.Volumes.FirstOrDefault(candidate => candidate.Configuration.Name == volume);
         return new OperatorCommand(verb) { Volume = named?.Configuration.Nr };
     }
 

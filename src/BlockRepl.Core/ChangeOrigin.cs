@@ -15,6 +15,9 @@ public enum ChangeOrigin : byte
     /// <summary>A resync's data on the target.</summary>
     ResyncWrite,
 
+    /// <summary>A resync's comparison on the target: reads a range at its place in stream order, so it excludes overlapping changes.</summary>
+    ResyncCompare,
+
     /// <summary>A comparison's reader, on both sides: as a resync's.</summary>
     VerifyRead,
 

@@ -41,6 +41,9 @@ public sealed class ChangeRequest
     /// <summary>The first error of the local disk or, with no disk left, of the whole request.</summary>
     internal DiskResult Result;
 
+    /// <summary>When a client asked for it (monotonic µs).</summary>
+    internal long AskedUs;
+
     /// <summary>What the request still waits for.</summary>
     internal ChangeWaits Waits;
 

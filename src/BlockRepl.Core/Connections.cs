@@ -143,7 +143,7 @@ internal sealed class Connections(
 
         bool owes = peer.AwaitingAck.Count > 0;
         foreach (Volume volume in context.Volumes)
-            owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0 || volume.Peers[peer.Id.Value].Source is { UnconfirmedBytes: > 0 };
+            owes |= volume.Peers[peer.Id.Value].AwaitingStable.Count > 0 || volume.Peers[peer.Id.Value].Source is { OwesAnswer: true };
         owes |= peer.ReadsAsked > 0;
         long silent = now - peer.LastReceivedMs;
         long silentMax = owes ? context.Settings.TimeoutMs : context.Settings.PingIntervalMs + context.Settings.PingTimeoutMs;
@@ -234,6 +234,7 @@ internal sealed class Connections(
             peerVolume.PeerDisk = DiskState.DUnknown;
             peerVolume.IsMatched = false;
             peerVolume.IsPausedThere = false;
+            peerVolume.PeerResync = null;
             DoubtOwnData(volume);
         }
 

@@ -91,6 +91,10 @@ internal sealed class DiskCompletions(
             context.NoteDiskProgress(volume);
             verification.ReadCompleted(request, result);
         }
+        else if (request.Origin == ChangeOrigin.ResyncCompare)
+        {
+            target.Compared(request, result);
+        }
         else if (request.Chunk!.Repair is not null)
         {
             verification.RepairReadCompleted(request, result);
@@ -287,6 +291,9 @@ internal sealed class DiskCompletions(
                     break;
                 case ChangeOrigin.ResyncWrite:
                     target.StartWrite(request);
+                    break;
+                case ChangeOrigin.ResyncCompare:
+                    target.StartCompare(request);
                     break;
                 case ChangeOrigin.VerifyRead:
                     verification.Release(request);

@@ -52,7 +52,10 @@ public enum EffectKind : byte
     /// <summary>Answer the client: <see cref="Effect.Cookie"/> with <see cref="Effect.Result"/>. Everything that the answer promises holds already.</summary>
     Reply,
 
-    /// <summary>Read <see cref="Effect.Request"/>'s range for a resync and report <see cref="CoreEventKind.ResyncReadCompleted"/>. May wait until the link has room.</summary>
+    /// <summary>
+    /// Read <see cref="Effect.Request"/>'s range for a resync and report <see cref="CoreEventKind.ResyncReadCompleted"/>. May wait until the link has room. Where the chunk
+    /// <see cref="ResyncChunk.WantsHashes"/>, give hashes instead of data; with the origin <see cref="ChangeOrigin.ResyncCompare"/>, compare with those that it has.
+    /// </summary>
     ResyncRead,
 
     /// <summary>

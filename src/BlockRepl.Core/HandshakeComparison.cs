@@ -72,6 +72,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
             peerVolume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
             peerVolume.PeerMarkedBlocks = 0;
             VolumeStateInfo ours = Describe(volume, peer);
+            peerVolume.IsAfterCrash = ((ours.Flags | theirs.Flags) & VolumeFlags.CrashedPrimary) != 0;
             if (ours.DiskState <= DiskState.Failed || theirs.DiskState <= DiskState.Failed)
                 continue;
             if (Interrupted(ours, theirs) is { } larger)

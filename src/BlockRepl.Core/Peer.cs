@@ -80,6 +80,9 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>When anything was last sent (monotonic ms).</summary>
     public long LastSentMs { get; set; }
 
+    /// <summary>How fast resyncs towards the peer may go.</summary>
+    public ResyncPace Pace { get; } = new();
+
     // Secondary's side of the stream.
 
     /// <summary>The newest stream position that has arrived.</summary>

@@ -85,6 +85,12 @@ internal sealed class PeerMessages(
                 return ForVolume(peer, done.Nr, ReplicationState.SyncSource, volume => source.CheckpointStable(volume, done.Id, here: false));
             case SyncClearedMessage cleared:
                 return ForVolume(peer, cleared.Nr, ReplicationState.SyncTarget, volume => target.Cleared(volume, cleared.Id));
+            case ResyncAckMessage ack:
+                return ForVolume(peer, ack.Nr, ReplicationState.SyncSource, volume => source.Written(volume, ack.Pieces));
+            case ResyncHashesMessage hashes:
+                return ForVolume(peer, hashes.Nr, ReplicationState.SyncTarget, volume => target.Hashes(volume, hashes));
+            case ResyncDiffersMessage differs:
+                return ForVolume(peer, differs.Nr, ReplicationState.SyncSource, volume => source.Compared(volume, differs));
             case ResizeRequestMessage request:
                 return secondary.FindVolume(peer, request.Nr) is { } grows ? resizing.PeerAsks(grows, request) : $"unknown volume number {request.Nr}";
             case ResizeReplyMessage reply:

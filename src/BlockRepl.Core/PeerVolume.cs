@@ -103,11 +103,17 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>Out-of-sync blocks that the peer last reported; used for display while this node is the target.</summary>
     public long PeerReportedDirtyBlocks { get; set; }
 
+    /// <summary>This connection's handshake was between nodes one of which had crashed as Primary.</summary>
+    public bool IsAfterCrash { get; set; }
+
     /// <summary>This node's operator has paused resyncs of the volume; outlives connections.</summary>
     public bool IsPausedHere { get; set; }
 
     /// <summary>The peer's operator has, as the peer says on this connection.</summary>
     public bool IsPausedThere { get; set; }
+
+    /// <summary>How the resync goes in which this node is the target, as the source last said.</summary>
+    public ResyncStatus? PeerResync { get; set; }
 
     /// <summary>The pauses of both sides add up.</summary>
     public bool IsPaused => IsPausedHere || IsPausedThere;

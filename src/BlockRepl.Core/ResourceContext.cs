@@ -37,6 +37,12 @@ internal sealed class ResourceContext
     /// <summary>Monotonic milliseconds of the event being applied.</summary>
     public long NowMs { get; set; }
 
+    /// <summary>The same clock in microseconds, for measuring.</summary>
+    public long NowUs { get; set; }
+
+    /// <summary>How the application fares.</summary>
+    public ApplicationMeter Application { get; } = new();
+
     /// <summary>What to add to the monotonic clock for milliseconds since 1970 (UTC); null until an event has told. For people: nothing is decided by it (hard part 25).</summary>
     public long? WallOffsetMs { get; set; }
 
@@ -48,6 +54,9 @@ internal sealed class ResourceContext
 
     /// <summary>Something that status shows changed in this event.</summary>
     public bool StateChanged { get; set; }
+
+    /// <summary>The peers are to hear how things go, although nothing has changed that an event would tell.</summary>
+    public bool IsPeerStatusDue { get; set; }
 
     /// <summary>This node's boot id, from the edge.</summary>
     public Guid BootId { get; set; }

@@ -116,12 +116,13 @@ public sealed class ResourceCore
 
     /// <summary>
     /// Takes one event in and appends what follows from it to <paramref name="effects"/>. Ends with a fixed pass that restores the invariants: logs written, acknowledgements
-    /// due, barriers of its own, resyncs kept going, handshakes and role changes taken up.
+    /// due, barriers of its own, resyncs kept going, handshakes and role changes taken up. <paramref name="nowUs"/>: monotonic µs, for measuring only; 0 where the event's ms will do.
     /// </summary>
-    public void Apply(in CoreEvent e, EffectQueue effects)
+    public void Apply(in CoreEvent e, EffectQueue effects, long nowUs = 0)
     {
         _context.Effects = effects;
         _context.NowMs = e.NowMs;
+        _context.NowUs = nowUs != 0 ? nowUs : e.NowMs * 1000;
         if (e.WallMs > 0)
             _context.WallOffsetMs = e.WallMs - e.NowMs;
         Dispatch(in e);
@@ -192,7 +193,7 @@ public sealed class ResourceCore
             case CoreEventKind.Tick:
                 PeerOf(e).LastReceivedMs = Math.Max(PeerOf(e).LastReceivedMs, (long)e.Number);
                 _connections.Tick(PeerOf(e));
-                _resyncRequests.ResyncMarks(PeerOf(e));
+                _resyncRequests.Tick(PeerOf(e));
                 break;
             default:
                 if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
@@ -269,10 +270,6 @@ public sealed class ResourceCore
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"{_context.Settings.Name} is being disconnected or taken down", "try again when it is over"));
                 break;
-            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote when _shutdown.IsBusy || _roles.IsBusy:
-                _context.CompleteCommand(cookie, CommandResult.Refused(
-                    $"a role change, disconnect or down of {_context.Settings.Name} is under way", "try again when it is over"));
-                break;
             case OperatorVerb.Down when _roles.IsBusy:
                 _context.CompleteCommand(cookie, CommandResult.Refused(
                     $"a role change of {_context.Settings.Name} is under way", "try again when it is over"));
@@ -327,11 +324,8 @@ public sealed class ResourceCore
 
                 _context.CompleteCommand(cookie, CommandResult.Ok);
                 break;
-            case OperatorVerb.Invalidate:
-                _resyncRequests.Invalidate(command, cookie);
-                break;
-            case OperatorVerb.InvalidateRemote:
-                _resyncRequests.InvalidateRemote(command, cookie);
+            case OperatorVerb.Invalidate or OperatorVerb.InvalidateRemote:
+                _resyncRequests.Invalidate(command, cookie, isBusy: _shutdown.IsBusy || _roles.IsBusy);
                 break;
             case OperatorVerb.PauseSync or OperatorVerb.ResumeSync:
                 _resyncPauses.Set(command, command.Verb == OperatorVerb.PauseSync, cookie);
@@ -359,6 +353,7 @@ public sealed class ResourceCore
             {
                 if (peer.Source is not null)
                     _source.Pump(peer);
+                _target.AcknowledgeIfDue(peer);
             }
         }
 
@@ -391,7 +386,7 @@ public sealed class ResourceCore
         // After everything that may end it.
         _verification.Advance();
 
-        if (_context.StateChanged)
+        if (_context.StateChanged || _context.IsPeerStatusDue)
             SendStatus();
     }
 
@@ -421,6 +416,7 @@ public sealed class ResourceCore
 
     private void SendStatus()
     {
+        _context.IsPeerStatusDue = false;
         // Only what has changed: an answer to each status with a status would never end.
         foreach (Peer peer in _context.Peers)
         {

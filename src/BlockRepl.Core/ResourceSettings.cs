@@ -71,6 +71,14 @@ public sealed record ResourceSettings
     public long EpochAgeMaxMs { get; init; } = 30_000;
 
     /// <summary>
+    /// How much of the application's speed a resync may cost, in per cent: 1 to 100; with 100 a resync goes as fast as it can (<c>resync-impact</c>).
+    /// </summary>
+    public int ResyncImpactPercent { get; init; } = 30;
+
+    /// <summary>When blocks are compared by checksum before a resync sends them.</summary>
+    public ResyncChecksums ResyncChecksums { get; init; } = ResyncChecksums.AfterCrash;
+
+    /// <summary>
     /// Extents that the activity log may hold hot (DRBD: <c>al-extents</c>). The metadata has a number of places of its own, which this cannot exceed.
     /// </summary>
     public int ActivityLogExtentsMax { get; init; } = int.MaxValue;

@@ -134,23 +134,34 @@ public sealed class ResourceStatusReader
         return at.State == Primitives.ReplicationState.Established ? Math.Max(marked, at.PeerMarkedBlocks) : marked;
     }
 
-    /// <summary>Blocks that the running resync had to copy when it began, and when that was; zero if none runs.</summary>
-    public (long TotalBlocks, long StartedMs) Resync(VolumeNr volume, PeerId peer)
+    /// <summary>The running resync; null if none runs.</summary>
+    public ResyncProgress? Resync(VolumeNr volume, PeerId peer)
     {
         PeerVolume at = At(volume, peer);
-        if (at.Source is { IsBegun: true } source)
-            return (source.TotalBlocks, source.StartedMs);
-        return at.Target is { } target ? (target.TotalBlocks, target.StartedMs) : (0, 0);
+        string waiting = (at.IsPausedHere, at.IsPausedThere) switch
+        {
+            (true, true) => $"resume-sync on {_context.Settings.NodeName} and {at.Peer.Name}",
+            (true, false) => $"resume-sync on {_context.Settings.NodeName}",
+            (false, true) => $"resume-sync on {at.Peer.Name}",
+            _ => at.Source is not null && at.Peer.Pace.IsHeldBack ? $"the application (resync-impact {_context.Settings.ResyncImpactPercent}%)" : "",
+        };
+        if (at.Source is { IsBegun: true } job)
+        {
+            long left = at.Bitmap!.SetCount * Block.Size;
+            return new ResyncProgress(
+                Math.Max(job.TotalBlocks * Block.Size, left), left, at.IsPaused ? 0 : job.Rate.BytesPerSecond, job.EqualBytes, job.ZeroBytes, waiting);
+        }
+
+        if (at.Target is not { } target)
+            return null;
+        long reported = OutOfSyncBlocks(volume, peer) * Block.Size;
+        ResyncStatus told = at.PeerResync ?? default;
+        return new ResyncProgress(
+            Math.Max(Math.Max(target.TotalBlocks * Block.Size, told.TotalBytes), reported), reported, at.IsPaused ? 0 : told.BytesPerSecond, told.EqualBytes, told.ZeroBytes, waiting);
     }
 
-    /// <summary>What requests wait for at this moment, in words with a count; empty when nothing waits (hard part 28).</summary>
-    public string WaitingFor(PeerId peer)
-    {
-        Peer at = _context.Peers[peer.Value];
-        return at.AwaitingAck.Count > 0
-            ? $"{at.AwaitingAck.Count} writes wait for {at.Name} for {Math.Max(0, _context.NowMs - at.ProgressMs)} ms"
-            : "";
-    }
+    /// <summary>What requests on a volume wait for, a sentence each; none if nothing waits (G12, hard part 28).</summary>
+    public IReadOnlyList<string> WaitingFor(VolumeNr volume) => [.. Waits.Of(_context, _context.Volumes[volume.Value])];
 
     /// <summary>Nothing is under way: no client change, flush or metadata write.</summary>
     public bool IsIdle
@@ -183,8 +194,12 @@ public sealed class ResourceStatusReader
         foreach (Volume volume in _context.Volumes)
         {
             PeerVolume at = volume.Peers[peer.Id.Value];
-            if (at.IsPausedHere)
-                resyncs.Add(new ResyncStatus(volume.Nr, true, 0, 0, 0, 0, 0));
+            bool isSource = at.Source is { IsBegun: true };
+            if (!isSource && !at.IsPausedHere)
+                continue;
+            ResyncProgress progress = isSource ? Resync(volume.Nr, peer.Id)!.Value : default;
+            resyncs.Add(new ResyncStatus(
+                volume.Nr, at.IsPausedHere, progress.TotalBytes, progress.LeftBytes, progress.BytesPerSecond, progress.EqualBytes, progress.ZeroBytes));
         }
 
         return resyncs.ToImmutable();

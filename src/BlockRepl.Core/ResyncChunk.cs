@@ -34,6 +34,40 @@ public sealed class ResyncChunk
     /// <summary>The range reads as zeroes; no data travels (I13, thin resync).</summary>
     public bool IsZeroes { get; set; }
 
+    /// <summary>The range in runs of blocks that differ and that do not.</summary>
+    internal IEnumerable<(ByteRange Range, bool Differs)> Runs(ulong different)
+    {
+        long blocks = Range.BlockCount;
+        for (long first = 0; first < blocks;)
+        {
+            bool differs = (different >> (int)first & 1) != 0;
+            long end = first + 1;
+            while (end < blocks && (different >> (int)end & 1) != 0 == differs)
+                end++;
+            long offset = Range.Offset + (first << Block.Shift);
+            yield return (new ByteRange(offset, Math.Min(Range.Offset + (end << Block.Shift), Range.End) - offset), differs);
+            first = end;
+        }
+    }
+
+    /// <summary>On the source: hashes are wanted, not data; the edge puts them into <see cref="Hashes"/>, unless the range reads as zeroes.</summary>
+    public bool WantsHashes { get; init; }
+
+    /// <summary>A hash a block (<see cref="Protocol.BlockHash"/>); on the target those of the source, to compare with.</summary>
+    public byte[]? Hashes { get; set; }
+
+    /// <summary>Set by the edge on the target: bit i when block i differs.</summary>
+    public ulong Different { get; set; }
+
+    /// <summary>Names a range that is compared.</summary>
+    internal ulong Number { get; init; }
+
+    /// <summary>How much it counts against what may be on the way, in bytes.</summary>
+    internal long Weight { get; init; }
+
+    /// <summary>When it was asked for (monotonic µs).</summary>
+    internal long AskedUs { get; init; }
+
     /// <summary>The peer that it concerns.</summary>
     public PeerId Peer { get; init; }
 

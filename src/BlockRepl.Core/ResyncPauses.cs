@@ -47,5 +47,6 @@ internal sealed class ResyncPauses(ResourceContext context)
         bool paused = status is { Paused: true };
         context.StateChanged |= at.IsPausedThere != paused;
         at.IsPausedThere = paused;
+        at.PeerResync = status;
     }
 }

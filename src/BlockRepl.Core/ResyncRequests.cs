@@ -40,10 +40,16 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
         public bool IsGranted { get; set; }
     }
 
-    /// <summary><c>invalidate</c>: this node's data is thrown away.</summary>
-    public void Invalidate(OperatorCommand command, object? cookie)
+    /// <summary>
+    /// <c>invalidate</c>: this node's data is thrown away; <c>invalidate-remote</c>: the peer's is overwritten with this node's. <paramref name="isBusy"/>: a role change or a shutdown is under way.
+    /// </summary>
+    public void Invalidate(OperatorCommand command, object? cookie, bool isBusy)
     {
-        if (RefuseInvalidate(command) is { } refusal)
+        bool remote = command.Verb == OperatorVerb.InvalidateRemote;
+        CommandResult? refusal = isBusy
+            ? CommandResult.Refused($"a role change, disconnect or down of {context.Settings.Name} is under way", "try again when it is over")
+            : remote ? RefuseInvalidateRemote(command) : RefuseInvalidate(command);
+        if (refusal is not null)
         {
             context.CompleteCommand(cookie, refusal);
             return;
@@ -53,26 +59,11 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
         foreach (PeerVolume at in Named(command))
         {
             if (at.Peer.IsConnected)
-                Ask(at, full: true, hereIsTarget: true, batch);
+                Ask(at, full: true, hereIsTarget: !remote, batch);
             else
                 InvalidateAlone(at, batch);
         }
 
-        batch.CompleteIfDone();
-    }
-
-    /// <summary><c>invalidate-remote</c>: the peer's data is overwritten with this node's.</summary>
-    public void InvalidateRemote(OperatorCommand command, object? cookie)
-    {
-        if (RefuseInvalidateRemote(command) is { } refusal)
-        {
-            context.CompleteCommand(cookie, refusal);
-            return;
-        }
-
-        var batch = new CommandBatch(context, cookie);
-        foreach (PeerVolume at in Named(command))
-            Ask(at, full: true, hereIsTarget: false, batch);
         batch.CompleteIfDone();
     }
 
@@ -117,10 +108,15 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
         }
     }
 
-    /// <summary>
-    /// Marks that came to be in sync (a Primary's disk was full, and the peer took the write) are resynced by themselves once the volume is quiet. Called with each tick.
-    /// </summary>
-    public void ResyncMarks(Peer peer)
+    /// <summary>Time passes.</summary>
+    public void Tick(Peer peer)
+    {
+        ResyncMarks(peer);
+        source.Tick(peer);
+    }
+
+    // Marks that came to be in sync (a Primary's disk was full, and the peer took the write) are resynced by themselves once the volume is quiet.
+    private void ResyncMarks(Peer peer)
     {
         if (!peer.IsConnected || peer.Version < ProtocolVersion.V2 || context.NowMs - _marksTriedMs < MarksRetryMs)
             return;
@@ -227,6 +223,7 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
             ? full ? SyncResult.TargetFull : SyncResult.TargetBitmap
             : full ? SyncResult.SourceFull : SyncResult.SourceBitmap;
         at.Verdict = new SyncVerdict(result, SharedGenerationRule, full ? "asked for by an operator" : "marks although in sync");
+        at.IsAfterCrash = false;
         context.Log($"{Name(at)}: {result}: {at.Verdict.Reason}");
         context.StateChanged = true;
         if (!hereIsTarget)

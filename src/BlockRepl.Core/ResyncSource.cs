@@ -47,7 +47,13 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         ForgetBeyondEnd(peerVolume);
         GenerationId named = peerVolume.Volume.Superblock!.Peers[peerVolume.Slot].BitmapGeneration;
         GenerationId generation = !named.IsNone && named == peerVolume.AnnouncedGeneration ? named : context.NewGeneration();
-        var job = new SourceJob(peerVolume.Bitmap!, generation, peerVolume.Verdict.IsFull, context.NowMs);
+        bool comparesHashes = peerVolume.Peer.Version >= ProtocolVersion.V2 && peerVolume.Peer.Role != Role.Primary && context.Settings.ResyncChecksums switch
+        {
+            ResyncChecksums.Always => true,
+            ResyncChecksums.AfterCrash => peerVolume.IsAfterCrash,
+            _ => false,
+        };
+        var job = new SourceJob(peerVolume.Bitmap!, generation, peerVolume.Verdict.IsFull, context.NowMs) { Compares = comparesHashes };
         peerVolume.Source = job;
         OnBeginning(peerVolume);
 
@@ -106,14 +112,18 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         Volume volume = peerVolume.Volume;
         if (!job.IsBegun || job.IsEnding || !volume.HasDisk)
             return;
-        while (!peerVolume.IsPaused && job.ReadsInFlight < SourceJob.ReadsMax && job.ToSend.SetCount > 0
+        ResyncPace pace = peerVolume.Peer.Pace;
+        long elsewhere = OnTheWay(peerVolume.Peer) - job.OnTheWayBytes;
+        pace.Advance(context.Application, context.Settings.ResyncImpactPercent, elsewhere + job.OnTheWayBytes, context.NowUs);
+        while (!peerVolume.IsPaused && job.ReadsInFlight < SourceJob.ReadsMax && job.HasMore
+               && pace.MayRead(elsewhere + job.OnTheWayBytes, context.NowUs)
                && job.UnconfirmedBytes + (long)job.ReadsInFlight * ResyncChunk.DataBytesMax < context.Settings.ResyncWindowBytes)
         {
             if (!ReadNext(peerVolume, job))
                 break;
         }
 
-        while (job.TakeCheckpointIfDue(context.Settings.ResyncWindowBytes / 2, peerVolume.IsPaused) is { } checkpoint)
+        while (job.TakeCheckpointIfDue(context.Settings.ResyncWindowBytes / 2, peerVolume.IsPaused, context.NowMs) is { } checkpoint)
         {
             context.Send(peerVolume.Peer, new SyncCheckpointMessage(volume.Nr, checkpoint.Id));
             disk.Flush(volume, FlushWaiter.ForCheckpoint(peerVolume, checkpoint.Id, isSource: true));
@@ -123,6 +133,55 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         {
             End(peerVolume, job);
         }
+    }
+
+    /// <summary>The target has written pieces.</summary>
+    public string? Written(PeerVolume peerVolume, ulong pieces)
+    {
+        SourceJob job = peerVolume.Source!;
+        if (!job.TryNoteWritten(pieces, context.NowUs, out long bytes, out long tookUs))
+            return $"{pieces} pieces of {Name(peerVolume)} written, but not so many were sent";
+        if (bytes > 0)
+        {
+            peerVolume.Peer.ProgressMs = context.NowMs;
+            peerVolume.Peer.Pace.PieceDone(bytes, tookUs, context.NowUs);
+        }
+
+        return null;
+    }
+
+    /// <summary>The target has compared a piece.</summary>
+    public string? Compared(PeerVolume peerVolume, ResyncDiffersMessage message)
+    {
+        if (!peerVolume.Source!.TryNoteCompared(message.Number, message.Different, context.NowMs, out ResyncChunk chunk))
+            return $"{Name(peerVolume)}: an answer to hashes that were not sent";
+        peerVolume.Peer.ProgressMs = context.NowMs;
+        peerVolume.Peer.Pace.PieceDone(chunk.Weight, Math.Max(1, context.NowUs - chunk.AskedUs), context.NowUs);
+        return null;
+    }
+
+    /// <summary>Time passes: notes how fast it goes, for status on both sides.</summary>
+    public void Tick(Peer peer)
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            PeerVolume at = volume.Peers[peer.Id.Value];
+            if (at.Source is not { IsBegun: true } job)
+                continue;
+            if (at.IsPaused)
+                job.Rate.Clear();
+            else
+                context.IsPeerStatusDue |= job.Rate.Note(context.NowMs, at.Bitmap!.SetCount * Block.Size);
+        }
+    }
+
+    // All volumes share the link.
+    private long OnTheWay(Peer peer)
+    {
+        long sum = 0;
+        foreach (Volume volume in context.Volumes)
+            sum += volume.Peers[peer.Id.Value].Source?.OnTheWayBytes ?? 0;
+        return sum;
     }
 
     // The bitmap's generation ends durably before the target can know: from then on the two share this node's generation, and if the connection is
@@ -162,24 +221,42 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             {
                 TakeBackRest(job, request);
                 job.NoteHole(chunk);
-                if (job.UnconfirmedBytes == 0)
-                    peerVolume.Peer.ProgressMs = context.NowMs;
-                job.NoteSent(chunk.Range, chunk.IsZeroes);
-                ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
-                effect.Peer = chunk.Peer;
-                effect.Link = chunk.Link;
-                effect.Volume = chunk.Volume;
-                effect.Subject = chunk;
-                peerVolume.Peer.LastSentMs = context.NowMs;
+                Send(peerVolume, job, chunk);
                 context.ReturnRequest(request);
                 return;
             }
 
+            job.NoteNotSent(chunk);
             disk.Fail(volume, $"read at {chunk.Range.Offset} for a resync failed: {result}");
         }
 
         chunk.Buffer?.Release();
         context.ReturnRequest(request);
+    }
+
+    // As data, as zeroes, or as hashes: in any case at this place of the stream.
+    private void Send(PeerVolume peerVolume, SourceJob job, ResyncChunk chunk)
+    {
+        if (job.UnconfirmedBytes == 0 && job.Comparing.Count == 0)
+            peerVolume.Peer.ProgressMs = context.NowMs;
+        peerVolume.Peer.LastSentMs = context.NowMs;
+        if (chunk is { IsZeroes: false, Hashes: { } hashes })
+        {
+            job.Comparing.Add(chunk.Number, chunk);
+            context.Send(peerVolume.Peer, new ResyncHashesMessage(chunk.Volume, chunk.Number, chunk.Range, hashes));
+            return;
+        }
+
+        job.NoteSent(chunk, context.NowMs);
+        ref Effect effect = ref context.Effects.Add(EffectKind.SendResyncData);
+        effect.Peer = chunk.Peer;
+        effect.Link = chunk.Link;
+        effect.Volume = chunk.Volume;
+        effect.Subject = chunk;
+
+        // A version 1 peer does not tell when it has written a piece.
+        if (peerVolume.Peer.Version < ProtocolVersion.V2)
+            job.NoteSentBlindly(context.NowUs);
     }
 
     // What the edge cut off was taken out of what is to send; it goes back.
@@ -246,37 +323,51 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     // False: it is a piece of a hole, which may be large, and is not to lie in the reader's queue behind others while it holds up the changes that overlap it.
     private bool ReadNext(PeerVolume peerVolume, SourceJob job)
     {
+        if (job.Different.TryDequeue(out ByteRange different))
+        {
+            Read(peerVolume, job, different, isHole: false, wantsHashes: false);
+            return true;
+        }
+
         long block = job.ToSend.FindNextSet(job.Position);
         if (block < 0)
             block = job.ToSend.FindNextSet(0);
         long hole = job.HoleFrom(block << Block.Shift);
         if (hole > 0 && job.ReadsInFlight > 0)
             return false;
-        long end = block + job.ToSend.CountRun(block, Math.Max(hole, ResyncChunk.DataBytesMax) >> Block.Shift);
+        long end = block + job.ToSend.CountRun(block, Math.Max(hole, peerVolume.Peer.Pace.PieceBytes) >> Block.Shift);
         job.ToSend.Clear(block, end - block);
         job.Position = end;
-
         long offset = block << Block.Shift;
-        long length = Math.Min(end << Block.Shift, peerVolume.Volume.SizeBytes) - offset;
+        Read(peerVolume, job, new ByteRange(offset, Math.Min(end << Block.Shift, peerVolume.Volume.SizeBytes) - offset), hole > 0, job.Compares);
+        return true;
+    }
+
+    private void Read(PeerVolume peerVolume, SourceJob job, ByteRange range, bool isHole, bool wantsHashes)
+    {
         ChangeRequest request = context.RentRequest();
         request.Kind = ChangeKind.Write;
         request.Origin = ChangeOrigin.ResyncRead;
         request.Volume = peerVolume.Volume.Nr;
-        request.Range = new ByteRange(offset, length);
+        request.Range = range;
         request.Link = peerVolume.Peer.Link;
         request.Chunk = new ResyncChunk
         {
             Volume = peerVolume.Volume.Nr,
-            Range = request.Range,
+            Range = range,
             Peer = peerVolume.Peer.Id,
             Link = peerVolume.Peer.Link,
-            IsExpectedHole = hole > 0,
+            IsExpectedHole = isHole,
+            WantsHashes = wantsHashes,
+            Number = wantsHashes ? context.NextTicket() : 0,
+            Weight = isHole ? ResyncPace.PieceBytesMin : range.Length,
+            AskedUs = context.NowUs,
         };
+        job.NoteReading(request.Chunk);
         job.ReadsInFlight++;
         job.Reading.Add(request.Range);
         if (peerVolume.Volume.Active.TryStart(request))
             StartRead(request);
-        return true;
     }
 
     private void Clear(PeerVolume peerVolume, SourceJob job, SourceJob.Checkpoint checkpoint)

@@ -118,6 +118,62 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         return null;
     }
 
+    /// <summary>Hashes of a piece: compared with what this node has at the same place of the stream.</summary>
+    public string? Hashes(PeerVolume peerVolume, ResyncHashesMessage message)
+    {
+        Volume volume = peerVolume.Volume;
+        if (peerVolume.Target is not { } job)
+            return "hashes came without a resync";
+        if (message.Range.Offset > volume.SizeBytes - message.Range.Length)
+            return $"hashes beyond the end of {volume.Name}";
+        ChangeRequest request = context.RentRequest();
+        request.Kind = ChangeKind.Write;
+        request.Origin = ChangeOrigin.ResyncCompare;
+        request.Volume = volume.Nr;
+        request.Range = message.Range;
+        request.Link = peerVolume.Peer.Link;
+        request.Chunk = new ResyncChunk
+        {
+            Volume = volume.Nr,
+            Range = message.Range,
+            Peer = peerVolume.Peer.Id,
+            Link = peerVolume.Peer.Link,
+            Hashes = message.Hashes,
+            Number = message.Number,
+        };
+        job.WritesInFlight++;
+        if (volume.Active.TryStart(request))
+            StartCompare(request);
+        return null;
+    }
+
+    /// <summary>Lets a piece be compared: nothing that overlaps it is under way.</summary>
+    public void StartCompare(ChangeRequest request) => context.StartOnDisk(EffectKind.ResyncRead, request);
+
+    /// <summary>A piece is compared. What is equal will be cleared with a checkpoint that comes after, when both sides have flushed (hard part 4).</summary>
+    public void Compared(ChangeRequest request, DiskResult result)
+    {
+        Volume volume = context.Volumes[request.Volume.Value];
+        ResyncChunk chunk = request.Chunk!;
+        PeerVolume peerVolume = volume.Peers[chunk.Peer.Value];
+        volume.Active.Remove(request);
+        bool isCurrent = peerVolume.Peer.Link == request.Link && peerVolume.Target is not null;
+        context.ReturnRequest(request);
+        if (!result.IsOk)
+            disk.Fail(volume, $"read at {chunk.Range.Offset} for a resync failed: {result}");
+        if (!isCurrent || peerVolume.Target is not { } job)
+            return;
+        job.WritesInFlight--;
+        foreach ((ByteRange range, bool differs) in chunk.Runs(chunk.Different))
+        {
+            if (!differs)
+                job.NoteWritten(range);
+        }
+
+        context.Send(peerVolume.Peer, new ResyncDiffersMessage(volume.Nr, chunk.Number, chunk.Different));
+        FlushIfReached(peerVolume, job);
+    }
+
     /// <summary>Puts a piece of resync data on its way to the disk.</summary>
     public void StartWrite(ChangeRequest request) => context.StartOnDisk(EffectKind.LocalChange, request);
 
@@ -133,7 +189,21 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         if (!isCurrent || peerVolume.Target is not { } job)
             return;
         job.WritesInFlight--;
+        job.PiecesWritten++;
         FlushIfReached(peerVolume, job);
+    }
+
+    /// <summary>Tells the source what is written, a few pieces at a time: what is on the way is what the application may have to wait behind. Called after every event.</summary>
+    public void AcknowledgeIfDue(PeerVolume peerVolume)
+    {
+        const ulong PiecesMax = 4;
+        if (peerVolume.Target is not { } job)
+            return;
+        ulong news = job.PiecesWritten - job.PiecesTold;
+        if (news == 0 || news < PiecesMax && job.WritesInFlight > 0 || peerVolume.Peer.Version < ProtocolVersion.V2 || peerVolume.Peer.Link == LinkId.None)
+            return;
+        job.PiecesTold = job.PiecesWritten;
+        context.Send(peerVolume.Peer, new ResyncAckMessage(peerVolume.Volume.Nr, job.PiecesWritten));
     }
 
     /// <summary>The source asks for what it has sent so far to become stable.</summary>

@@ -26,6 +26,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
             return $"a change beyond the end of {peerVolume.Volume.Name}";
 
         peer.Received = sequence;
+        context.Application.NotePeerChange(context.NowUs);
         if (sequence > context.LastSequence)
             context.LastSequence = sequence;
         Volume volume = peerVolume.Volume;

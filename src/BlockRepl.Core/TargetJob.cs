@@ -15,6 +15,12 @@ internal sealed class TargetJob(bool isFull, long nowMs)
     /// <summary>Marked blocks when the resync began, as the source reported them.</summary>
     public long TotalBlocks { get; set; }
 
+    /// <summary>Pieces that are written.</summary>
+    public ulong PiecesWritten { get; set; }
+
+    /// <summary>Pieces that the source was told of.</summary>
+    public ulong PiecesTold { get; set; }
+
     /// <summary>Resync writes on their way to the disk.</summary>
     public int WritesInFlight { get; set; }
 

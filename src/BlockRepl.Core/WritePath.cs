@@ -60,6 +60,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
         request.BufferOffset = bufferOffset;
         request.Cookie = cookie;
         request.Origin = ChangeOrigin.Client;
+        context.Application.Asked(request, context.NowUs);
         if (IsFrozen)
             _frozen.Enqueue(request);
         else
@@ -356,6 +357,7 @@ internal sealed class WritePath(ResourceContext context, Generations generations
     {
         if (request.Cookie is not null)
         {
+            context.Application.Answered(request, context.NowUs);
             ref Effect effect = ref context.Effects.Add(EffectKind.Reply);
             effect.Volume = request.Volume;
             effect.Subject = request.Cookie;

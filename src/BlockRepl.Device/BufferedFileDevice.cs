@@ -157,6 +157,17 @@ public sealed unsafe class BufferedFileDevice : IBlockDevice
         }
     }
 
+    /// <summary>
+    /// <c>sync_file_range(SYNC_FILE_RANGE_WRITE)</c>: starts write-back and looks at no error state, so the failure of a page is still there for <see cref="Flush"/> to find.
+    /// </summary>
+    public void StartWriteBack(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+
+        // A hint: a kernel or file system that refuses it just writes later.
+        _ = LinuxFile.SyncRange(_file, offset, length, LinuxFile.SyncRangeWrite);
+    }
+
     /// <inheritdoc/>
     public DiskResult Discard(long offset, long length)
     {

@@ -38,6 +38,9 @@ public abstract class FilterDevice(IBlockDevice inner) : IBlockDevice
     public virtual DiskResult Flush() => Inner.Flush();
 
     /// <inheritdoc/>
+    public virtual void StartWriteBack(long offset, long length) => Inner.StartWriteBack(offset, length);
+
+    /// <inheritdoc/>
     public virtual DiskResult Discard(long offset, long length) => Inner.Discard(offset, length);
 
     /// <inheritdoc/>

@@ -47,6 +47,14 @@ public interface IBlockDevice : IDisposable
     DiskResult Flush();
 
     /// <summary>
+    /// Lets the disk begin to write a range out of the cache, so that a later <see cref="Flush"/> finds less to do. Waits for nothing, promises nothing, reports no error: a page
+    /// that is lost is the flush's to tell.
+    /// </summary>
+    void StartWriteBack(long offset, long length)
+    {
+    }
+
+    /// <summary>
     /// Tells the disk that the range is not needed. It then reads as zeroes. Returns
     /// <see cref="DiskResult.NotSupported"/> and changes nothing where the disk cannot promise that (G5, hard part 13).
     /// </summary>

@@ -55,6 +55,9 @@ internal static unsafe partial class LinuxFile
     /// <summary>BLKSSZGET.</summary>
     public const uint GetLogicalBlockBytes = 0x1268;
 
+    /// <summary>SYNC_FILE_RANGE_WRITE: start write-back of dirty pages that are not under it yet.</summary>
+    public const uint SyncRangeWrite = 2;
+
     [LibraryImport(Libc, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, int mode);
 
@@ -66,6 +69,9 @@ internal static unsafe partial class LinuxFile
 
     [LibraryImport(Libc, EntryPoint = "pwritev2", SetLastError = true)]
     public static partial nint WriteVectorAt(SafeFileHandle file, IoVector* vectors, int count, long offset, int flags);
+
+    [LibraryImport(Libc, EntryPoint = "sync_file_range", SetLastError = true)]
+    public static partial int SyncRange(SafeFileHandle file, long offset, long length, uint flags);
 
     [LibraryImport(Libc, EntryPoint = "fdatasync", SetLastError = true)]
     public static partial int DataSync(SafeFileHandle file);

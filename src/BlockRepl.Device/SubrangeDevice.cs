@@ -49,6 +49,13 @@ public sealed class SubrangeDevice : IBlockDevice
     public DiskResult Flush() => _inner.Flush();
 
     /// <inheritdoc/>
+    public void StartWriteBack(long offset, long length)
+    {
+        DeviceRange.Check(this, offset, length);
+        _inner.StartWriteBack(_offset + offset, length);
+    }
+
+    /// <inheritdoc/>
     public DiskResult Discard(long offset, long length)
     {
         DeviceRange.Check(this, offset, length);

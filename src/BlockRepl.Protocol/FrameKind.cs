@@ -81,6 +81,12 @@ public enum FrameKind : byte
     /// <summary>The answer.</summary>
     ResyncReply = 28,
 
+    /// <summary>Hashes of a range of a resync (version 2).</summary>
+    ResyncHashes = 29,
+
+    /// <summary>Which of its blocks differ (version 2).</summary>
+    ResyncDiffers = 30,
+
     /// <summary>Begins, directs and ends the comparison of a volume (version 2).</summary>
     VerifyControl = 31,
 

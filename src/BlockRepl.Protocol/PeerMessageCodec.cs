@@ -24,6 +24,8 @@ public static class PeerMessageCodec
             PeerStatusMessage m => 2 + (m.Volumes.Length * (6 + 4 + 2 + 11)) + (m.Resyncs.Length * (6 + 4 + 2 + (5 * 11))),
             RoleReplyMessage or ResyncReplyMessage => 11 + 2 + TextFieldMax,
             ResyncRequestMessage => 11 + 4 + 2 + 2,
+            ResyncHashesMessage m => 4 + (3 * 11) + 4 + m.Hashes.Length,
+            ResyncDiffersMessage => 4 + 11 + 9,
             GoodbyeMessage => 2 + TextFieldMax,
             ResizeRequestMessage => 11 + 4 + 2 + 10 + 2,
             ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,

@@ -42,7 +42,7 @@ public sealed partial class SansIoTests
     }
 
     [Fact]
-    public void The_ban_covers_bytes_sockets_threads_locks_time_and_chance()
+    public void Hard_part_25_the_ban_covers_bytes_sockets_threads_locks_time_and_chance()
     {
         var banned = RepoTree.Read("src/BannedSymbols.txt").Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .Select(l => l.Split(';')[0].Trim()).ToHashSet(StringComparer.Ordinal);

@@ -9,7 +9,7 @@ public sealed class ReplacedConnectionTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Nothing_of_a_closed_connection_is_submitted_after_its_successor_began(bool overTcp)
+    public void Hard_part_08_nothing_of_a_closed_connection_is_submitted_after_its_successor_began(bool overTcp)
     {
         var export = new HoldingExport();
         using var server = new TestServer(export: export);

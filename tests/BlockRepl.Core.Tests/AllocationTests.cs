@@ -10,7 +10,7 @@ public class AllocationTests
     private static readonly object Cookie = new();
 
     [Fact]
-    public void A_write_and_a_flush_on_the_Primary_allocate_nothing()
+    public void Hard_part_24_a_write_and_a_flush_on_the_Primary_allocate_nothing()
     {
         ClusterHarness cluster = Warm();
         ResourceCore core = cluster.Alpha.Core;
@@ -42,7 +42,7 @@ public class AllocationTests
     }
 
     [Fact]
-    public void A_change_and_a_barrier_on_the_Secondary_allocate_nothing()
+    public void Hard_part_24_a_change_and_a_barrier_on_the_Secondary_allocate_nothing()
     {
         ClusterHarness cluster = Warm();
         ResourceCore core = cluster.Beta.Core;

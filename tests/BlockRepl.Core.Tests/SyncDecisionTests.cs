@@ -122,7 +122,7 @@ public class SyncDecisionTests
     }
 
     [Fact]
-    public void Both_nodes_reach_mirrored_verdicts_from_any_facts()
+    public void Hard_part_19_both_nodes_reach_mirrored_verdicts_from_any_facts()
     {
         var chance = new Prng(20);
         for (int i = 0; i < 200_000; i++)

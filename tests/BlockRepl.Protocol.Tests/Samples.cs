@@ -43,9 +43,12 @@ internal static class Samples
         {
             Resyncs = [new(new(0), true, long.MaxValue, 1L << 40, 3, 4, 5), new(new(9), false, 0, 0, 0, 0, 0)],
         },
-        new ResyncAckMessage(new(3), long.MaxValue),
+        new ResyncAckMessage(new(3), ulong.MaxValue),
         new ResyncRequestMessage(7, new(3), true, true),
         new ResyncRequestMessage(ulong.MaxValue, new(0), false, false),
+        new ResyncHashesMessage(new(1), 7, new(1L << 40, 2 * Block.Size), Data(2 * BlockHash.Length)),
+        new ResyncHashesMessage(new(0), 0, new(0, 1), Data(BlockHash.Length)),
+        new ResyncDiffersMessage(new(1), ulong.MaxValue, 1UL << 63),
         new ResyncReplyMessage(7, true, ""),
         new ResyncReplyMessage(8, false, "the peer is Primary"),
         new RoleRequestMessage(9, Role.Primary),

@@ -6,7 +6,7 @@ namespace BlockRepl.Rpc.Tests;
 public class MessageAssemblerTests
 {
     [Fact]
-    public void Messages_come_whole_at_every_split()
+    public void I18_messages_come_whole_at_every_split()
     {
         byte[][] messages = [[], [1], [2, 3, 4], Pair.Bytes(9, 1), [], Pair.Bytes(6, 2)];
         byte[] stream = [.. messages.SelectMany(m => (byte[])[0, 0, 0, 0, (byte)m.Length, .. m])];

@@ -56,6 +56,9 @@ public sealed class ClusterHarness
         NodeName = node,
         Peers = [peer],
         Volumes = ["postgres"],
+
+        // Time stands still unless a test lets it pass; a resync that makes room for an application would wait for it.
+        ResyncImpactPercent = 100,
     };
 
     /// <summary>A cluster whose nodes are connected, UpToDate and idle, with alpha Primary.</summary>

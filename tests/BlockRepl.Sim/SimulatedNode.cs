@@ -1,4 +1,5 @@
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 
 namespace BlockRepl.Sim;
 
@@ -359,6 +360,12 @@ public sealed class SimulatedNode
     private void Read(SimulatedDisk disk, ChangeRequest request)
     {
         ResyncChunk chunk = request.Chunk!;
+        if (request.Origin == ChangeOrigin.ResyncCompare)
+        {
+            chunk.Different = BlockHash.Compare(disk.Cache.Read(chunk.Range), chunk.Hashes);
+            return;
+        }
+
         long hole = disk.Cache.HoleFrom(chunk.Range.FirstBlock, Block.CountFor(disk.SizeBytes)) << Block.Shift;
         if (hole > 0)
         {
@@ -372,6 +379,12 @@ public sealed class SimulatedNode
         if (disk.Cache.IsZero(chunk.Range))
         {
             chunk.IsZeroes = true;
+            return;
+        }
+
+        if (chunk.WantsHashes)
+        {
+            chunk.Hashes = BlockHash.Compute(disk.Cache.Read(chunk.Range));
             return;
         }
 

@@ -31,6 +31,14 @@ public sealed class SparseImage
         }
     }
 
+    /// <summary>A copy of a range.</summary>
+    public byte[] Read(ByteRange range)
+    {
+        var copy = new byte[range.Length];
+        Read(range.Offset, copy);
+        return copy;
+    }
+
     /// <summary>A block as it would be after a part of it was replaced.</summary>
     public byte[] Merge(long block, int at, ReadOnlySpan<byte> part)
     {

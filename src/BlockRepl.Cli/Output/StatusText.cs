@@ -82,7 +82,9 @@ public static class StatusText
             or ReplicationState.PausedSyncS or ReplicationState.PausedSyncT or ReplicationState.VerifyS or ReplicationState.VerifyT))
             return "";
         var eta = volume.ResyncEtaSeconds is { } seconds ? string.Create(CultureInfo.InvariantCulture, $" eta:{seconds}s") : "";
-        return string.Create(CultureInfo.InvariantCulture, $" done:{volume.ResyncPercent:F2}") + eta;
+        var rate = volume.ResyncBytesPerSecond > 0 ? $" rate:{Bytes(volume.ResyncBytesPerSecond)}/s" : "";
+        var waiting = volume.ResyncWaitingFor is { } what ? $" waiting for {what}" : "";
+        return string.Create(CultureInfo.InvariantCulture, $" done:{volume.ResyncPercent:F2}") + rate + eta + waiting;
     }
 
     /// <summary>Bytes in the largest binary unit that leaves at least 1, with at most one decimal.</summary>

@@ -20,8 +20,8 @@ public static class ConfigurationKeys
     public static IReadOnlyList<string> Resource { get; } =
     [
         "protocol", "compression", "fencing", "handlers", "handler-timeout", "timeout", "ping-int", "ping-timeout", "connect-int", "ko-count",
-        "max-epoch-size", "after-sb-0pri", "after-sb-1pri", "after-sb-2pri", "always-asbp", "rr-conflict", "split-brain-save", "save-dir",
-        "al-extents", "on-io-error", "on-no-data-accessible", "volumes",
+        "max-epoch-size", "resync-impact", "csums-alg", "csums-after-crash-only", "after-sb-0pri", "after-sb-1pri", "after-sb-2pri", "always-asbp",
+        "rr-conflict", "split-brain-save", "save-dir", "al-extents", "on-io-error", "on-no-data-accessible", "volumes",
     ];
 
     /// <summary>Keys of <c>handlers</c>.</summary>

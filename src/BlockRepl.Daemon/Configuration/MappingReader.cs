@@ -72,6 +72,20 @@ internal sealed class MappingReader
         return fallback;
     }
 
+    /// <summary>Whole per cent between two bounds, written with the sign: <c>30%</c>.</summary>
+    public int Percent(string key, int fallback, int min, int max)
+    {
+        if (Take(key) is not { } value || AsText(value, key) is not { } text)
+            return fallback;
+        if (text.EndsWith('%') && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number >= min && number <= max)
+        {
+            return number;
+        }
+        _errors.Add(value.At, string.Create(CultureInfo.InvariantCulture, $"{key}: \"{text}\" is not a percentage from {min}% to {max}%"));
+        return fallback;
+    }
+
     /// <summary>One of a few words.</summary>
     public T Word<T>(string key, T fallback, params ReadOnlySpan<(string Word, T Value)> words)
     {

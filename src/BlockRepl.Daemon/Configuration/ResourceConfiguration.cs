@@ -33,6 +33,9 @@ public sealed record ResourceConfiguration
     /// <summary>Time-outs and limits of the connection.</summary>
     public NetworkOptions Network { get; init; } = NetworkOptions.Default;
 
+    /// <summary>How resyncs run.</summary>
+    public ResyncOptions Resync { get; init; } = ResyncOptions.Default;
+
     /// <summary>What to do about diverged nodes.</summary>
     public SplitBrainOptions SplitBrain { get; init; } = SplitBrainOptions.Default;
 

@@ -44,6 +44,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             OnNoDataAccessible = reader.Word("on-no-data-accessible", NoDataPolicy.IoError,
                 ("io-error", NoDataPolicy.IoError), ("suspend-io", NoDataPolicy.SuspendIo)),
             Network = ReadNetwork(reader),
+            Resync = ReadResync(reader),
             SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
             ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
             Volumes = volumes,
@@ -74,6 +75,13 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
         ConnectInterval = reader.Time("connect-int", Defaults.ConnectInterval, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(120)),
         KoCount = reader.Number("ko-count", Defaults.KoCount, 0, 200),
         MaxEpochSize = reader.Number("max-epoch-size", Defaults.MaxEpochSize, 1, 1 << 20),
+    };
+
+    private static ResyncOptions ReadResync(MappingReader reader) => new()
+    {
+        ImpactPercent = reader.Percent("resync-impact", ResyncOptions.Default.ImpactPercent, 1, 100),
+        ComparesChecksums = reader.Word("csums-alg", ResyncOptions.Default.ComparesChecksums, ("off", false), ("sha256", true)),
+        ChecksumsAfterCrashOnly = reader.Word("csums-after-crash-only", ResyncOptions.Default.ChecksumsAfterCrashOnly, ("no", false), ("yes", true)),
     };
 
     private List<VolumeConfiguration>? ReadVolumes(string resource, MappingReader reader)

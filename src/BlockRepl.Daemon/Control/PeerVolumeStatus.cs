@@ -23,6 +23,24 @@ public sealed record PeerVolumeStatus
     /// <summary>Seconds until the running resync ends at its present rate; null when none runs or the rate is not known.</summary>
     public long? ResyncEtaSeconds { get; init; }
 
+    /// <summary>What the running resync has to make equal; 0 when none runs.</summary>
+    public long ResyncTotalBytes { get; init; }
+
+    /// <summary>How much of that is equal and stable on both nodes.</summary>
+    public long ResyncDoneBytes { get; init; }
+
+    /// <summary>Over the last seconds; 0 when stalled or paused.</summary>
+    public long ResyncBytesPerSecond { get; init; }
+
+    /// <summary>Found equal by checksum and not sent.</summary>
+    public long ResyncEqualBytes { get; init; }
+
+    /// <summary>Zeroes, of which no data was sent.</summary>
+    public long ResyncZeroBytes { get; init; }
+
+    /// <summary>What holds the resync up, in words; null if nothing does.</summary>
+    public string? ResyncWaitingFor { get; init; }
+
     /// <summary>The running or the last comparison; null if there was none since the daemon started.</summary>
     public VerifyStatus? Verify { get; init; }
 

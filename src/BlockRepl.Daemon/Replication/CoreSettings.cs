@@ -32,6 +32,10 @@ internal static class CoreSettings
             PingTimeoutMs = (long)network.PingTimeout.TotalMilliseconds,
             ConnectIntervalMs = (long)network.ConnectInterval.TotalMilliseconds,
             EpochWritesMax = network.MaxEpochSize,
+            ResyncImpactPercent = resource.Resync.ImpactPercent,
+            ResyncChecksums = resource.Resync.ComparesChecksums
+                ? resource.Resync.ChecksumsAfterCrashOnly ? ResyncChecksums.AfterCrash : ResyncChecksums.Always
+                : ResyncChecksums.Never,
             OnIoError = resource.OnIoError,
             OnNoDataAccessible = resource.OnNoDataAccessible,
             ActivityLogExtentsMax = resource.ActivityLogExtents,

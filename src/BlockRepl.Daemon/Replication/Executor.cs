@@ -208,9 +208,11 @@ internal sealed partial class Executor : IDisposable
             return;
         }
 
-        if (!request.Chunk!.IsExpectedHole)
+        bool isCompared = request.Origin == ChangeOrigin.ResyncCompare;
+        if (!isCompared && !request.Chunk!.IsExpectedHole)
             _runtime.AwaitResyncRoom(request);
-        DiskResult result = ResyncReader.Read(request.Chunk!, _runtime.Volumes[request.Volume.Value]);
+        RuntimeVolume volume = _runtime.Volumes[request.Volume.Value];
+        DiskResult result = isCompared ? ResyncReader.Compare(request.Chunk!, volume) : ResyncReader.Read(request.Chunk!, volume);
         _runtime.Post(new CoreEvent
         {
             Kind = CoreEventKind.ResyncReadCompleted,

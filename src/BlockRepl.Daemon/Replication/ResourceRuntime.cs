@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
@@ -248,7 +249,7 @@ internal sealed class ResourceRuntime : IDisposable
         int before = carrier.Effects.Count;
         try
         {
-            _core.Apply(in e, carrier.Effects);
+            _core.Apply(in e, carrier.Effects, (long)Stopwatch.GetElapsedTime(0).TotalMicroseconds);
         }
         catch (Exception bug)
         {

@@ -1,6 +1,7 @@
 using BlockRepl.Core;
 using BlockRepl.Device;
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 
 namespace BlockRepl.Daemon.Replication;
 
@@ -36,6 +37,32 @@ internal static class ResyncReader
         chunk.Buffer = buffer;
         result = disk.Read(range.Offset, buffer.Span);
         chunk.IsZeroes = result.IsOk && !buffer.Span.ContainsAnyExcept((byte)0);
+        if (result.IsOk && !chunk.IsZeroes && chunk.WantsHashes)
+        {
+            chunk.Hashes = BlockHash.Compute(buffer.Span);
+            chunk.Buffer = null;
+            buffer.Release();
+        }
+
         return result;
+    }
+
+    /// <summary>On the target: which blocks of the chunk do not have the source's hashes.</summary>
+    public static DiskResult Compare(ResyncChunk chunk, RuntimeVolume volume)
+    {
+        if (volume.Disk is not { } disk)
+            return DiskResult.Io;
+        BlockBuffer buffer = BlockBufferPool.Shared.Rent(checked((int)chunk.Range.Length), BufferPurpose.Resync);
+        try
+        {
+            DiskResult result = disk.Read(chunk.Range.Offset, buffer.Span);
+            if (result.IsOk)
+                chunk.Different = BlockHash.Compare(buffer.Span, chunk.Hashes);
+            return result;
+        }
+        finally
+        {
+            buffer.Release();
+        }
     }
 }

@@ -48,14 +48,6 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
     private VolumeStatus BuildVolume(RuntimeVolume volume)
     {
         VolumeNr nr = volume.Configuration.Nr;
-        List<string> waiting = [];
-        for (int i = 0; i < runtime.Settings.Peers.Length; i++)
-        {
-            string what = core.WaitingFor(new PeerId(i));
-            if (what.Length > 0)
-                waiting.Add(what);
-        }
-
         return new VolumeStatus
         {
             Name = volume.Configuration.Name,
@@ -68,7 +60,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlActiveExtents = core.ActiveExtents(nr),
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
-            WaitingFor = waiting,
+            WaitingFor = core.WaitingFor(nr),
             ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
             NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
@@ -97,24 +89,22 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
     {
         VolumeNr nr = volume.Configuration.Nr;
         long outOfSync = core.OutOfSyncBlocks(nr, peer);
-        (long total, long startedMs) = core.Resync(nr, peer);
+        ResyncProgress? resync = core.Resync(nr, peer);
         double percent = 100;
         long? eta = null;
-        if (total > 0)
+        if (resync is { TotalBytes: > 0 } running)
         {
-            long done = Math.Max(0, total - outOfSync);
-            percent = Math.Min(100, 100.0 * done / total);
-            long elapsedMs = ResourceRuntime.NowMs - startedMs;
-            if (done > 0 && elapsedMs > 0)
-                eta = (long)((double)outOfSync * elapsedMs / done / 1000);
+            percent = 100.0 * (running.TotalBytes - running.LeftBytes) / running.TotalBytes;
+            if (running.BytesPerSecond > 0)
+                eta = (running.LeftBytes + running.BytesPerSecond - 1) / running.BytesPerSecond;
         }
-        else if (core.Verify(nr, peer) is { IsRunning: true } running)
+        else if (core.Verify(nr, peer) is { IsRunning: true } compared)
         {
-            long done = running.PositionBytes - running.StartBytes;
-            long span = Math.Max(1, running.StopBytes - running.StartBytes);
-            percent = 100.0 * done / span;
-            if (done > 0)
-                eta = (long)((double)(span - done) * (ResourceRuntime.NowMs - running.StartedMs) / done / 1000);
+            long behind = compared.PositionBytes - compared.StartBytes;
+            long span = Math.Max(1, compared.StopBytes - compared.StartBytes);
+            percent = 100.0 * behind / span;
+            if (behind > 0)
+                eta = (long)((double)(span - behind) * (ResourceRuntime.NowMs - compared.StartedMs) / behind / 1000);
         }
         else if (outOfSync > 0 && core.SizeBytes(nr) > 0)
         {
@@ -129,8 +119,15 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             Note = core.IsOnPeer(nr, peer) ? null : $"not replicated: {runtime.Settings.Peers[peer.Value]} does not have it, or has other data for it",
             OutOfSyncBytes = outOfSync * Block.Size,
             SplitBrain = SplitBrainOf(core.Divergence(nr, peer)),
-            ResyncPercent = Math.Round(percent, 2),
+            // Down, so that 100 is not shown before it is so.
+            ResyncPercent = Math.Floor(Math.Clamp(percent, 0, 100) * 100) / 100,
             ResyncEtaSeconds = eta,
+            ResyncTotalBytes = resync?.TotalBytes ?? 0,
+            ResyncDoneBytes = resync is { } done ? done.TotalBytes - done.LeftBytes : 0,
+            ResyncBytesPerSecond = resync?.BytesPerSecond ?? 0,
+            ResyncEqualBytes = resync?.EqualBytes ?? 0,
+            ResyncZeroBytes = resync?.ZeroBytes ?? 0,
+            ResyncWaitingFor = resync is { WaitingFor.Length: > 0 } held ? held.WaitingFor : null,
             Verify = core.Verify(nr, peer) is { } verify ? VerifyStatus.From(verify, ResourceRuntime.NowMs, DateTimeOffset.UtcNow) : null,
         };
     }

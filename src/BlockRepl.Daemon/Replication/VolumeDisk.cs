@@ -56,6 +56,7 @@ internal sealed class VolumeDisk : IDisposable
         {
             return request.Kind switch
             {
+                ChangeKind.Write when request.Origin == ChangeOrigin.ResyncWrite => WriteForResync(request),
                 ChangeKind.Write => _data.Write(request.Range.Offset, request.Data, request.IsForceUnitAccess),
                 ChangeKind.Zeroes when request.Origin == ChangeOrigin.ResyncWrite => ThinZeroes.Write(_data, request.Range),
 
@@ -208,6 +209,15 @@ internal sealed class VolumeDisk : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Detach();
+
+    // The data goes to the disk piece by piece, not all at once in a checkpoint's flush, behind which an application's would wait.
+    private DiskResult WriteForResync(ChangeRequest request)
+    {
+        DiskResult result = _data.Write(request.Range.Offset, request.Data, forceUnitAccess: false);
+        if (result.IsOk)
+            _data.StartWriteBack(request.Range.Offset, request.Range.Length);
+        return result;
+    }
 
     private DiskResult Zero(ChangeRequest request, bool mayPunchHole)
     {

@@ -27,6 +27,8 @@ internal static class PeerMessageReader
         FrameKind.ResyncAck => ResyncMessageReader.Ack(ref reader),
         FrameKind.ResyncRequest => ResyncMessageReader.Request(ref reader),
         FrameKind.ResyncReply => ResyncMessageReader.Reply(ref reader),
+        FrameKind.ResyncHashes => ResyncMessageReader.Hashes(ref reader),
+        FrameKind.ResyncDiffers => ResyncMessageReader.Differs(ref reader),
         FrameKind.VerifyControl => VerifyMessageCodec.Control(ref reader),
         FrameKind.VerifyRange => VerifyMessageCodec.RangeDigests(ref reader),
         FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),

@@ -82,13 +82,25 @@ internal static class PeerMessageWriter
                 break;
             case ResyncAckMessage m:
                 writer.UInt64(1, m.Nr.Value);
-                writer.Int64(2, m.WrittenBytes);
+                writer.UInt64(2, m.Pieces);
                 break;
             case ResyncRequestMessage m:
                 writer.UInt64(1, m.Id);
                 writer.UInt64(2, m.Nr.Value);
                 writer.Bool(3, m.Full);
                 writer.Bool(4, m.SenderIsTarget);
+                break;
+            case ResyncHashesMessage m:
+                writer.UInt64(1, m.Nr.Value);
+                writer.UInt64(2, m.Number);
+                writer.Int64(3, m.Range.Offset);
+                writer.Int64(4, m.Range.Length);
+                writer.Bytes(5, m.Hashes);
+                break;
+            case ResyncDiffersMessage m:
+                writer.UInt64(1, m.Nr.Value);
+                writer.UInt64(2, m.Number);
+                writer.Fixed64(3, m.Different);
                 break;
             case ResyncReplyMessage m:
                 writer.UInt64(1, m.Id);

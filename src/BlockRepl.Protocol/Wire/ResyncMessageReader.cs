@@ -131,19 +131,8 @@ internal static class ResyncMessageReader
 
     public static ResyncAckMessage Ack(ref ProtoReader reader)
     {
-        VolumeNr nr = default;
-        long written = 0;
-        while (reader.Next(out uint field))
-        {
-            if (field == 1)
-                nr = PeerMessageReader.Nr(ref reader);
-            else if (field == 2)
-                written = (long)reader.UInt64("written_bytes", long.MaxValue);
-            else
-                reader.Skip();
-        }
-
-        return new ResyncAckMessage(nr, written);
+        (VolumeNr nr, ulong pieces) = Volume(ref reader);
+        return new ResyncAckMessage(nr, pieces);
     }
 
     public static ResyncRequestMessage Request(ref ProtoReader reader)
@@ -194,6 +183,63 @@ internal static class ResyncMessageReader
         }
 
         return new ResyncReplyMessage(id, granted, reason);
+    }
+
+    public static ResyncHashesMessage Hashes(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong number = 0;
+        long offset = 0, length = 0;
+        byte[] hashes = [];
+        while (reader.Next(out uint field))
+        {
+            switch (field)
+            {
+                case 1:
+                    nr = PeerMessageReader.Nr(ref reader);
+                    break;
+                case 2:
+                    number = reader.UInt64("number");
+                    break;
+                case 3:
+                    offset = (long)reader.UInt64("offset", long.MaxValue);
+                    break;
+                case 4:
+                    length = (long)reader.UInt64("length", (ulong)BlockHash.BlocksMax << Block.Shift, FrameErrorCode.LimitExceeded);
+                    break;
+                case 5:
+                    hashes = reader.Bytes("hashes").ToArray();
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        if (length == 0 || offset > long.MaxValue - length || (offset & (Block.Size - 1)) != 0)
+            reader.Fail(FrameErrorCode.BadValue, "range");
+        else if (hashes.Length != Block.CountFor(length) * BlockHash.Length)
+            reader.Fail(FrameErrorCode.BadValue, "hashes");
+        return new ResyncHashesMessage(nr, number, new ByteRange(offset, length), hashes);
+    }
+
+    public static ResyncDiffersMessage Differs(ref ProtoReader reader)
+    {
+        VolumeNr nr = default;
+        ulong number = 0, different = 0;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                nr = PeerMessageReader.Nr(ref reader);
+            else if (field == 2)
+                number = reader.UInt64("number");
+            else if (field == 3)
+                different = reader.Fixed64("different");
+            else
+                reader.Skip();
+        }
+
+        return new ResyncDiffersMessage(nr, number, different);
     }
 
     /// <summary>One entry of a PeerStatus.</summary>

@@ -35,7 +35,7 @@ public sealed class RunDirectoryTests : IDisposable
     }
 
     [Fact]
-    public void What_a_killed_daemon_left_does_not_stop_a_new_one()
+    public void Hard_part_26_what_a_killed_daemon_left_does_not_stop_a_new_one()
     {
         // Process 1 lives, and is not a daemon: only the lock counts, never the number in the file.
         File.WriteAllText(_directory.File("daemon.lock"), "1\n");

@@ -39,7 +39,7 @@ internal sealed class TwoNodes : IAsyncDisposable
     public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
-    public static async Task<TwoNodes> InSyncAsync(string more = "")
+    public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20)
     {
         var nodes = new TwoNodes();
         string file = nodes.File;
@@ -53,10 +53,10 @@ internal sealed class TwoNodes : IAsyncDisposable
                 compression: off
                 {{more}}
                 volumes:
-                  v: { disk: { alpha: alpha.img, beta: beta.img }, size: 64MiB }
+                  v: { disk: { alpha: alpha.img, beta: beta.img }, size: {{size}} }
             """);
-        nodes.Alpha = await nodes.StartAsync(file, "alpha", "beta");
-        nodes.Beta = await nodes.StartAsync(file, "beta", "alpha");
+        nodes.Alpha = await nodes.StartAsync(file, "alpha", "beta", size);
+        nodes.Beta = await nodes.StartAsync(file, "beta", "alpha", size);
         Assert.Equal(0, (await DoAsync(nodes.Alpha, ControlVerb.Primary, force: true)).ExitCode);
         await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
         return nodes;
@@ -104,10 +104,10 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     private readonly Dictionary<NodeRuntime, EventHub> _events = [];
 
-    private async Task<NodeRuntime> StartAsync(string file, string node, string peer)
+    private async Task<NodeRuntime> StartAsync(string file, string node, string peer, long size)
     {
         (ClusterConfiguration? configuration, _) = ConfigurationReader.Read(file);
-        CreateDisk(node, peer, Resource, "v", Path.GetFileName(DiskOf(node)));
+        CreateDisk(node, peer, Resource, "v", Path.GetFileName(DiskOf(node)), size);
         RunDirectory run = RunDirectory.Open(Path.Combine(_directory.Path, "run-" + node));
         _runDirectories.Add(run);
         var events = new EventHub();

@@ -44,7 +44,7 @@ internal static class Expectations
                 break;
             case "waiting":
                 SimulatedNode waiting = Node(scenario, statement, words);
-                Says(statement, words, waiting.Status.WaitingFor(ClusterHarness.PeerOf));
+                Says(statement, words, string.Join("; ", waiting.Status.WaitingFor(ClusterHarness.Volume0)));
                 break;
             case "handler":
                 SimulatedNode calling = Node(scenario, statement, words);

@@ -19,13 +19,8 @@ internal static class FrameEnvelope
         return field switch
         {
             <= (uint)FrameKind.ReadReply => (FrameKind)field,
-<<<<<<< HEAD
-            >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncReply => (FrameKind)field,
-            (uint)FrameKind.SettingsUpdate or (uint)FrameKind.ResizeRequest or (uint)FrameKind.ResizeReply => (FrameKind)field,
-=======
             >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncDiffers => (FrameKind)field,
-            >= (uint)FrameKind.SettingsUpdate and <= (uint)FrameKind.ResizeReply => (FrameKind)field,
->>>>>>> main
+            (uint)FrameKind.SettingsUpdate or (uint)FrameKind.ResizeRequest or (uint)FrameKind.ResizeReply => (FrameKind)field,
             >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.VerifyResult => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,

@@ -19,8 +19,9 @@ internal sealed class Attachment(ResourceContext context)
     public void Attach(Volume volume, AttachedDisk disk)
     {
         bool isPrimary = context.Role == Role.Primary;
+        bool isNew = isPrimary && volume.IsNewOnPrimary && !disk.Superblock.Current.IsReal;
         string? refusal = volume.Disk != DiskState.Diskless ? $"{volume.Disk}"
-            : isPrimary ? ReturningDisk.WhyNot(volume, disk) : null;
+            : isPrimary && !isNew ? ReturningDisk.WhyNot(volume, disk) : null;
         if (refusal is not null)
         {
             // The edge asks before it opens a disk; this is for what it cannot see, or what has changed meanwhile.
@@ -42,6 +43,9 @@ internal sealed class Attachment(ResourceContext context)
         if (volume.HasFailed)
             flags |= SuperblockFlags.LostPower;
 
+        if (isNew)
+            flags |= SuperblockFlags.PrimaryIndicator;
+        volume.IsNewOnPrimary = false;
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
         volume.ActivityLogWriting = false;
@@ -50,8 +54,8 @@ internal sealed class Attachment(ResourceContext context)
             Transaction = disk.Transaction,
             ExtentsMax = context.Settings.ActivityLogExtentsMax,
         };
-        volume.IsReturning = isPrimary;
-        if (!isPrimary)
+        volume.IsReturning = isPrimary && !isNew;
+        if (!volume.IsReturning)
             volume.SizeBytes = superblock.AgreedBytes > 0 ? superblock.AgreedBytes : disk.DataBytes;
         volume.CapacityBytes = disk.DataBytes;
         superblock = ClaimSlots(volume, superblock, disk);

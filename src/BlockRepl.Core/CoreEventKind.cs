@@ -80,6 +80,9 @@ public enum CoreEventKind : byte
     /// <summary>The configuration was changed: Subject = <see cref="ResourceSettings"/> with the same name, node and peers.</summary>
     SettingsChanged,
 
+    /// <summary>The configuration has a volume more: Subject = its name. It has the next number, and no disk yet.</summary>
+    VolumeAdded,
+
     /// <summary>A <see cref="EffectKind.GrowDisk"/> is over: Volume, Number = its ticket, Link, Subject = <see cref="GrownDisk"/>, Second = the effect's second object.</summary>
     DiskGrown,
 }

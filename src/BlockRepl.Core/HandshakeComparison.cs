@@ -60,6 +60,13 @@ internal sealed class HandshakeComparison(ResourceContext context)
             peerVolume.Verdict = new SyncVerdict(SyncResult.None, 0, "one side has no disk");
             if (found is not { } theirs)
                 continue;
+            if (peer.Version >= ProtocolVersion.V2 && IsNewBesideData(volume, state.Role, theirs))
+            {
+                // A Primary's new volume that the peer has data for: not this Primary's to throw away, nor a reason to part over the other volumes. Both leave it out.
+                peerVolume.IsMatched = false;
+                continue;
+            }
+
             peerVolume.PeerNr = theirs.Nr;
             peerVolume.PeerDisk = theirs.DiskState;
             peerVolume.PeerReportedDirtyBlocks = theirs.DirtyBlocks;
@@ -166,6 +173,14 @@ internal sealed class HandshakeComparison(ResourceContext context)
         }
 
         return null;
+    }
+
+    private bool IsNewBesideData(Volume volume, Role theirRole, VolumeStateInfo theirs)
+    {
+        bool isFreshHere = volume.Superblock is { Current.IsReal: false };
+        bool isFreshThere = theirs.DiskState > DiskState.Failed && !theirs.CurrentGeneration.IsReal;
+        return (context.Role == Role.Primary && isFreshHere && theirs.CurrentGeneration.IsReal)
+            || (theirRole == Role.Primary && isFreshThere && volume.Superblock is { Current.IsReal: true });
     }
 
     // Both have served, one of them more than the other, which has room for it: only an interrupted resize leaves that (both said so durably before either serves more).

@@ -15,7 +15,8 @@ internal sealed class OperatorCommands(
     IoSuspension suspension,
     Verification verification,
     Resizing resizing,
-    ReturningDisk returning)
+    ReturningDisk returning,
+    VolumeRemoval removal)
 {
     /// <summary>Begins a command; its answer comes with <see cref="EffectKind.CompleteCommand"/>.</summary>
     public void Carry(OperatorCommand command, object? cookie)
@@ -65,6 +66,13 @@ internal sealed class OperatorCommands(
                 break;
             case OperatorVerb.SkipInitialSync:
                 skipInitialSync.Start(cookie);
+                break;
+            case OperatorVerb.RemoveVolume when roles.IsBusy || shutdown.IsBusy || resizing.IsBusy:
+                context.CompleteCommand(cookie, CommandResult.Refused(
+                    $"a role change, a disconnect or a resize of {context.Settings.Name} is under way", "try again when it is over"));
+                break;
+            case OperatorVerb.RemoveVolume:
+                removal.Start(command.Volume!.Value, cookie);
                 break;
             case OperatorVerb.Resize when roles.IsBusy || shutdown.IsBusy:
                 context.CompleteCommand(cookie, CommandResult.Refused(

@@ -51,6 +51,9 @@ public enum OperatorVerb : byte
     /// <summary>End the connection, if there is one, and connect anew at once: the facts have changed.</summary>
     Reconnect,
 
+    /// <summary>Take a volume out of the resource, which stays up.</summary>
+    RemoveVolume,
+
     /// <summary>Let a volume grow to what the disks hold now.</summary>
     Resize,
 }

@@ -36,6 +36,7 @@ public sealed class ResourceCore
     private readonly ResyncPauses _resyncPauses;
     private readonly SettingsChange _settings;
     private readonly Resizing _resizing;
+    private readonly VolumeRemoval _removal;
     private readonly PeerMessages _messages;
     private readonly DiskCompletions _completions;
     private readonly Handlers _handlers;
@@ -75,12 +76,13 @@ public sealed class ResourceCore
         _skipInitialSync = new SkipInitialSync(_context, _generations);
         _settings = new SettingsChange(_context, _connections);
         _resizing = new Resizing(_context, _connections);
+        _removal = new VolumeRemoval(_context, _writes, _disk, _connections, _attachment);
         _handshake.OnLargerPeer = _resizing.Continue;
         _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
         _verification = new Verification(_context, _disk);
         _commands = new OperatorCommands(
-            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing, _returning);
+            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing, _returning, _removal);
         _congestion = new Congestion(_context, _writes, _generations, _connections);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
@@ -190,6 +192,10 @@ public sealed class ResourceCore
                 break;
             case CoreEventKind.Command:
                 _commands.Carry((OperatorCommand)e.Subject!, e.Second);
+                break;
+            case CoreEventKind.VolumeAdded:
+                _context.AddVolume((string)e.Subject!).IsNewOnPrimary = _context.Role == Role.Primary;
+                _context.StateChanged = true;
                 break;
             case CoreEventKind.DiskGrown:
                 OnDiskGrown(e);
@@ -314,6 +320,8 @@ public sealed class ResourceCore
             _roles.Advance();
         if (_shutdown.IsBusy)
             _shutdown.Advance();
+        if (_removal.IsBusy)
+            _removal.Advance();
 
         // After the roles: a handshake may have waited for one.
         foreach (Peer peer in _context.Peers)

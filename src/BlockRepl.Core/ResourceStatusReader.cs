@@ -94,6 +94,9 @@ public sealed class ResourceStatusReader
     /// <summary>The peer's role; Unknown while not connected.</summary>
     public Role PeerRole(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Role : Role.Unknown;
 
+    /// <summary>Whether a connected peer has this volume, too; true while not connected.</summary>
+    public bool IsOnPeer(VolumeNr volume, PeerId peer) => !_context.Peers[peer.Value].IsConnected || At(volume, peer).IsMatched;
+
     /// <summary>What is in force while this node's configuration and the peer's differ, in words; empty if they do not.</summary>
     public string Disagreement(PeerId peer) => SettingsChange.Describe(_context, _context.Peers[peer.Value]);
 

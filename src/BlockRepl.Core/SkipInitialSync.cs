@@ -25,7 +25,10 @@ internal sealed class SkipInitialSync(ResourceContext context, Generations gener
             return;
         }
 
-        foreach (Volume volume in context.Volumes)
+        // A volume that came later is made UpToDate beside others that are so already, also on a Primary.
+        List<Volume> fresh = [.. context.Volumes.Where(IsFresh)];
+        bool areOthersGood = context.Volumes.TrueForAll(volume => IsFresh(volume) || volume.Disk == DiskState.UpToDate);
+        foreach (Volume volume in fresh.Count > 0 && areOthersGood ? fresh : [.. context.Volumes])
         {
             foreach (PeerVolume peer in volume.Peers)
             {
@@ -40,7 +43,7 @@ internal sealed class SkipInitialSync(ResourceContext context, Generations gener
         }
 
         _cookie = cookie;
-        foreach (Volume volume in context.Volumes)
+        foreach (Volume volume in fresh)
         {
             GenerationId generation = context.NewGeneration();
             Superblock superblock = volume.Superblock! with

@@ -30,6 +30,9 @@ internal sealed class Volume
     /// <summary>Bytes that clients see: the agreed size, or all that the disk holds before there was a peer to agree with.</summary>
     public long SizeBytes { get; set; }
 
+    /// <summary>It came while this node was Primary: its first disk, which must never have held data, may be attached all the same.</summary>
+    public bool IsNewOnPrimary { get; set; }
+
     /// <summary>Bytes that the disk can hold; more than <see cref="SizeBytes"/> where the peer's is smaller, or before a resize.</summary>
     public long CapacityBytes { get; set; }
 

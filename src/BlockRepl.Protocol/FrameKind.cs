@@ -102,9 +102,6 @@ public enum FrameKind : byte
     /// <summary>The sender's configuration was changed.</summary>
     SettingsUpdate = 37,
 
-    /// <summary>A Secondary asks for a new handshake.</summary>
-    RenegotiateRequest = 38,
-
     /// <summary>A node asks its peer to take up a new size.</summary>
     ResizeRequest = 39,
 

@@ -27,7 +27,6 @@ public static class PeerMessageCodec
             ResyncHashesMessage m => 4 + (3 * 11) + 4 + m.Hashes.Length,
             ResyncDiffersMessage => 4 + 11 + 9,
             GoodbyeMessage => 2 + TextFieldMax,
-            RenegotiateRequestMessage => TextFieldMax,
             ResizeRequestMessage => 11 + 4 + 2 + 10 + 2,
             ResizeReplyMessage => 11 + 4 + 10 + 2 + TextFieldMax,
             AckMessage m => AckFrameWriter.LengthMax(m.Stable.Length),

@@ -72,7 +72,6 @@ internal static class Samples
         new VerifyRangeMessage(new(2), 7, 300, new(1L << 40, 4097), Data(2 * BlockDigest.Length)),
         new VerifyResultMessage(new(2), 7, 300, 1UL << 63),
         new SettingsUpdateMessage(WriteProtocol.B),
-        new RenegotiateRequestMessage("a volume was added"),
         new ResizeRequestMessage(ulong.MaxValue, new(65535), true, long.MaxValue, true),
         new ResizeRequestMessage(1, new(0), false, 0, false),
         new ResizeReplyMessage(ulong.MaxValue, new(65535), long.MaxValue, true, ""),

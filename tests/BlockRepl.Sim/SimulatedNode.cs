@@ -35,10 +35,10 @@ public sealed class SimulatedNode
     public string Name => Settings.NodeName;
 
     /// <summary>Data disks, by volume.</summary>
-    public SimulatedDisk[] Disks { get; }
+    public SimulatedDisk[] Disks { get; private set; }
 
     /// <summary>Metadata, by volume.</summary>
-    public SimulatedMetadata[] Metadata { get; }
+    public SimulatedMetadata[] Metadata { get; private set; }
 
     /// <summary>Buffers of this life of the process.</summary>
     public BlockBufferPool Pool { get; private set; } = new();
@@ -172,6 +172,32 @@ public sealed class SimulatedNode
 
     /// <summary>The edge has closed the disk that Core gave up: what was under way on it has come back.</summary>
     public void CloseDisk(ushort volume = 0) => Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = new VolumeNr(volume) });
+
+    /// <summary>Adds a volume with a fresh disk, or with what is given, to the running process.</summary>
+    public void AddVolume(string name, long volumeBytes, (SimulatedDisk Disk, SimulatedMetadata Metadata)? before = null)
+    {
+        Settings = Settings with { Volumes = Settings.Volumes.Add(name) };
+        Disks = [.. Disks, before?.Disk ?? new SimulatedDisk(volumeBytes)];
+        Metadata = [.. Metadata, before?.Metadata ?? new SimulatedMetadata(Settings.Name, name, Settings.NodeName, Settings.Peers[0], volumeBytes, 4)];
+        IsDetached = [.. IsDetached, true];
+        IsClosed = [.. IsClosed, true];
+        ReadsLocally = [.. ReadsLocally, false];
+        Apply(new CoreEvent { Kind = CoreEventKind.VolumeAdded, Subject = name });
+        Attach((ushort)(Disks.Length - 1));
+    }
+
+    /// <summary>Forgets the last volume, which Core has let go; returns what it leaves behind.</summary>
+    public (SimulatedDisk Disk, SimulatedMetadata Metadata) ForgetLastVolume()
+    {
+        (SimulatedDisk, SimulatedMetadata) left = (Disks[^1], Metadata[^1]);
+        Settings = Settings with { Volumes = Settings.Volumes.RemoveAt(Settings.Volumes.Length - 1) };
+        Disks = Disks[..^1];
+        Metadata = Metadata[..^1];
+        IsDetached = IsDetached[..^1];
+        IsClosed = IsClosed[..^1];
+        ReadsLocally = ReadsLocally[..^1];
+        return left;
+    }
 
     /// <summary>Changes the configuration of the running process.</summary>
     public void Reconfigure(Func<ResourceSettings, ResourceSettings> change)

@@ -69,6 +69,8 @@ public static class StatusText
             var replication = connected ? $" replication:{paint.Of(volume.ReplicationState)}" : "";
             var marked = volume.OutOfSyncBytes == 0 ? "" : $" out-of-sync:{paint.Bad(Bytes(volume.OutOfSyncBytes))}";
             output.WriteLine($"    volume:{volume.Name}{replication} peer-disk:{paint.Of(volume.PeerDiskState)}{marked}{Progress(volume)}");
+            if (volume.Note is not null)
+                output.WriteLine($"      {volume.Note}");
             if (volume.SplitBrain is { } split)
             {
                 output.WriteLine(paint.Bad("      split brain") + $" changed-here:{Bytes(split.ChangedHereBytes)}{Since(split.SinceHere)}"

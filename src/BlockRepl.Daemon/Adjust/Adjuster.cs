@@ -60,7 +60,7 @@ internal sealed partial class Adjuster(NodeRuntime node) : IDisposable
             if (only is not null && name != only)
                 continue;
             if (next.FindResource(name) is { } wanted)
-                resources.Change(plan, running, wanted);
+                resources.Change(plan, running, wanted, force);
             else
                 resources.Remove(plan, running, force);
         }

@@ -12,7 +12,7 @@ internal sealed class ResourcePlanner(NodeRuntime node, ClusterConfiguration nex
     private string Node => node.Context.Node;
 
     /// <summary>A resource that is in both files.</summary>
-    public void Change(AdjustPlan plan, ManagedResource resource, ResourceConfiguration after)
+    public void Change(AdjustPlan plan, ManagedResource resource, ResourceConfiguration after, bool force)
     {
         ResourceConfiguration before = resource.Runtime.Configuration;
         List<string> settings = SettingLines.Between(before, after);
@@ -36,7 +36,7 @@ internal sealed class ResourcePlanner(NodeRuntime node, ClusterConfiguration nex
         RefuseWhatCannotChange(plan, resource, before, after);
         if (settings.Count > 0)
             plan.Steps.Add(new AdjustStep(settings, () => ApplySettingsAsync(resource, after)));
-        new VolumePlanner(node, Node).Plan(plan, resource, after);
+        new VolumePlanner(Node).Plan(plan, resource, after, force);
     }
 
     /// <summary>A resource that only the new file has.</summary>

@@ -2,11 +2,12 @@ using System.Globalization;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Replication;
+using BlockRepl.Primitives;
 
 namespace BlockRepl.Daemon.Adjust;
 
 /// <summary>Plans what happens to the volumes of a resource that is up.</summary>
-internal sealed class VolumePlanner(NodeRuntime node, string nodeName)
+internal sealed class VolumePlanner(string nodeName)
 {
     /// <summary>Whether the two have the same volumes, in the same order and places.</summary>
     public static bool AreEqual(ResourceConfiguration before, ResourceConfiguration after, string nodeName)
@@ -25,21 +26,41 @@ internal sealed class VolumePlanner(NodeRuntime node, string nodeName)
         return true;
     }
 
-    public void Plan(AdjustPlan plan, ManagedResource resource, ResourceConfiguration after)
+    public void Plan(AdjustPlan plan, ManagedResource resource, ResourceConfiguration after, bool force)
     {
         foreach (RuntimeVolume volume in resource.Runtime.Volumes)
         {
             if (after.Volumes.FirstOrDefault(candidate => candidate.Name == volume.Configuration.Name) is { } wanted)
                 Change(plan, resource, volume, wanted);
             else
-                plan.Refuse($"{volume.Name}: is not in the file any more; a volume cannot be removed while {after.Name} is up", $"take it down first: blockrepl down {after.Name}");
+                Remove(plan, resource, volume, force);
         }
 
         foreach (VolumeConfiguration added in after.Volumes)
         {
             if (resource.Runtime.Volumes.All(volume => volume.Configuration.Name != added.Name))
-                plan.Refuse($"{after.Name}/{added.Name}: is new in the file; a volume cannot be added while {after.Name} is up", $"take it down first: blockrepl down {after.Name}");
+                Add(plan, resource, added);
         }
+    }
+
+    private static void Remove(AdjustPlan plan, ManagedResource resource, RuntimeVolume volume, bool force)
+    {
+        if (volume.ClientCount > 0 && !force)
+            plan.Refuse($"{volume.Name}: is not in the file any more, but in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
+        plan.Add($"{volume.Name}: removed; the peer reconnects", () => resource.RemoveVolumeAsync(volume, force));
+    }
+
+    private void Add(AdjustPlan plan, ManagedResource resource, VolumeConfiguration added)
+    {
+        bool isPrimary = resource.Runtime.GetStatus().Role == Role.Primary;
+        DiskLook.Found found = DiskLook.At(resource.Runtime.Settings, added, nodeName);
+        string name = $"{resource.Runtime.Settings.Name}/{added.Name}";
+        if (found.Refusal is { } refusal)
+            plan.Refusals.Add(refusal);
+        else if (isPrimary && !found.IsFresh)
+            plan.Refuse($"{name}: is new in the file, and its disk has held data: a Primary takes only a fresh one", $"demote first: blockrepl secondary {resource.Runtime.Settings.Name}; or make its metadata anew: blockrepl create-md --force {name}");
+        string then = found.IsFresh ? $"; fresh: when both nodes have it, blockrepl new-current-uuid --clear-bitmap {resource.Runtime.Settings.Name} makes it UpToDate, until then only --force promotes" : "";
+        plan.Add($"{name}: added; the peer reconnects{then}", () => resource.AddVolumeAsync(added));
     }
 
     private static bool IsSamePlace(VolumeConfiguration before, VolumeConfiguration after, string nodeName) =>
@@ -69,12 +90,11 @@ internal sealed class VolumePlanner(NodeRuntime node, string nodeName)
             plan.Steps.Add(new AdjustStep(lines, () => resource.AloneAsync(() => Task.FromResult(Take(resource, volume, wanted)))));
     }
 
-    private ControlResult Take(ManagedResource resource, RuntimeVolume volume, VolumeConfiguration wanted)
+    private static ControlResult Take(ManagedResource resource, RuntimeVolume volume, VolumeConfiguration wanted)
     {
         // The number is the runtime's, not the file's: it stays while the resource is up.
         volume.Configuration = wanted with { Nr = volume.Configuration.Nr };
         resource.Runtime.RememberVolumes();
-        _ = node;
         return ControlResult.Done;
     }
 

@@ -46,4 +46,7 @@ public sealed record PeerVolumeStatus
 
     /// <summary>What both sides changed since they were last in sync, after a split brain was found; null if none was.</summary>
     public SplitBrainStatus? SplitBrain { get; init; }
+
+    /// <summary>Why the volume is not replicated although the nodes are connected, in words; null when it is.</summary>
+    public string? Note { get; init; }
 }

@@ -42,18 +42,20 @@ internal sealed partial class DiskVerbs
     }
 
     /// <summary>Opens one volume's disk and waits until Core has taken it into use.</summary>
-    public async Task<ControlResult> AttachAsync(RuntimeVolume volume)
+    /// <param name="volume">The volume.</param>
+    /// <param name="isNew">It has just been added: nobody serves it, and nobody ever wrote to it.</param>
+    public async Task<ControlResult> AttachAsync(RuntimeVolume volume, bool isNew = false)
     {
         FoundBusyDisk = false;
         ResourceStatus status = _runtime.GetStatus();
-        VolumeStatus now = Of(status, volume);
+        VolumeStatus now = status.Of(volume);
         if (now.DiskState != DiskState.Diskless)
         {
             return ControlResult.Refused(
                 $"{volume.Name} is {now.DiskState}: what was under way on its failed disk is not over", "try again; status shows Diskless when it is");
         }
 
-        if (status.Role == Role.Primary && now.ServedBy is null)
+        if (status.Role == Role.Primary && now.ServedBy is null && !isNew)
         {
             return ControlResult.Refused(
                 $"{volume.Name} is Primary here and no peer serves it ({now.NoData ?? "no peer in sync"}): nothing could make its disk current",
@@ -105,7 +107,7 @@ internal sealed partial class DiskVerbs
         {
             // Asked for before the state is read, so that no change is missed.
             Task change = _context.Events.NextChangeAsync();
-            DiskState state = Of(_runtime.GetStatus(), volume).DiskState;
+            DiskState state = _runtime.GetStatus().Of(volume).DiskState;
             if (state > DiskState.Negotiating)
                 return ControlResult.Done;
             if (state is DiskState.Failed or DiskState.Diskless)
@@ -113,9 +115,6 @@ internal sealed partial class DiskVerbs
             await change;
         }
     }
-
-    private static VolumeStatus Of(ResourceStatus status, RuntimeVolume volume) =>
-        status.Volumes.First(candidate => candidate.Name == volume.Configuration.Name);
 
     private static async Task PatienceAsync()
     {

@@ -1,4 +1,5 @@
 using BlockRepl.Core;
+using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Primitives;
 using Microsoft.Extensions.Logging;
@@ -165,6 +166,36 @@ internal sealed partial class ManagedResource : IDisposable
             : null;
     }
 
+    /// <summary>Adds a volume that the changed file has, with its disk; the connection is made anew with it.</summary>
+    public Task<ControlResult> AddVolumeAsync(VolumeConfiguration added) => AloneAsync(async () =>
+    {
+        RuntimeVolume volume = Runtime.AddVolume(added);
+        ControlResult attached = await _disks.AttachAsync(volume, isNew: true);
+        if (attached.ExitCode == ExitCodes.Done && Runtime.GetStatus() is { Role: Role.Primary } status)
+            volume.OpenToClients(status.Of(volume).SizeBytes);
+        return attached;
+    });
+
+    /// <summary>Takes a volume out that the changed file does not have any more.</summary>
+    public Task<ControlResult> RemoveVolumeAsync(RuntimeVolume volume, bool force) => AloneAsync(async () =>
+    {
+        if (!volume.CloseToClients(force, $"{volume.Name} is being removed"))
+            return ControlResult.Refused($"{volume.Name} is in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
+        await volume.WhenUnusedAsync();
+        VolumeDisk? disk = volume.Disk;
+        ControlResult removed = await AskAsync(new OperatorCommand(OperatorVerb.RemoveVolume) { Volume = volume.Configuration.Nr });
+        if (removed.ExitCode == ExitCodes.StateRefused)
+        {
+            volume.OpenToClients(Runtime.GetStatus().Of(volume).SizeBytes);
+            return removed;
+        }
+
+        if (disk is not null)
+            await disk.Closed;
+        Runtime.RemoveVolume(volume);
+        return removed;
+    });
+
     private async Task<ControlResult> BringUpAsync()
     {
         FoundBusyDisk = false;
@@ -211,7 +242,7 @@ internal sealed partial class ManagedResource : IDisposable
             return result;
         ResourceStatus status = Runtime.GetStatus();
         foreach (RuntimeVolume volume in Runtime.Volumes)
-            volume.OpenToClients(status.Volumes[volume.Configuration.Nr.Value].SizeBytes);
+            volume.OpenToClients(status.Of(volume).SizeBytes);
         return result;
     }
 
@@ -249,7 +280,7 @@ internal sealed partial class ManagedResource : IDisposable
     {
         ResourceStatus status = Runtime.GetStatus();
         foreach (RuntimeVolume volume in Runtime.Volumes)
-            volume.OpenToClients(status.Volumes[volume.Configuration.Nr.Value].SizeBytes);
+            volume.OpenToClients(status.Of(volume).SizeBytes);
     }
 
     private async Task<ControlResult> ResizeAsync(ControlCommand command)
@@ -289,7 +320,7 @@ internal sealed partial class ManagedResource : IDisposable
     // The names have been checked against the status.
     private OperatorCommand Command(OperatorVerb verb, string? volume)
     {
-        RuntimeVolume? named = Array.Find(Runtime.Volumes, candidate => candidate.Configuration.Name == volume);
+        RuntimeVolume? named = Runtime.Volumes.FirstOrDefault(candidate => candidate.Configuration.Name == volume);
         return new OperatorCommand(verb) { Volume = named?.Configuration.Nr };
     }
 

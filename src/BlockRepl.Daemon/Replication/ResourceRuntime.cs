@@ -42,7 +42,7 @@ internal sealed class ResourceRuntime : IDisposable
         _core = new ResourceCore(settings, new SystemChance());
         _links = new PeerLink?[settings.Peers.Length];
         Connectors = [.. Enumerable.Range(0, settings.Peers.Length).Select(i => connectorFor(new PeerId(i)))];
-        Volumes = [.. configuration.Volumes.Select(volume => new RuntimeVolume(this, volume))];
+        Volumes = new RuntimeVolumeTable([.. configuration.Volumes.Select(volume => new RuntimeVolume(this, volume))]);
         Handlers = new HandlerRunner(() => Configuration, context, outcome => PostWithoutBlocking(
             new CoreEvent { Kind = CoreEventKind.HandlerCompleted, NowMs = NowMs, Subject = outcome }));
         _executor = new Executor(this, _log);
@@ -58,7 +58,7 @@ internal sealed class ResourceRuntime : IDisposable
     public ResourceSettings Settings { get; private set; }
 
     /// <summary>The volumes, by <see cref="VolumeNr"/>.</summary>
-    public RuntimeVolume[] Volumes { get; }
+    public RuntimeVolumeTable Volumes { get; }
 
     /// <summary>Who reaches each peer, by <see cref="PeerId"/>.</summary>
     public PeerConnector[] Connectors { get; }
@@ -134,6 +134,26 @@ internal sealed class ResourceRuntime : IDisposable
         foreach (PeerLink? link in _links)
             link?.SetCompression(configuration.Compression);
         Post(new CoreEvent { Kind = CoreEventKind.SettingsChanged, NowMs = NowMs, Subject = settings });
+    }
+
+    /// <summary>The configuration has a volume more: it is there, without a disk.</summary>
+    public RuntimeVolume AddVolume(VolumeConfiguration configuration)
+    {
+        var volume = new RuntimeVolume(this, configuration with { Nr = Volumes.NextNr });
+
+        // Core first: whoever reads the status asks it about every volume here. Nothing is asked of a volume without a disk.
+        Post(new CoreEvent { Kind = CoreEventKind.VolumeAdded, NowMs = NowMs, Subject = configuration.Name });
+        Volumes.Add(volume);
+        RememberVolumes();
+        return volume;
+    }
+
+    /// <summary>A volume that Core has let go.</summary>
+    public void RemoveVolume(RuntimeVolume volume)
+    {
+        Volumes.Remove(volume);
+        RememberVolumes();
+        PublishStatus();
     }
 
     /// <summary>A volume's own configuration was replaced: the resource's follows.</summary>

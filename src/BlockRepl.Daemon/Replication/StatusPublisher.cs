@@ -121,6 +121,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             Name = volume.Configuration.Name,
             ReplicationState = core.ReplicationState(nr, peer),
             PeerDiskState = core.PeerDiskState(nr, peer),
+            Note = core.IsOnPeer(nr, peer) ? null : $"not replicated: {runtime.Settings.Peers[peer.Value]} does not have it, or has other data for it",
             OutOfSyncBytes = outOfSync * Block.Size,
             SplitBrain = SplitBrainOf(core.Divergence(nr, peer)),
             // Down, so that 100 is not shown before it is so.

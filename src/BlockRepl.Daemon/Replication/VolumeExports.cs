@@ -22,7 +22,7 @@ internal sealed class VolumeExports(IReadOnlyList<ManagedResource> resources) : 
         }
 
         ResourceStatus status = resource.Runtime.GetStatus();
-        VolumeStatus state = status.Volumes[volume.Configuration.Nr.Value];
+        VolumeStatus state = status.Of(volume);
         if (status.Role != Role.Primary)
         {
             refusal = $"{name} is Secondary on node {status.Node}; promote it first: blockrepl primary {status.Name}";

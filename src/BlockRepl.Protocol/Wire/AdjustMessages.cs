@@ -12,9 +12,6 @@ internal static class AdjustMessages
             case SettingsUpdateMessage m:
                 writer.UInt64(1, (ulong)m.Protocol);
                 break;
-            case RenegotiateRequestMessage m:
-                writer.Text(1, m.Reason);
-                break;
             case ResizeRequestMessage m:
                 writer.UInt64(1, m.Id);
                 writer.UInt64(2, m.Nr.Value);
@@ -48,20 +45,6 @@ internal static class AdjustMessages
         if (protocol == 0)
             reader.Fail(FrameErrorCode.BadValue, "protocol");
         return new SettingsUpdateMessage((WriteProtocol)protocol);
-    }
-
-    public static PeerMessage RenegotiateRequest(ref ProtoReader reader)
-    {
-        string reason = "";
-        while (reader.Next(out uint field))
-        {
-            if (field == 1)
-                reason = reader.Text("reason");
-            else
-                reader.Skip();
-        }
-
-        return new RenegotiateRequestMessage(reason);
     }
 
     public static PeerMessage ResizeRequest(ref ProtoReader reader)

@@ -34,7 +34,6 @@ internal static class PeerMessageReader
         FrameKind.VerifyResult => VerifyMessageCodec.Result(ref reader),
         FrameKind.Behind => VerifyMessageCodec.Behind(ref reader),
         FrameKind.SettingsUpdate => AdjustMessages.SettingsUpdate(ref reader),
-        FrameKind.RenegotiateRequest => AdjustMessages.RenegotiateRequest(ref reader),
         FrameKind.ResizeRequest => AdjustMessages.ResizeRequest(ref reader),
         FrameKind.ResizeReply => AdjustMessages.ResizeReply(ref reader),
         _ => null,

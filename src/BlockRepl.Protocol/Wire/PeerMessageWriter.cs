@@ -117,7 +117,7 @@ internal static class PeerMessageWriter
             case AckMessage m:
                 Ack(ref writer, m);
                 break;
-            case SettingsUpdateMessage or RenegotiateRequestMessage or ResizeRequestMessage or ResizeReplyMessage:
+            case SettingsUpdateMessage or ResizeRequestMessage or ResizeReplyMessage:
                 AdjustMessages.Write(ref writer, message);
                 break;
             case BehindMessage:

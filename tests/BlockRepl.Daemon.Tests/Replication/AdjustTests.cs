@@ -126,6 +126,52 @@ public partial class AdjustTests
         Assert.Equal(["s"], nodes.Alpha.GetStatus().Select(status => status.Name));
     }
 
+    /// <summary>A volume comes on one node after the other, is used, and goes again, while a client writes on the first volume.</summary>
+    [Fact]
+    public async Task Volumes_come_and_go_under_a_client()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using var client = new Client(nodes.AlphaVolume);
+        await nodes.EditAsync(text => text + "\n      w: { disk: { alpha: alpha-w.img, beta: beta-w.img }, size: 64MiB }\n");
+        ControlResult missing = await AdjustAsync(nodes.Alpha);
+        Assert.Equal(11, missing.ExitCode);
+        Assert.Contains("r/w", missing.Message!, StringComparison.Ordinal);
+        nodes.CreateDisk("alpha", "beta", "r", "w", "alpha-w.img");
+        nodes.CreateDisk("beta", "alpha", "r", "w", "beta-w.img");
+        ControlResult added = await AdjustAsync(nodes.Alpha);
+        Assert.Equal(0, added.ExitCode);
+        Assert.StartsWith("r/w: added; the peer reconnects; fresh", added.Message, StringComparison.Ordinal);
+        await nodes.AwaitAsync(nodes.Alpha, status => status.Connections[0].Volumes[1].Note is not null && status.Connections[0].Volumes[0].ReplicationState == ReplicationState.Established);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 0, 4096));
+        Assert.Equal(0, (await AdjustAsync(nodes.Beta)).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, status => status.Connections[0].Volumes[1].ReplicationState == ReplicationState.Established);
+        ControlResult skipped = await nodes.Alpha.ExecuteAsync(new ControlCommand(ControlVerb.NewCurrentUuid, "r", null, new ControlOptions { ClearBitmap = true }), default);
+        Assert.Equal((0, null), (skipped.ExitCode, skipped.Message));
+        await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
+        RuntimeVolume volume = nodes.Alpha.Resources[0].Runtime.Volumes[1];
+        using (var other = new Client(volume))
+        {
+            other.Data.Fill(9);
+            Assert.Equal(NbdError.Ok, other.Do(NbdCommand.Write, 4096, 4096));
+            Assert.Equal(NbdError.Ok, other.Do(NbdCommand.Flush, 0, 0));
+        }
+
+        var idle = new IdleClient();
+        Assert.True(volume.TryAddClient(idle, nodes.Alpha.GetStatus()[0].Volumes[1].SizeBytes));
+        await nodes.EditAsync(text => text[..text.LastIndexOf("\n      w:", StringComparison.Ordinal)] + "\n");
+        Assert.Equal(11, (await AdjustAsync(nodes.Alpha)).ExitCode);
+        volume.RemoveClient(idle);
+        Assert.Equal((0, "r/w: removed; the peer reconnects"), ((await AdjustAsync(nodes.Alpha)).ExitCode, "r/w: removed; the peer reconnects"));
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 8192, 4096));
+        Assert.Equal(0, (await AdjustAsync(nodes.Beta)).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null && status.Volumes.Count == 1);
+        Assert.Equal("", (await AdjustAsync(nodes.Beta, dryRun: true)).Message);
+
+        // The disks are free, and both hold what was written.
+        foreach (string file in new[] { "alpha-w.img", "beta-w.img" })
+            Assert.Equal(9, (await System.IO.File.ReadAllBytesAsync(Path.Combine(Path.GetDirectoryName(nodes.File)!, file)))[4096]);
+    }
+
     [Fact]
     public void Settings_that_mean_the_same_are_no_change()
     {

@@ -30,7 +30,7 @@ public class ResizeTests
         ControlResult nothing = await ResizeAsync(nodes.Alpha);
         Assert.Equal(0, nothing.ExitCode);
         Assert.Contains("are served already", nothing.Message!, StringComparison.Ordinal);
-        await nodes.EditAsync(text => text.Replace("size: 64MiB", "size: 160MiB", StringComparison.Ordinal));
+        await nodes.EditAsync(text => text.Replace($"size: {64 << 20}", "size: 160MiB", StringComparison.Ordinal));
         Assert.Contains("for resize to take up", (await AdjustAsync(nodes.Alpha)).Message!, StringComparison.Ordinal);
         ControlResult alone = await ResizeAsync(nodes.Alpha, 128L << 20);
         Assert.Equal(11, alone.ExitCode);
@@ -64,7 +64,7 @@ public class ResizeTests
     public async Task A_client_that_is_connected_keeps_its_size_and_the_next_one_sees_the_new()
     {
         await using TwoNodes nodes = await TwoNodes.InSyncAsync();
-        await nodes.EditAsync(text => text.Replace("size: 64MiB", "size: 128MiB", StringComparison.Ordinal));
+        await nodes.EditAsync(text => text.Replace($"size: {64 << 20}", "size: 128MiB", StringComparison.Ordinal));
         Assert.Equal((0, 0), ((await AdjustAsync(nodes.Alpha)).ExitCode, (await AdjustAsync(nodes.Beta)).ExitCode));
         long before = nodes.Alpha.GetStatus()[0].Volumes[0].SizeBytes;
         var first = new IdleClient();
@@ -74,6 +74,7 @@ public class ResizeTests
         long after = nodes.Alpha.GetStatus()[0].Volumes[0].SizeBytes;
         var second = new IdleClient();
         Assert.True(nodes.AlphaVolume.TryAddClient(second, after));
+        Assert.True(after > before);
         Assert.Equal((before, after), (session.Info.SizeBytes, nodes.AlphaVolume.Info.SizeBytes));
         nodes.AlphaVolume.RemoveClient(first);
         nodes.AlphaVolume.RemoveClient(second);

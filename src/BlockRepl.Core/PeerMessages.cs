@@ -65,7 +65,7 @@ internal sealed class PeerMessages(
                 {
                     if (volume.Source is not null)
                         return "a bitmap that was complete already";
-                    ResyncSource.MergeBitmap(volume, part);
+                    SourceMarks.Merge(volume, part);
                     if (part.Last)
                         source.Begin(volume);
                     return null;

@@ -26,25 +26,10 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
             peerVolume.Bitmap!.SetAll();
     }
 
-    /// <summary>The target's marks, joined with this node's own.</summary>
-    public static void MergeBitmap(PeerVolume peerVolume, BitmapPartMessage part)
-    {
-        long block = checked((long)part.FirstBlock);
-        bool set = false;
-        foreach (ulong run in part.Runs)
-        {
-            long count = Math.Min(checked((long)run), peerVolume.Bitmap!.BlockCount - block);
-            if (set && count > 0)
-                peerVolume.Bitmap.Set(block, count);
-            block += count;
-            set = !set;
-        }
-    }
-
     /// <summary>All marks are known: names the resync, durably on this side before the target hears of it.</summary>
     public void Begin(PeerVolume peerVolume)
     {
-        ForgetBeyondEnd(peerVolume);
+        SourceMarks.ForgetBeyondEnd(peerVolume);
         GenerationId named = peerVolume.Volume.Superblock!.Peers[peerVolume.Slot].BitmapGeneration;
         GenerationId generation = !named.IsNone && named == peerVolume.AnnouncedGeneration ? named : context.NewGeneration();
         bool comparesHashes = peerVolume.Peer.Version >= ProtocolVersion.V2 && peerVolume.Peer.Role != Role.Primary && context.Settings.ResyncChecksums switch
@@ -323,13 +308,6 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
     /// <summary>Whether the verdict was given between nodes of one generation (rules 34 to 42), neither of which had gone on alone.</summary>
     public static bool IsSharedGeneration(SyncVerdict verdict) => verdict.Rule is >= 34 and <= 42;
-
-    // The bitmap covers this node's whole disk, the pair may serve less of it: what lies beyond is never copied, so a mark there would never be cleared.
-    private static void ForgetBeyondEnd(PeerVolume peerVolume)
-    {
-        long served = Math.Min(Block.CountFor(peerVolume.Volume.SizeBytes), peerVolume.Bitmap!.BlockCount);
-        peerVolume.Bitmap.Clear(served, peerVolume.Bitmap.BlockCount - served);
-    }
 
     // False: it is a piece of a hole, which may be large, and is not to lie in the reader's queue behind others while it holds up the changes that overlap it.
     private bool ReadNext(PeerVolume peerVolume, SourceJob job)

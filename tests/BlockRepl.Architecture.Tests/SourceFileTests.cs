@@ -13,7 +13,7 @@ public sealed partial class SourceFileTests
     /// <summary>Lines that name a waiting call on purpose, as <c>path</c> with the reason.</summary>
     private static readonly Dictionary<string, string> MayWaitByTime = new(StringComparer.Ordinal)
     {
-        ["src/BlockRepl.Rpc/DialedChannel.cs"] = "a deadline: a peer that never ends its side of a closed stream gives no event to wait for",
+        ["src/BlockRepl.Rpc/StreamChannel.cs"] = "a deadline: a peer that never ends its side of a closed stream gives no event to wait for",
     };
 
     [Fact]

@@ -167,13 +167,20 @@ public sealed class LookTests
                         "out_of_sync_bytes": 1610612736,
                         "resync_percent": 45.25,
                         "resync_eta_seconds": 12,
+                        "resync_total_bytes": 0,
+                        "resync_done_bytes": 0,
+                        "resync_bytes_per_second": 0,
+                        "resync_equal_bytes": 0,
+                        "resync_zero_bytes": 0,
+                        "resync_waiting_for": null,
                         "verify": null,
                         "split_brain": {
                           "changed_here_bytes": 4096,
                           "since_here": "2026-11-18T19:06:40Z",
                           "changed_there_bytes": 8192,
                           "since_there": null
-                        }
+                        },
+                        "note": null
                       },
                       {
                         "name": "index",
@@ -182,8 +189,15 @@ public sealed class LookTests
                         "out_of_sync_bytes": 0,
                         "resync_percent": 100,
                         "resync_eta_seconds": null,
+                        "resync_total_bytes": 0,
+                        "resync_done_bytes": 0,
+                        "resync_bytes_per_second": 0,
+                        "resync_equal_bytes": 0,
+                        "resync_zero_bytes": 0,
+                        "resync_waiting_for": null,
                         "verify": null,
-                        "split_brain": null
+                        "split_brain": null,
+                        "note": null
                       }
                     ],
                     "since_seconds": 61,

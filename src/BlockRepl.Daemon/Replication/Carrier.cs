@@ -8,6 +8,9 @@ namespace BlockRepl.Daemon.Replication;
 /// </summary>
 internal sealed class Carrier
 {
+    [ThreadStatic]
+    private static Stack<Carrier>? _idle;
+
     /// <summary>Effects of the events just applied.</summary>
     public EffectQueue Effects { get; } = new();
 
@@ -34,4 +37,15 @@ internal sealed class Carrier
 
     /// <summary>Flushes are carried out by this thread, not handed to the flusher: nothing else waits for it.</summary>
     public bool FlushesInline { get; set; }
+
+    /// <summary>One of this thread's, or a new one.</summary>
+    public static Carrier Rent() => (_idle ??= new Stack<Carrier>()).TryPop(out Carrier? carrier) ? carrier : new Carrier();
+
+    /// <summary>Gives one back to the thread that rented it.</summary>
+    public static void Return(Carrier carrier)
+    {
+        carrier.FlushesInline = false;
+        carrier.MustNotBlock = false;
+        _idle!.Push(carrier);
+    }
 }

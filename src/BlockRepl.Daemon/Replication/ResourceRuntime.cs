@@ -21,9 +21,6 @@ internal sealed class ResourceRuntime : IDisposable
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
 
-    [ThreadStatic]
-    private static Stack<Carrier>? _carriers;
-
     private readonly Lock _gate = new();
     private readonly ResourceCore _core;
     private readonly Executor _executor;
@@ -81,28 +78,28 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>Applies one event and carries out what follows from it.</summary>
     public void Post(in CoreEvent e)
     {
-        Carrier carrier = RentCarrier();
+        Carrier carrier = Carrier.Rent();
         lock (_gate)
             Apply(in e, carrier);
         Carry(carrier);
-        ReturnCarrier(carrier);
+        Carrier.Return(carrier);
     }
 
     /// <summary>As <see cref="Post"/>, for a thread that must not wait for a data disk.</summary>
     public void PostWithoutBlocking(in CoreEvent e)
     {
-        Carrier carrier = RentCarrier();
+        Carrier carrier = Carrier.Rent();
         carrier.MustNotBlock = true;
         lock (_gate)
             Apply(in e, carrier);
         Carry(carrier);
-        ReturnCarrier(carrier);
+        Carrier.Return(carrier);
     }
 
     /// <summary>Begins a batch of events: takes the gate. Must be followed by <see cref="EndBatch"/> on the same thread.</summary>
     public Carrier BeginBatch()
     {
-        Carrier carrier = RentCarrier();
+        Carrier carrier = Carrier.Rent();
         _gate.Enter();
         return carrier;
     }
@@ -115,7 +112,7 @@ internal sealed class ResourceRuntime : IDisposable
     {
         _gate.Exit();
         Carry(carrier);
-        ReturnCarrier(carrier);
+        Carrier.Return(carrier);
     }
 
     /// <summary>Runs an operator's command and completes with its answer.</summary>
@@ -169,7 +166,7 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>A channel to a peer is up: draws its link id and tells Core. Returns the link.</summary>
     public PeerLink LinkUp(PeerId peer, IPeerChannel channel)
     {
-        Carrier carrier = RentCarrier();
+        Carrier carrier = Carrier.Rent();
         PeerLink link;
         lock (_gate)
         {
@@ -183,7 +180,7 @@ internal sealed class ResourceRuntime : IDisposable
         }
 
         Carry(carrier);
-        ReturnCarrier(carrier);
+        Carrier.Return(carrier);
         return link;
     }
 
@@ -390,14 +387,5 @@ internal sealed class ResourceRuntime : IDisposable
                 PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, WallMs = WallMs, Peer = new PeerId(i), Number = (ulong)heard });
             }
         }
-    }
-
-    private static Carrier RentCarrier() => (_carriers ??= new Stack<Carrier>()).TryPop(out Carrier? carrier) ? carrier : new Carrier();
-
-    private static void ReturnCarrier(Carrier carrier)
-    {
-        carrier.FlushesInline = false;
-        carrier.MustNotBlock = false;
-        _carriers!.Push(carrier);
     }
 }

@@ -139,7 +139,7 @@ public class FencingTests
 
     /// <summary>Hard part 21.</summary>
     [Fact]
-    public void An_answer_to_an_earlier_loss_says_nothing_about_a_later_one()
+    public void Hard_part_21_an_answer_to_an_earlier_loss_says_nothing_about_a_later_one()
     {
         ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
         Lose(cluster);

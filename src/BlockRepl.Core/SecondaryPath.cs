@@ -59,7 +59,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
             volume.LastChange = sequence;
             request.Buffer = buffer?.AddReference();
             request.BufferOffset = bufferOffset;
-            Admit(peerVolume, request);
+            Admit(peerVolume, request, hasWaited: false);
         }
 
         Advance(peer);
@@ -86,12 +86,12 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
         // Marked when it came; a resync that began meanwhile may have read what it has not changed yet.
         PeerVolume peerVolume = volume.Peers[peer.Id.Value];
         peerVolume.Mark(request.Range);
-        Admit(peerVolume, request);
+        Admit(peerVolume, request, hasWaited: true);
     }
 
-    private void Admit(PeerVolume peerVolume, ChangeRequest request)
+    private void Admit(PeerVolume peerVolume, ChangeRequest request, bool hasWaited)
     {
-        if (ServingPath.TryEnter(peerVolume, request) && peerVolume.Volume.Active.TryStart(request))
+        if (ServingPath.TryEnter(peerVolume, request, hasWaited) && peerVolume.Volume.Active.TryStart(request))
             Start(request);
     }
 

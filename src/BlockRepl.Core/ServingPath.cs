@@ -81,11 +81,17 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
     /// A change of the stream comes under the log while this node serves: marked towards the lost disk, and its extents active before it begins. False if it waits for
     /// them, or behind a change that does; it is then in <see cref="Volume.AwaitingExtent"/>.
     /// </summary>
-    public static bool TryEnter(PeerVolume peerVolume, ChangeRequest request)
+    /// <param name="peerVolume">The volume, as the change's sender sees it.</param>
+    /// <param name="request">The change.</param>
+    /// <param name="hasWaited">
+    /// It has waited for extents before. Its mark is durable only with the log, also when the connection is lost meanwhile, or the lost disk has come back: it came while
+    /// this node served (G8).
+    /// </param>
+    public static bool TryEnter(PeerVolume peerVolume, ChangeRequest request, bool hasWaited)
     {
         Volume volume = peerVolume.Volume;
         bool waits = volume.WaitsForExtent(request.Range);
-        if (!waits && !peerVolume.IsServing)
+        if (!waits && !hasWaited && !peerVolume.IsServing)
             return true;
         peerVolume.Mark(request.Range);
         if (waits || !volume.ActivityLog!.TryEnter(request.Range))

@@ -301,7 +301,7 @@ internal sealed class Fencing
         Action<CommandResult?>? answered = fence.OnAnswered;
         fence.OnAnswered = null;
         answered?.Invoke(failure.Length == 0 ? null : CommandResult.NoUpToDateData(
-            $"{Name}: whether {peer.Name} went on without this node is not known: {failure}",
+            $"{Name} is Consistent here: whether {peer.Name} went on without this node is not known: {failure}",
             $"connect to {peer.Name}, or make sure that it is down and then: blockrepl primary --force {Name}"));
     }
 

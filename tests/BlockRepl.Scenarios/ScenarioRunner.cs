@@ -13,7 +13,9 @@ public static class ScenarioRunner
 
     /// <summary>Names of the scripts in a folder, in order.</summary>
     public static IEnumerable<string> Scripts(string folder) =>
-        Directory.GetFiles(Path.Combine(Folder, folder), "*.scn").Select(static f => Path.GetFileNameWithoutExtension(f)!).Order(StringComparer.Ordinal);
+        Directory.Exists(Path.Combine(Folder, folder)) // No folder is kept for no scripts.
+            ? Directory.GetFiles(Path.Combine(Folder, folder), "*.scn").Select(static f => Path.GetFileNameWithoutExtension(f)!).Order(StringComparer.Ordinal)
+            : [];
 
     /// <summary>Runs a script and compares its transcript with the recorded one, or records it. Throws <see cref="ScenarioException"/>.</summary>
     public static void Run(string folder, string name)

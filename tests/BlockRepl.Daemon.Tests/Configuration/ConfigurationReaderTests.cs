@@ -64,6 +64,17 @@ public sealed class ConfigurationReaderTests
         Assert.Empty(ConfigurationText.Accept(With("    handlers: { fence-peer: /bin/fence }\n")).Warnings);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("    save-dir: /srv/saved\n")]
+    [InlineData("    save-dir: { alpha: /srv/a, beta: /srv/b }\n")]
+    public void A_file_read_twice_has_not_changed(string more)
+    {
+        ResourceConfiguration Read() => ConfigurationText.Accept(
+            ConfigurationText.Minimal.Replace("    volumes:", more + "    volumes:", StringComparison.Ordinal)).Resources[0];
+        Assert.Empty(Adjust.SettingLines.Between(Read(), Read()));
+    }
+
     [Fact]
     public void Clear_text_beyond_the_machine_is_warned_about()
     {

@@ -134,7 +134,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             return;
         remote.Server = null;
         remote.HadUnstable = peer.Unstable.Count > 0;
-        remote.MayMiss = peer.Peer.Protocol != WriteProtocol.C && peer.Peer.Applied < remote.LostAt;
+        remote.MayMiss = peer.Peer.Applied < remote.LostAt && peer.Peer.Applied < peer.Peer.AnsweredEarly;
         remote.Reason = $"{peer.Peer.Name}, which served it, is gone";
         volume.MirrorsBack = false;
         volume.GenerationPending = false;

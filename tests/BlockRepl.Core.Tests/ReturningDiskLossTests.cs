@@ -1,3 +1,4 @@
+using BlockRepl.Primitives;
 using BlockRepl.Sim;
 
 namespace BlockRepl.Core.Tests;
@@ -61,5 +62,25 @@ public class ReturningDiskLossTests
             if (isOver)
                 return;
         }
+    }
+
+    /// <summary>What was answered under protocol A is missing at the server whatever the protocol is when the server is lost.</summary>
+    [Fact]
+    public void G11_a_server_that_misses_what_protocol_A_answered_does_not_serve_again_after_a_change_to_C()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { Protocol = WriteProtocol.A });
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.RunDisk(cluster.Alpha);
+        Assert.True(write.IsAcknowledged);
+        cluster.Flush(cluster.Alpha);
+        cluster.Complete(cluster.Alpha, EffectKind.LocalFlush, DiskResult.Io);
+        cluster.Alpha.Reconfigure(s => s with { Protocol = WriteProtocol.C });
+        cluster.Beta.Reconfigure(s => s with { Protocol = WriteProtocol.C });
+        cluster.Cut();
+        cluster.Run();
+        cluster.Tick(20_000);
+        cluster.Run();
+        Assert.NotEqual(write.Id, ClusterHarness.IdIn(cluster.Beta.Disks[0].Cache[0]));
+        Assert.Equal("", cluster.Alpha.Status.ServedBy(ClusterHarness.Volume0));
     }
 }

@@ -11,7 +11,8 @@ namespace BlockRepl.Core;
 /// Switching is bounded: the peer stays Behind for a while even if the link drains at once, and twice as long each time it falls behind again soon after it had caught up.
 /// While a resync runs the Primary does not pull ahead: the target is Inconsistent then, and only the end of the resync makes it useful (docs/decisions/0031).
 /// </remarks>
-internal sealed class Congestion(ResourceContext context, WritePath writes, Generations generations, Connections connections)
+internal sealed class Congestion(
+    ResourceContext context, WritePath writes, Generations generations, Connections connections, ResyncRequests requests)
 {
     /// <summary>How long a peer stays Behind at least.</summary>
     public const long HoldMinMs = 2_000;
@@ -59,7 +60,9 @@ internal sealed class Congestion(ResourceContext context, WritePath writes, Gene
         foreach (Volume volume in context.Volumes)
         {
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
-            if (peerVolume.State != ReplicationState.Established)
+
+            // A resync that this node has asked for and that is not granted changes nothing: the Primary refuses it, because it is ahead.
+            if (peerVolume.State != ReplicationState.Established && !requests.IsAsking(peerVolume))
                 continue;
             peerVolume.State = ReplicationState.Behind;
             peerVolume.IsReplicating = false;
@@ -98,8 +101,12 @@ internal sealed class Congestion(ResourceContext context, WritePath writes, Gene
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
             if (!peerVolume.IsMatched || peerVolume.HasLostDisk)
                 continue;
-            if (peerVolume.State != ReplicationState.Established || !peerVolume.IsReplicating || volume.IsServed || volume.GenerationPending)
+            if (peerVolume.State != ReplicationState.Established || !peerVolume.IsReplicating || volume.IsServed || volume.GenerationPending
+                || requests.IsAsking(peerVolume))
+            {
                 return false;
+            }
+
             any = true;
         }
 
@@ -139,8 +146,9 @@ internal sealed class Congestion(ResourceContext context, WritePath writes, Gene
             if (peerVolume.State != ReplicationState.Established || !peerVolume.IsReplicating)
                 continue;
             writes.StopReplicating(peerVolume);
+
+            // The peer is Outdated once it says so: if the message is lost with the link, it may still go on, and must be fenced (G13).
             peerVolume.State = ReplicationState.Ahead;
-            peerVolume.PeerDisk = DiskState.Outdated;
         }
 
         context.Send(peer, new BehindMessage());

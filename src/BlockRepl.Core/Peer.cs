@@ -62,6 +62,9 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>What was sent and is not applied there; kept only where a congested peer may fall behind.</summary>
     public SentLog Sent { get; } = new();
 
+    /// <summary>The newest change that was, or may be, answered before the peer has applied it (protocols A and B); the protocol may have changed since.</summary>
+    public SequenceNumber AnsweredEarly { get; set; }
+
     /// <summary>Stream position up to which the peer has applied everything.</summary>
     public SequenceNumber Applied { get; set; }
 

@@ -191,6 +191,8 @@ internal sealed class PeerMessages(
             peer.ProgressMs = context.NowMs;
         }
 
+        if (counted > peer.Applied && counted > peer.AnsweredEarly)
+            peer.AnsweredEarly = counted;
         writes.PeerApplied(peer, counted, peer.Applied);
         return null;
     }

@@ -134,7 +134,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             return;
         remote.Server = null;
         remote.HadUnstable = peer.Unstable.Count > 0;
-        remote.MayMiss = peer.Peer.Protocol != WriteProtocol.C && peer.Peer.Applied < remote.LostAt;
+        remote.MayMiss = peer.Peer.Applied < remote.LostAt && peer.Peer.Applied < peer.Peer.AnsweredEarly;
         remote.Reason = $"{peer.Peer.Name}, which served it, is gone";
         volume.MirrorsBack = false;
         volume.GenerationPending = false;
@@ -155,6 +155,14 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
 
         // What it lacks stays on record here and there; an operator attaches it again when the peer is back.
         remote.LostGenerations.Add(volume.Superblock!.Current);
+        if (volume.Superblock.Current == remote.Generation)
+        {
+            // The end of its resync is being written, and may yet become durable: it would pass for the equal of a server that goes on under the same generation (I1).
+            remote.Base = remote.Generation;
+            remote.Generation = context.NewGeneration();
+            remote.IsConfirmed = false;
+        }
+
         Disk.GiveUp(volume, "the peer that the disk was resynced from is gone; attach it again when it is back", isLoss: false);
     }
 

@@ -83,7 +83,7 @@ public sealed class ResourceCore
         _verification = new Verification(_context, _disk);
         _commands = new OperatorCommands(
             _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing, _returning, _removal);
-        _congestion = new Congestion(_context, _writes, _generations, _connections);
+        _congestion = new Congestion(_context, _writes, _generations, _connections, _resyncRequests);
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
             _verification, _congestion, _resizing);

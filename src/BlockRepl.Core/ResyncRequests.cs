@@ -303,7 +303,8 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
             OnReturnRefused(asked.At.Volume, result.Message);
     }
 
-    private bool IsAsking(PeerVolume at) => _asked.Exists(one => one.At == at);
+    /// <summary>This node has asked for a resync that has not begun.</summary>
+    public bool IsAsking(PeerVolume at) => _asked.Exists(one => one.At == at);
 
     private IEnumerable<PeerVolume> Named(OperatorCommand command)
     {

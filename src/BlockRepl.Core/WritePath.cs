@@ -327,6 +327,8 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
         context.SendChange(peer, request);
         if (context.Settings.OnCongestion == CongestionPolicy.PullAhead)
             peer.Peer.Sent.Append(request.Sequence, request.Kind == ChangeKind.Write ? request.Range.Length : 0);
+        if (peer.Peer.Protocol != WriteProtocol.C && !request.IsServed)
+            peer.Peer.AnsweredEarly = request.Sequence;
         if (peer.Peer.Protocol == WriteProtocol.A && !request.IsServed)
             return;
         AwaitAck(peer.Peer, request);

@@ -48,7 +48,10 @@ public sealed class ResourceCommandTests
         Assert.Equal(0, (await harness.RunAsync(line.Split(' '))).Code);
         var wanted = new ControlOptions
         {
-            Repair = repair, RepairFrom = from, StartBytes = start is null ? null : Convert.ToInt64(start, null), StopBytes = stop is null ? null : Convert.ToInt64(stop, null),
+            Repair = repair,
+            RepairFrom = from,
+            StartBytes = start is null ? null : Convert.ToInt64(start, null),
+            StopBytes = stop is null ? null : Convert.ToInt64(stop, null),
         };
         Assert.Equal([new ControlCommand(ControlVerb.Verify, "mail", "spool", wanted)], harness.Target.Commands);
     }

@@ -38,7 +38,7 @@ public class ChecksumResyncTests
 
         cluster.AssertInSync();
         Assert.Equal((2 << 20) - (6 * Block.Size), equal);
-        
+
         // Five runs of blocks that differ, and the hole behind the data.
         Assert.InRange(PiecesSent(cluster, before), 5, 15);
     }

@@ -149,8 +149,11 @@ public class SplitBrainPolicyTests
             "after-sb-0pri discard-node-beta, after-sb-1pri consensus, after-sb-2pri call-pri-lost-after-sb, always-asbp yes",
             new SplitBrainPolicies
             {
-                NoPrimary = AfterSplitBrain0Pri.DiscardNode, DiscardNode = "beta", OnePrimary = AfterSplitBrain1Pri.Consensus,
-                TwoPrimaries = AfterSplitBrain2Pri.CallPrimaryLost, Always = true,
+                NoPrimary = AfterSplitBrain0Pri.DiscardNode,
+                DiscardNode = "beta",
+                OnePrimary = AfterSplitBrain1Pri.Consensus,
+                TwoPrimaries = AfterSplitBrain2Pri.CallPrimaryLost,
+                Always = true,
             }.Text);
     }
 
@@ -161,7 +164,11 @@ public class SplitBrainPolicyTests
         from always in new[] { false, true }
         select new SplitBrainPolicies
         {
-            NoPrimary = zero, DiscardNode = zero == AfterSplitBrain0Pri.DiscardNode ? "beta" : "", OnePrimary = one, TwoPrimaries = two, Always = always,
+            NoPrimary = zero,
+            DiscardNode = zero == AfterSplitBrain0Pri.DiscardNode ? "beta" : "",
+            OnePrimary = one,
+            TwoPrimaries = two,
+            Always = always,
         };
 
     private static GenerationFacts Vary(GenerationFacts facts, int bits) => facts with

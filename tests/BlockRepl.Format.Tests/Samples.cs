@@ -50,7 +50,8 @@ internal static class Samples
             Peers = Enumerable.Range(0, random.Next(1, Superblock.PeerSlotsMax + 1)).Select(_ => new PeerSlot(
                 random.Next(3) == 0 ? "" : Name(random, Superblock.NodeNameBytesMax),
                 new GenerationId((ulong)random.NextInt64()),
-                (PeerSlotFlags)random.Next(32)) { BitmapSinceMs = random.NextInt64(0, 1L << 42) }).ToImmutableArray(),
+                (PeerSlotFlags)random.Next(32))
+            { BitmapSinceMs = random.NextInt64(0, 1L << 42) }).ToImmutableArray(),
         };
     }
 

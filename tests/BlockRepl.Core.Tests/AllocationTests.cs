@@ -1,6 +1,6 @@
-using BlockRepl.Sim;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
+using BlockRepl.Sim;
 
 namespace BlockRepl.Core.Tests;
 

@@ -1,5 +1,5 @@
-using BlockRepl.Sim;
 using BlockRepl.Primitives;
+using BlockRepl.Sim;
 
 namespace BlockRepl.Core.Tests;
 

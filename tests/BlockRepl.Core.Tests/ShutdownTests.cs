@@ -1,6 +1,6 @@
-using BlockRepl.Sim;
 using BlockRepl.Format;
 using BlockRepl.Primitives;
+using BlockRepl.Sim;
 
 namespace BlockRepl.Core.Tests;
 

@@ -1,6 +1,6 @@
 using BlockRepl.Core;
-using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Configuration;
+using BlockRepl.Daemon.Control;
 using Microsoft.Extensions.Logging;
 
 namespace BlockRepl.Daemon.Handlers;

@@ -95,6 +95,8 @@ public class DiskFailureTests
         Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 0, 64 << 10));
         Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Detach, volume: "v")).ExitCode);
         Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Detach, volume: "v")).ExitCode);
+        // Said behind the request to serve: from here on beta knows that it has the only copy.
+        await nodes.AwaitAsync(nodes.Beta, status => status.Connections[0].Volumes[0].PeerDiskState <= DiskState.Failed);
         Assert.Equal(11, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Detach, volume: "v")).ExitCode);
         Assert.Equal(11, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Up)).ExitCode);
         await nodes.AwaitAsync(nodes.Alpha, status => status.Volumes[0] is { DiskState: DiskState.Diskless, ServedBy: "beta" });

@@ -58,6 +58,12 @@ internal static unsafe partial class LinuxFile
     /// <summary>SYNC_FILE_RANGE_WRITE: start write-back of dirty pages that are not under it yet.</summary>
     public const uint SyncRangeWrite = 2;
 
+    /// <summary>POSIX_FADV_RANDOM: no read-ahead.</summary>
+    public const int AdviseRandom = 1;
+
+    /// <summary>POSIX_FADV_WILLNEED: read into the page cache; does not wait for it.</summary>
+    public const int AdviseWillNeed = 3;
+
     [LibraryImport(Libc, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags, int mode);
 
@@ -72,6 +78,10 @@ internal static unsafe partial class LinuxFile
 
     [LibraryImport(Libc, EntryPoint = "sync_file_range", SetLastError = true)]
     public static partial int SyncRange(SafeFileHandle file, long offset, long length, uint flags);
+
+    /// <summary>Returns an error number rather than setting it, unlike the others.</summary>
+    [LibraryImport(Libc, EntryPoint = "posix_fadvise")]
+    public static partial int Advise(SafeFileHandle file, long offset, long length, int advice);
 
     [LibraryImport(Libc, EntryPoint = "fdatasync", SetLastError = true)]
     public static partial int DataSync(SafeFileHandle file);

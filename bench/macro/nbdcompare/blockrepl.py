@@ -9,7 +9,8 @@ replicate must not win.
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import Failure
@@ -19,7 +20,17 @@ from .peers import START_TIMEOUT, Server, Workshop, export_of
 REPO = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("BLOCKREPL", REPO / "src/BlockRepl.Cli/bin/Release/net10.0/blockrepl"))
 EXPORT = "bench/data"
-METADATA_BYTES = 64 << 20       # room behind the data for the metadata; more than any size here needs
+
+
+def metadata_bytes(size: int) -> int:
+    """Room behind the data for the metadata: a bit for each 4 KiB, and plenty for the rest."""
+    return (64 << 20) + size // 4096 // 8 * 2
+
+
+@dataclass
+class Pair(Server):
+    """A server that is a pair of nodes, the Primary first; or one node alone."""
+    nodes: list["Node"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,6 @@ class Shape:
     compression: str = "off"
     io: str = ""
     alone: bool = False
-    relay: bool = False
 
 
 SHAPES = {
@@ -50,8 +60,8 @@ SHAPES = {
 class Node:
     """One daemon: its directory, its configuration, and its verbs."""
 
-    def __init__(self, name: str, where: Path, run: Path):
-        self.name, self.where, self.run = name, where, run
+    def __init__(self, name: str, where: Path, run: Path, binary: Path):
+        self.name, self.where, self.run, self.binary = name, where, run, binary
         self.disk = where / f"{name}.img"
         self.config = where / f"{name}.yaml"
         run.mkdir(mode=0o700)
@@ -66,7 +76,7 @@ class Node:
         return self.run / "nbd.sock"
 
     def __call__(self, *verb: str, check: bool = True) -> subprocess.CompletedProcess:
-        done = subprocess.run([BINARY, *verb], env=self.environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([self.binary, *verb], env=self.environment, capture_output=True, text=True, timeout=120)
         if check and done.returncode:
             raise Failure(f"blockrepl {' '.join(verb)} on {self.name} ended with {done.returncode}: "
                           f"{(done.stderr or done.stdout).strip()[-300:]}")
@@ -77,16 +87,21 @@ class Node:
         return json.loads(done.stdout)[0] if done.returncode == 0 else {}
 
 
-def configuration(shape: Shape, node: str, nodes: list[Node], ports: dict[str, int], size: int, tls: Path) -> str:
+def configuration(shape: Shape, node: str, nodes: list[Node], ports: dict[str, int], size: int, tls: Path,
+                  volumes: int = 1) -> str:
     """The YAML that the node reads; JSON is YAML, and needs no library to write."""
     names = [n.name for n in nodes]
-    volume: dict[str, object] = {
-        "disk": {n.name: str(n.disk) for n in nodes},
-        "size": str(size + METADATA_BYTES),
+    def volume(nr: int) -> dict[str, object]:
+        found: dict[str, object] = {
+            "disk": {n.name: str(n.disk) + (f".{nr}" if nr else "") for n in nodes},
+            "size": str(size + metadata_bytes(size)),
+        }
+        return found | ({"io": shape.io} if shape.io else {})
+
+    resource: dict[str, object] = {
+        "volumes": {"data" if nr == 0 else f"data{nr}": volume(nr) for nr in range(volumes)},
+        "compression": shape.compression,
     }
-    if shape.io:
-        volume["io"] = shape.io
-    resource: dict[str, object] = {"volumes": {"data": volume}, "compression": shape.compression}
     if not shape.alone:
         resource |= {"protocol": shape.protocol, "fencing": "dont-care"}
     top: dict[str, object] = {
@@ -108,29 +123,39 @@ def in_sync(node: Node) -> bool:
     return bool(mine and theirs)
 
 
-def start_blockrepl(shop: Workshop, name: str, dial_ports: dict[str, int] | None = None) -> Server:
+def start_blockrepl(shop: Workshop, name: str, shape_name: str | None = None, binary: Path = BINARY, volumes: int = 1,
+                    through: Callable[[int, int], None] | None = None) -> Pair:
     """A pair (or one node) in the shape of that name, in sync, its first node Primary.
 
-    `dial_ports` names, by node, the port at which the other one reaches it, where
-    something stands in between (a delaying relay); `ports` in it are then its targets.
+    `name` is what the tables call it, `shape_name` its shape if that is another
+    one, and `binary` the build to run: another one to compare two builds in one run.
+    `through(listen, target)` starts what stands between the nodes, if anything does:
+    it listens on one port and passes on to the other.
     """
-    if not BINARY.exists():
-        raise Failure(f"{BINARY} is not built: dotnet build -c Release src/BlockRepl.Cli, or set BLOCKREPL")
-    shape = SHAPES[name]
+    if not binary.exists():
+        raise Failure(f"{binary} is not built: dotnet build -c Release src/BlockRepl.Cli, or set BLOCKREPL")
+    shape = SHAPES[shape_name or name]
     where = shop.files / name
     where.mkdir()
-    nodes = [Node(node, where, shop.socket(f"{name}-{node}")) for node in (["alpha"] if shape.alone else ["alpha", "beta"])]
-    ports = dial_ports or {node.name: free_tcp_port() for node in nodes}
+    nodes = [Node(node, where, shop.socket(f"{name}-{node}"), binary) for node in (["alpha"] if shape.alone else ["alpha", "beta"])]
+    ports = {node.name: free_tcp_port() for node in nodes}
+    seen = {node.name: dict(ports) for node in nodes}
+    if through:
+        for node in nodes:      # whoever dials meets the relay
+            for other in nodes:
+                if other is not node:
+                    seen[node.name][other.name] = free_tcp_port()
+                    through(seen[node.name][other.name], ports[other.name])
     tls = where / "tls"
     if shape.tls:
         for verb in (["certs", "init"], *(["certs", "node", node.name] for node in nodes)):
-            subprocess.run([BINARY, *verb, "--dir", tls], check=True, capture_output=True)
+            subprocess.run([binary, *verb, "--dir", tls], check=True, capture_output=True)
     for node in nodes:
-        node.config.write_text(configuration(shape, node.name, nodes, ports, shop.size, tls))
+        node.config.write_text(configuration(shape, node.name, nodes, seen[node.name], shop.size, tls, volumes))
         node("create-md", "bench")
     processes = []
     for node in nodes:
-        process = Process(shop.socket(f"{name}-{node.name}.log"), str(BINARY), "daemon", environment=node.environment)
+        process = Process(shop.socket(f"{name}-{node.name}.log"), str(binary), "daemon", environment=node.environment)
         shop.stack.callback(process.stop)
         processes.append(process)
         wait_until(lambda node=node: bool(node.status()), f"{name}: {node.name} answers", START_TIMEOUT, processes)
@@ -148,5 +173,5 @@ def start_blockrepl(shop: Workshop, name: str, dial_ports: dict[str, int] | None
         wait_until(lambda: in_sync(first), f"{name}: in sync at the end", 60, processes)
         return subprocess.run(["cmp", "-s", "-n", str(shop.size), nodes[0].disk, nodes[1].disk], check=False).returncode != 0
 
-    return Server(name, uri, f"BlockRepl, {shape.about}", False, [p.pid for p in processes], processes,
-                  None if shape.alone else differs)
+    return Pair(name, uri, f"BlockRepl, {shape.about}", False, [p.pid for p in processes], processes,
+                None if shape.alone else differs, nodes)

@@ -26,6 +26,7 @@ public class CrashTests(ITestOutputHelper output)
             var run = new CrashRun(scenario, seed);
             History history = await run.RecordAsync();
             long recorded = clock.ElapsedMilliseconds;
+            run.CheckEnd(history);
             int looked = run.CheckImages(history);
             long checkedAt = clock.ElapsedMilliseconds;
             await run.ReopenAsync(history);

@@ -89,6 +89,22 @@ public class HostileFrameTests
         }
     }
 
+    /// <summary>G14: a history is taken over into the superblock, which cannot hold "no generation"; the node that tried ended with a bug.</summary>
+    [Fact]
+    public void A_history_with_no_generation_in_it_is_refused()
+    {
+        PeerMessage[] wrong =
+        [
+            new SyncEndMessage(new(1), new(0x10), [new(0x20), GenerationId.None]),
+            new ResourceStateMessage(Role.Secondary, WriteProtocol.C, [new(new(0), "v", 4096, DiskState.UpToDate, new(0x10), GenerationId.None, [GenerationId.None], VolumeFlags.None, 0)], new(0), false),
+        ];
+        foreach (PeerMessage message in wrong)
+        {
+            Assert.False(PeerMessageCodec.TryDecode(PeerMessageCodec.Encode(message), out _, out FrameError error), $"{message.Kind} was taken");
+            Assert.Equal(FrameErrorCode.BadValue, error.Code);
+        }
+    }
+
     [Fact]
     public void Unknown_kinds_are_told_apart()
     {

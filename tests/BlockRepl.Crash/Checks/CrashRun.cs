@@ -1,6 +1,7 @@
 using BlockRepl.Crash.Cluster;
 using BlockRepl.Crash.Recording;
 using BlockRepl.Crash.Scenarios;
+using BlockRepl.Format;
 
 namespace BlockRepl.Crash.Checks;
 
@@ -51,6 +52,20 @@ internal sealed class CrashRun(CrashScenario scenario, ulong seed)
         }
 
         return looked;
+    }
+
+    /// <summary>Hard part 6: after the stop in good order that ends every scenario nothing is left to resync, even if the power goes then.</summary>
+    public void CheckEnd(History history)
+    {
+        Guarded(history, 0, history.Now, Array.IndexOf(Losses, (Loss.PowerAndCaches, Loss.PowerAndCaches)), (alpha, beta, _) =>
+        {
+            foreach (NodeImage image in new[] { alpha, beta })
+            {
+                bool isClean = image.Refusal is null && (image.Superblock.Flags & SuperblockFlags.CleanShutdown) != 0 && image.Metadata!.ActiveExtents.IsEmpty && image.Metadata.Bitmaps[0]!.SetCount == 0;
+                if (!isClean || alpha.Superblock.Current != beta.Superblock.Current)
+                    throw new CrashFinding("Hard part 6", $"{ImageChecks.Name(image.Node)} was stopped in good order, and says {image.Refusal ?? image.Superblock.Flags.ToString()}, {image.Metadata?.ActiveExtents.Length} active extents, {image.Metadata?.Bitmaps[0]?.SetCount} marks, generation {image.Metadata?.Superblock.Current}");
+            }
+        });
     }
 
     /// <summary>Opens some of the cuts with real nodes.</summary>

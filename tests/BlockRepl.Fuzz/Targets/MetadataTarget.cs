@@ -122,6 +122,7 @@ internal sealed class MetadataTarget : FuzzTarget
         Assert.InRange(superblock.ActivityLogExtents, Superblock.ActivityLogExtentsMin, Superblock.ActivityLogExtentsMax);
         Assert.InRange(superblock.AgreedBytes, 0, superblock.DataBytes);
         Assert.Equal(store.Layout.DataBytes, superblock.DataBytes);
+        Assert.Equal(Superblock.DefaultExtentBytes, superblock.ActivityLogExtentBytes);
         long extents = (superblock.DataBytes + superblock.ActivityLogExtentBytes - 1) / superblock.ActivityLogExtentBytes;
         foreach (uint extent in loaded.ActiveExtents)
             Assert.InRange(extent, 0u, (uint)extents - 1);

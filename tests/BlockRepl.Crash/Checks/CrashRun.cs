@@ -31,6 +31,7 @@ internal sealed class CrashRun(CrashScenario scenario, ulong seed)
         await cluster.DisposeAsync();
 
         // What the stop in good order did is part of the story.
+        cluster.History.Step("both have stopped");
         return cluster.History;
     }
 

@@ -41,10 +41,10 @@ internal static class ProtoForge
     public static byte[] Seal(byte[] covered)
     {
         // Field 2047 as Fixed32, docs/peer-protocol.md.
-        var sealed_ = new List<byte>(covered);
-        Varint(sealed_, ((ulong)ProtocolLimits.FrameCrcField << 3) | 5);
-        sealed_.AddRange(BitConverter.GetBytes(Crc32C.Compute(covered)));
-        return [.. sealed_];
+        var whole = new List<byte>(covered);
+        Varint(whole, ((ulong)ProtocolLimits.FrameCrcField << 3) | 5);
+        whole.AddRange(BitConverter.GetBytes(Crc32C.Compute(covered)));
+        return [.. whole];
     }
 
     private static byte[] Changes(Prng chance)
@@ -65,7 +65,7 @@ internal static class ProtoForge
             bytes += (int)changes[i].PayloadLength;
         }
 
-        return Samples.ChangesFrame(changes, new byte[bytes], CompressionKind.None, bytes, Math.Max(1, chance.OneIn(2) ? (ulong)chance.Below(50) : chance.Number() >> 1));
+        return Samples.ChangesFrame(changes, new byte[bytes], CompressionKind.None, bytes, Math.Max(1, chance.OneIn(2) ? (ulong)chance.Below(50) : chance.Number()));
     }
 
     private static byte[] Resync(Prng chance)

@@ -10,6 +10,9 @@ internal sealed class FrameTarget : FuzzTarget
 {
     private static readonly byte[][] Good = [.. Samples.Frames()];
 
+    // Where a receiver's buffer would be, with room behind it; one for all cases.
+    private readonly byte[] _plain = new byte[ProtocolLimits.RawBytesMax + 64];
+
     public override string Name => "frame";
 
     public override byte[] Make(Prng chance) => chance.Below(4) switch
@@ -58,20 +61,15 @@ internal sealed class FrameTarget : FuzzTarget
         return Samples.ChangesFrame([new ChangeHeader(ChangeKind.Write, default, 0, length, ChangeFlags.None)], data, CompressionKind.Lz4, length);
     }
 
-    private static void Expand(byte[] input, FrameKind kind)
+    private void Expand(byte[] input, FrameKind kind)
     {
         if (kind != FrameKind.Changes || !ChangesFrameReader.TryRead(input, out ChangesFrameReader changes, out _) || changes.Compression != CompressionKind.Lz4)
             return;
 
         // As the receiver does; what lies behind the destination must stay.
-        byte[] plain = Shared;
-        Array.Fill(plain, (byte)0xEE, changes.RawLength, plain.Length - changes.RawLength);
-        Lz4.TryDecompress(input.AsSpan(changes.DataOffset, changes.DataLength), plain.AsSpan(0, changes.RawLength));
-        Assert.False(plain.AsSpan(changes.RawLength).ContainsAnyExcept((byte)0xEE), "bytes behind the destination were written");
+        Span<byte> behind = _plain.AsSpan(changes.RawLength, 64);
+        behind.Fill(0xEE);
+        Lz4.TryDecompress(input.AsSpan(changes.DataOffset, changes.DataLength), _plain.AsSpan(0, changes.RawLength));
+        Assert.False(behind.ContainsAnyExcept((byte)0xEE), "bytes behind the destination were written");
     }
-
-    [ThreadStatic]
-    private static byte[]? _shared;
-
-    private static byte[] Shared => _shared ??= new byte[ProtocolLimits.RawBytesMax + 64];
 }

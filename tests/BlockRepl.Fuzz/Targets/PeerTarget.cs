@@ -82,9 +82,16 @@ internal sealed class PeerTarget : FuzzTarget
             default:
                 if (chance.OneIn(2))
                     cluster.Cut();
-                cluster.Command(node, chance.Pick(Verbs));
+                Command(cluster, node, chance.Pick(Verbs));
                 break;
         }
+    }
+
+    // A resize is always for a volume; the edge sees to that.
+    private static void Command(ClusterHarness cluster, SimulatedNode node, OperatorVerb verb)
+    {
+        if (node.IsAlive)
+            cluster.Command(node, new OperatorCommand(verb) { Volume = verb == OperatorVerb.Resize ? ClusterHarness.Volume0 : null });
     }
 
     private static readonly OperatorVerb[] Verbs =

@@ -184,7 +184,7 @@ public class HostileFrameTests
         byte[] tooManyVolumes = Seal(4 - 1, [.. Enumerable.Repeat<byte[]>([0x1A, 0], ProtocolLimits.VolumesMax + 1).SelectMany(b => b)]);
         AssertLimit(tooManyVolumes, "stable marks");
         AssertLimit(Seal(8, [0x1A, 0x81, 0x80, 1, .. new byte[ProtocolLimits.RunsMax + 1]]), "runs");
-        AssertLimit(Seal(14, [0x1A, 0x88, 2, .. new byte[(ProtocolLimits.HistoryMax + 1) * 8]]), "history");
+        AssertLimit(Seal(14, [0x1A, 0x88, 2, .. Enumerable.Repeat<byte>(1, (ProtocolLimits.HistoryMax + 1) * 8)]), "history");
         AssertLimit(Seal(17, [.. Enumerable.Repeat<byte[]>([0x78, 0], 65).SelectMany(b => b)]), "unknown fields");
 
         static void AssertLimit(byte[] frame, string what)

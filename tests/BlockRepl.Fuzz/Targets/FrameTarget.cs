@@ -57,7 +57,7 @@ internal sealed class FrameTarget : FuzzTarget
         byte[] data = packed[..written];
         if (chance.OneIn(2))
             data = chance.Spoil(data);
-        int length = chance.OneIn(3) ? 1 + chance.Below(ProtocolLimits.RawBytesMax) : plain.Length;
+        int length = Math.Max(chance.OneIn(3) ? 1 + chance.Below(ProtocolLimits.RawBytesMax) : plain.Length, data.Length);
         return Samples.ChangesFrame([new ChangeHeader(ChangeKind.Write, default, 0, length, ChangeFlags.None)], data, CompressionKind.Lz4, length);
     }
 

@@ -26,15 +26,15 @@ internal static class CrashScenarios
         new("orderly-stop", new CrashPlan(), OrderlyStopAsync),
     ];
 
-    // More extents than the log has places: each eviction waits until what it drops is stable on both nodes.
+    // More extents than the log has places, and no flush of the client's in between: each eviction waits until what it drops is stable on both nodes.
     private static async Task LogEvictionsAsync(Scene scene)
     {
-        var wide = new Workload(scene.Cluster, scene.Chance.NextUInt64()) { Extents = 99 };
+        await scene.Work.RunAsync(0, 4);
         using var client = new ExportClient(scene.Cluster.VolumeOf(0));
-        TouchAll(scene, client, 0, 66);
-        await wide.RunAsync(0, 12);
-        TouchAll(scene, client, 66, 80);
-        await wide.RunAsync(0, 12);
+        TouchAll(scene, client, 5, 90);
+        await new Workload(scene.Cluster, scene.Chance.NextUInt64()) { Extents = 99 }.RunAsync(0, 12);
+        TouchAll(scene, client, 10, 25);
+        await scene.Work.RunAsync(0, 4);
     }
 
     // What leaves the log now is not stable on the peer: only marks say that it may differ.

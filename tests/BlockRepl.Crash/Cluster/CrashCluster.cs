@@ -163,10 +163,24 @@ internal sealed class CrashCluster : IAsyncDisposable
               v: { disk: { alpha: "{{PathOf(0, "disk")}}", beta: "{{PathOf(1, "disk")}}" }, size: {{Math.Max(plan.DiskBytes, plan.GrowsToBytes)}}{{(plan.IsExternal ? $", meta-disk: {{ alpha: \"{PathOf(0, "meta")}\", beta: \"{PathOf(1, "meta")}\" }}" : "")}} }
         """;
 
+    private static int _lastPort = 10_000 + Random.Shared.Next(20_000);
+
+    // Below those that the kernel gives away by itself, and none twice: neither node's port may become the other's, the relay's, or a connection's.
     private static int FreePort()
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+        while (true)
+        {
+            int port = 10_000 + Interlocked.Increment(ref _lastPort) % 20_000;
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                // Somebody's.
+            }
+        }
     }
 }

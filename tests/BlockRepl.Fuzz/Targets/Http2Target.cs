@@ -96,6 +96,9 @@ internal sealed class Http2Target(bool isServer) : FuzzTarget, IPeerAcceptor
         {
             // A reset is an end too; a time-out is not.
         }
+
+        // Thousands of connections that linger after their end would take every port of the machine.
+        socket.LingerState = new LingerOption(true, 0);
     }
 
     private sealed class Handler : IPeerChannelHandler

@@ -32,9 +32,9 @@ internal sealed class NbdSocketTarget : FuzzTarget
     public override void Run(byte[] input)
     {
         _ = _server.Value;
-        Talk(input);
+        Talk(input, hangsUp: true);
         Check();
-        byte[] said = Talk(NbdForge.Honest());
+        byte[] said = Talk(NbdForge.Honest(), hangsUp: false);
         Check();
         Assert.True(said.Length > 4096, "an honest client is not served");
     }
@@ -45,8 +45,8 @@ internal sealed class NbdSocketTarget : FuzzTarget
             throw new InvalidOperationException("a connection's thread threw", bug);
     }
 
-    // Says all, ends its half, and listens until the server hangs up.
-    private byte[] Talk(byte[] input)
+    // Says all and listens until the server hangs up. One that ends its half counts as gone at once: what it asked for may be left undone (hard part 8); an honest one says goodbye.
+    private byte[] Talk(byte[] input, bool hangsUp)
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = PatienceMs, SendTimeout = PatienceMs };
         socket.Connect(new UnixDomainSocketEndPoint(_path));
@@ -55,7 +55,8 @@ internal sealed class NbdSocketTarget : FuzzTarget
             try
             {
                 socket.Send(input);
-                socket.Shutdown(SocketShutdown.Send);
+                if (hangsUp)
+                    socket.Shutdown(SocketShutdown.Send);
             }
             catch (SocketException e) when (e.SocketErrorCode != SocketError.TimedOut)
             {

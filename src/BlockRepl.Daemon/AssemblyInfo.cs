@@ -1,3 +1,5 @@
 using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("BlockRepl.Daemon.Tests")]
+[assembly: InternalsVisibleTo("BlockRepl.Crash")]
+[assembly: InternalsVisibleTo("BlockRepl.Fuzz")]

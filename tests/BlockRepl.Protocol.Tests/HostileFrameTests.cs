@@ -89,6 +89,22 @@ public class HostileFrameTests
         }
     }
 
+    /// <summary>G14: a history is taken over into the superblock, which cannot hold "no generation"; the node that tried ended with a bug.</summary>
+    [Fact]
+    public void A_history_with_no_generation_in_it_is_refused()
+    {
+        PeerMessage[] wrong =
+        [
+            new SyncEndMessage(new(1), new(0x10), [new(0x20), GenerationId.None]),
+            new ResourceStateMessage(Role.Secondary, WriteProtocol.C, [new(new(0), "v", 4096, DiskState.UpToDate, new(0x10), GenerationId.None, [GenerationId.None], VolumeFlags.None, 0)], new(0), false),
+        ];
+        foreach (PeerMessage message in wrong)
+        {
+            Assert.False(PeerMessageCodec.TryDecode(PeerMessageCodec.Encode(message), out _, out FrameError error), $"{message.Kind} was taken");
+            Assert.Equal(FrameErrorCode.BadValue, error.Code);
+        }
+    }
+
     [Fact]
     public void Unknown_kinds_are_told_apart()
     {
@@ -168,7 +184,7 @@ public class HostileFrameTests
         byte[] tooManyVolumes = Seal(4 - 1, [.. Enumerable.Repeat<byte[]>([0x1A, 0], ProtocolLimits.VolumesMax + 1).SelectMany(b => b)]);
         AssertLimit(tooManyVolumes, "stable marks");
         AssertLimit(Seal(8, [0x1A, 0x81, 0x80, 1, .. new byte[ProtocolLimits.RunsMax + 1]]), "runs");
-        AssertLimit(Seal(14, [0x1A, 0x88, 2, .. new byte[(ProtocolLimits.HistoryMax + 1) * 8]]), "history");
+        AssertLimit(Seal(14, [0x1A, 0x88, 2, .. Enumerable.Repeat<byte>(1, (ProtocolLimits.HistoryMax + 1) * 8)]), "history");
         AssertLimit(Seal(17, [.. Enumerable.Repeat<byte[]>([0x78, 0], 65).SelectMany(b => b)]), "unknown fields");
 
         static void AssertLimit(byte[] frame, string what)

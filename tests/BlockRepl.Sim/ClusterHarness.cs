@@ -224,6 +224,15 @@ public sealed class ClusterHarness
         FrameCodec.Decode(frame, to.Pool, e => to.Apply(e with { Link = link }));
     }
 
+    /// <summary>As <see cref="DeliverTo"/>, for a peer that is not held to what a version 1 build would take.</summary>
+    public void Hand(SimulatedNode to, byte[] frame)
+    {
+        Step++;
+        to.LastHeardMs = NowMs;
+        LinkId link = _link!.Id;
+        FrameCodec.Decode(frame, to.Pool, e => to.Apply(e with { Link = link }));
+    }
+
     /// <summary>Delivers everything that is on the way to a node now.</summary>
     public void DeliverAll(SimulatedNode to)
     {

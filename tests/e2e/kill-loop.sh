@@ -26,6 +26,8 @@ load() {
     for victim in "$@"; do await 10 gone "${node_pid[$victim]}" || return 1; done
 }
 readable() { "$python" "$e2e_dir/kill-load.py" verify "$(uri "$1")" "$model"; }
+# What both disks hold, while both daemons have them: in sync and idle, so nothing changes (G5).
+same_bytes() { cmp -n "$(exported_bytes alpha)" "$W/alpha/disk.img" "$W/beta/disk.img"; }
 other() { if [[ $1 == alpha ]]; then echo beta; else echo alpha; fi; }
 
 both_up 64MiB
@@ -113,6 +115,7 @@ for ((round = 1; round <= rounds; round++)); do
             ;;
     esac
     check "$what; the nodes are in sync again" br "$primary" wait-sync "$resource" --timeout 60s
+    check "$what; both disks hold the same bytes (G5)" same_bytes
 done
 sort "$W/loads" | tail -n 3
 check "every acknowledged change is readable" readable "$primary"

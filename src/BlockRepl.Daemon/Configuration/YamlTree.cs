@@ -16,6 +16,20 @@ internal abstract record YamlTree(SourcePosition At)
     public static YamlTree? Read(TextReader text)
     {
         var parser = new Parser(text);
+        try
+        {
+            return ReadDocument(parser);
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or IndexOutOfRangeException or FormatException)
+        {
+            // What YamlDotNet's scanner throws for some broken texts instead of its own exception.
+            Mark at = parser.Current?.End ?? Mark.Empty;
+            throw new YamlException(at, at, "it breaks off, or stands where nothing of its kind may stand, somewhere behind this place", e);
+        }
+    }
+
+    private static YamlTree? ReadDocument(Parser parser)
+    {
         parser.Consume<StreamStart>();
         if (parser.TryConsume<StreamEnd>(out _))
             return null;

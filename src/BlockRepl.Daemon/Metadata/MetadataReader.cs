@@ -142,6 +142,15 @@ internal sealed class MetadataReader(IBlockDevice disk, IBlockDevice? metadataDe
                 "correct the disk in the configuration, or wipe-md if the old volume is gone for good");
         }
 
+        if (superblock.ActivityLogExtentBytes != Superblock.DefaultExtentBytes)
+        {
+            // The format has room for others; read as if they were of the one size that this program knows, the log's numbers would name other places (G8).
+            return new MetadataResult(
+                MetadataError.UnknownVersion,
+                string.Create(CultureInfo.InvariantCulture, $"the activity log counts extents of {superblock.ActivityLogExtentBytes} bytes, this program knows {Superblock.DefaultExtentBytes}"),
+                "use the release that wrote it, or a newer one");
+        }
+
         layout = _kind == MetadataKind.Internal
             ? MetadataLayout.ForInternal(_diskBytes, superblock.Peers.Length, superblock.ActivityLogExtents)
             : MetadataLayout.ForExternal(superblock.DataBytes, superblock.Peers.Length, superblock.ActivityLogExtents);

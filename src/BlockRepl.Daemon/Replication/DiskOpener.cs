@@ -20,13 +20,13 @@ internal static class DiskOpener
     public sealed record Opened(
         VolumeDisk? Disk, AttachedDisk? Attached, ImmutableArray<string> Warnings, ControlResult? Refusal, bool IsBusy);
 
-    public static Opened Open(RuntimeVolume volume, ResourceSettings settings, Func<string, IBlockDevice, IBlockDevice> filter)
+    public static Opened Open(RuntimeVolume volume, ResourceSettings settings, DaemonContext context)
     {
         string path = volume.Configuration.Disk.For(settings.NodeName);
         DeviceOpenResult disk = DeviceFactory.Open(path);
         if (disk.Device is null)
             return Refused(volume, disk);
-        disk = disk with { Device = filter(path, disk.Device) };
+        disk = disk with { Device = context.DeviceFilter(path, disk.Device) };
         IBlockDevice? metadataDevice = null;
         if (volume.Configuration.MetaDisk.For(settings.NodeName) is { } metadataPath)
         {
@@ -37,7 +37,7 @@ internal static class DiskOpener
                 return Refused(volume, opened);
             }
 
-            metadataDevice = filter(metadataPath, opened.Device);
+            metadataDevice = context.DeviceFilter(metadataPath, opened.Device);
         }
 
         var identity = new VolumeIdentity(settings.Name, volume.Configuration.Name, settings.NodeName);
@@ -68,7 +68,7 @@ internal static class DiskOpener
         }
 
         return new Opened(
-            new VolumeDisk(disk.Device, metadataDevice, metadata.Store), Attach(metadata.Store, metadata.Loaded), metadata.Loaded.Warnings, null, false);
+            new VolumeDisk(disk.Device, metadataDevice, metadata.Store), Attach(metadata.Store, metadata.Loaded, context.ReadBootId()), metadata.Loaded.Warnings, null, false);
     }
 
     /// <summary>This boot's id; empty where the kernel does not tell.</summary>
@@ -84,13 +84,13 @@ internal static class DiskOpener
         }
     }
 
-    private static AttachedDisk Attach(VolumeMetadataStore store, LoadedMetadata loaded)
+    private static AttachedDisk Attach(VolumeMetadataStore store, LoadedMetadata loaded, Guid bootId)
     {
         var bitmaps = ImmutableArray.CreateBuilder<DirtyBitmap>(loaded.Bitmaps.Length);
         foreach (DirtyBitmap? bitmap in loaded.Bitmaps)
             bitmaps.Add(bitmap ?? new DirtyBitmap(store.Layout.DataBlocks));
         return new AttachedDisk(
-            loaded.Superblock, loaded.ActiveExtents, loaded.ActivityLogTransaction, bitmaps.MoveToImmutable(), store.Layout.DataBytes, ReadBootId());
+            loaded.Superblock, loaded.ActiveExtents, loaded.ActivityLogTransaction, bitmaps.MoveToImmutable(), store.Layout.DataBytes, bootId);
     }
 
     private static string? FindMissingSlot(Superblock superblock, ResourceSettings settings)

@@ -62,7 +62,7 @@ internal sealed partial class DiskVerbs
                 $"connect the peer that has the data; or give the volume up here: blockrepl secondary --force {status.Name}");
         }
 
-        DiskOpener.Opened opened = DiskOpener.Open(volume, _runtime.Settings, _context.DeviceFilter);
+        DiskOpener.Opened opened = DiskOpener.Open(volume, _runtime.Settings, _context);
         if (opened.Disk is null)
         {
             FoundBusyDisk = opened.IsBusy;

@@ -79,6 +79,8 @@ internal static class PeerMessageReader
         {
             if (history.Count == ProtocolLimits.HistoryMax)
                 from.Fail(FrameErrorCode.LimitExceeded, "history");
+            else if (value == 0)
+                from.Fail(FrameErrorCode.BadValue, "history"); // No generation: a superblock could not hold it.
             else
                 history.Add(new GenerationId(value));
         }

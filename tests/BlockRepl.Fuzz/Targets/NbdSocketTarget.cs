@@ -1,0 +1,81 @@
+using System.Net.Sockets;
+using BlockRepl.Daemon.Nbd;
+using BlockRepl.Fuzz.Engine;
+using BlockRepl.Nbd;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace BlockRepl.Fuzz.Targets;
+
+/// <summary>The NBD server behind a socket: it answers or hangs up, nothing in it throws, and the next honest client is served.</summary>
+internal sealed class NbdSocketTarget : FuzzTarget
+{
+    private const int PatienceMs = 20_000;
+
+    private readonly INbdExportSource _exports = new MemoryExports();
+    private readonly string _path = Path.Combine(Directory.CreateTempSubdirectory("blockrepl-fuzz-").FullName, "nbd.sock");
+    private readonly Lazy<NbdServer> _server;
+    private Exception? _bug;
+
+    public NbdSocketTarget() => _server = new Lazy<NbdServer>(() =>
+    {
+        var server = new NbdServer(_exports, new NbdServerOptions { OnBug = bug => _bug = bug }, NullLogger<NbdServer>.Instance);
+        server.ListenUnix(_path);
+        return server;
+    });
+
+    public override string Name => "nbd-socket";
+
+    public override int MillisecondsMax => 30_000;
+
+    public override byte[] Make(Prng chance) => NbdForge.Session(chance, goes: !chance.OneIn(4));
+
+    public override void Run(byte[] input)
+    {
+        _ = _server.Value;
+        Talk(input, hangsUp: true);
+        Check();
+        byte[] said = Talk(NbdForge.Honest(), hangsUp: false);
+        Check();
+        Assert.True(said.Length > 4096, "an honest client is not served");
+    }
+
+    private void Check()
+    {
+        if (_bug is { } bug)
+            throw new InvalidOperationException("a connection's thread threw", bug);
+    }
+
+    // Says all and listens until the server hangs up. One that ends its half counts as gone at once: what it asked for may be left undone (hard part 8); an honest one says goodbye.
+    private byte[] Talk(byte[] input, bool hangsUp)
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = PatienceMs, SendTimeout = PatienceMs };
+        socket.Connect(new UnixDomainSocketEndPoint(_path));
+        Task sending = Task.Run(() =>
+        {
+            try
+            {
+                socket.Send(input);
+                if (hangsUp)
+                    socket.Shutdown(SocketShutdown.Send);
+            }
+            catch (SocketException e) when (e.SocketErrorCode != SocketError.TimedOut)
+            {
+                // It hung up first.
+            }
+        });
+        using var said = new MemoryStream();
+        byte[] buffer = new byte[64 << 10];
+        try
+        {
+            for (int count; (count = socket.Receive(buffer)) > 0;)
+                said.Write(buffer, 0, count);
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            // A hang-up with bytes unread.
+        }
+
+        sending.GetAwaiter().GetResult();
+        return said.ToArray();
+    }
+}

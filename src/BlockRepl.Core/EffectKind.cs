@@ -82,7 +82,7 @@ public enum EffectKind : byte
     /// </summary>
     ReadReply,
 
-    /// <summary>Read for a client from the local disk after all: <see cref="Effect.Cookie"/>.</summary>
+    /// <summary>Read for a client from the local disk after all: <see cref="Effect.Cookie"/>; from the disk with the number <see cref="Effect.Ticket"/> and no other.</summary>
     ReadLocally,
 
     /// <summary>

@@ -200,6 +200,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             ref Effect effect = ref context.Effects.Add(EffectKind.ReadLocally);
             effect.Volume = volume.Nr;
             effect.Subject = cookie;
+            effect.Ticket = volume.DiskSerial;
             return;
         }
 

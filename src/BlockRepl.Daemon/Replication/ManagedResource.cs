@@ -191,7 +191,7 @@ internal sealed partial class ManagedResource : IDisposable
         }
 
         if (disk is not null)
-            await disk.Closed;
+            await disk.Left;
         Runtime.RemoveVolume(volume);
         return removed;
     });
@@ -229,7 +229,7 @@ internal sealed partial class ManagedResource : IDisposable
         foreach (VolumeDisk? disk in disks)
         {
             if (disk is not null && down.ExitCode == ExitCodes.Done)
-                await disk.Closed;
+                await disk.Left;
         }
 
         return down;

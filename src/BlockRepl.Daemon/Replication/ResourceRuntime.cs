@@ -30,11 +30,13 @@ internal sealed class ResourceRuntime : IDisposable
     private readonly ManualResetEventSlim _stop = new();
     private readonly ILogger _log;
     private ulong _lastLink;
+    private long _diskTimeoutMs;
 
     public ResourceRuntime(ResourceConfiguration configuration, ResourceSettings settings, DaemonContext context, Func<PeerId, PeerConnector> connectorFor)
     {
         Configuration = configuration;
         Settings = settings;
+        _diskTimeoutMs = settings.DiskTimeoutMs;
         _log = context.Loggers.CreateLogger("BlockRepl.Resource");
         _core = new ResourceCore(settings, new SystemChance());
         _links = new PeerLink?[settings.Peers.Length];
@@ -62,6 +64,9 @@ internal sealed class ResourceRuntime : IDisposable
 
     /// <summary>Runs the operator's programs.</summary>
     public HandlerRunner Handlers { get; }
+
+    /// <summary>Calls into disks are timed (<c>disk-timeout</c>): only threads of the disks themselves make them.</summary>
+    public bool TimesDisks => Volatile.Read(ref _diskTimeoutMs) > 0;
 
     /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
     public static long NowMs => Environment.TickCount64;
@@ -128,6 +133,7 @@ internal sealed class ResourceRuntime : IDisposable
     {
         Configuration = configuration;
         Settings = settings;
+        Volatile.Write(ref _diskTimeoutMs, settings.DiskTimeoutMs);
         foreach (PeerLink? link in _links)
             link?.SetCompression(configuration.Compression);
         Post(new CoreEvent { Kind = CoreEventKind.SettingsChanged, NowMs = NowMs, Subject = settings });
@@ -218,6 +224,9 @@ internal sealed class ResourceRuntime : IDisposable
             link.EndWait();
         }
     }
+
+    /// <summary>The threads of a disk that is about to be attached to a volume.</summary>
+    public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => _executor.CreateThreads(volume, disk);
 
     /// <summary>Clients that wait for room on a link, and since when, a sentence each (hard part 28).</summary>
     public IEnumerable<string> LinkWaits()
@@ -380,6 +389,13 @@ internal sealed class ResourceRuntime : IDisposable
     {
         while (!_stop.Wait(TickInterval))
         {
+            long diskTimeoutMs = Volatile.Read(ref _diskTimeoutMs);
+            if (diskTimeoutMs > 0)
+            {
+                foreach (RuntimeVolume volume in Volumes)
+                    volume.GiveUpIfHung(diskTimeoutMs);
+            }
+
             for (int i = 0; i < _links.Length; i++)
             {
                 PeerLink? link = Volatile.Read(ref _links[i]);

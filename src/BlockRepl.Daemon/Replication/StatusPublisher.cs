@@ -64,7 +64,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlActiveExtents = core.ActiveExtents(nr),
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
-            WaitingFor = [.. core.WaitingFor(nr), .. runtime.LinkWaits()],
+            WaitingFor = [.. core.WaitingFor(nr), .. volume.SlowCalls(), .. runtime.LinkWaits()],
             ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
             NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };

@@ -67,7 +67,7 @@ public sealed class ResourceCore
         _target = new ResyncTarget(_context, _generations, _disk);
         _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
-        _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing);
+        _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing, _remote);
         _outdating = new Outdating(_context);
         _suspension = new IoSuspension(_context, _writes, _disk, _fencing);
         _returning = new ReturningDisk(_context, _disk, _remote);
@@ -293,6 +293,7 @@ public sealed class ResourceCore
         {
             _access.Settle();
             _resizing.Settle();
+            _returning.AttachAgain();
         }
 
         foreach (Volume volume in _context.Volumes)

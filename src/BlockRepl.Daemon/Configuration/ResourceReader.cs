@@ -94,7 +94,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
     // A disk that takes its head around once more, or a controller that resets, is not to be given up for that.
     private TimeSpan ReadDiskTimeout(MappingReader reader)
     {
-        TimeSpan timeout = reader.Time("disk-timeout", TimeSpan.Zero, TimeSpan.Zero, TimeSpan.FromHours(1));
+        TimeSpan timeout = reader.Time("disk-timeout", TimeSpan.Zero, TimeSpan.Zero, TimeSpan.FromMinutes(10));
         if (timeout > TimeSpan.Zero && timeout < TimeSpan.FromSeconds(1))
             errors.Add(reader.Take("disk-timeout")!.At, "disk-timeout: less than 1s gives up disks that are only slow; 0s is never");
         return timeout;

@@ -95,6 +95,9 @@ internal sealed partial class Executor : IDisposable
                 case EffectKind.DetachDisk:
                     Detach(_runtime.Volumes[effect.Volume.Value], effect.NotesLoss, carrier);
                     break;
+                case EffectKind.AttachDisk:
+                    _runtime.AttachAgain(_runtime.Volumes[effect.Volume.Value]);
+                    break;
                 case EffectKind.CompleteCommand:
                     ((TaskCompletionSource<CommandResult>)effect.Cookie!).SetResult(effect.Command);
                     break;
@@ -141,6 +144,8 @@ internal sealed partial class Executor : IDisposable
     // Core hears of it when the last call has left the disk: a call that hangs keeps the volume Failed, and its late completion touches nothing (hard part 17).
     private void Detach(RuntimeVolume volume, bool notesLoss, Carrier carrier)
     {
+        // Whoever waits for Failed sees it, however soon the disk is closed.
+        _runtime.PublishStatus();
         if (volume.DetachDisk(notesLoss, out Func<DiskResult>? note) is not { } disk)
             return;
         DiskThreads threads = disk.Threads!;

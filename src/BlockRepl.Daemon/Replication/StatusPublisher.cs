@@ -166,6 +166,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             {
                 case DiskState.UpToDate:
                     break;
+                case DiskState.Diskless or DiskState.Failed when core.WouldServe(volume.Configuration.Nr) is not null:
+                    break;
                 case DiskState.Diskless or DiskState.Failed or DiskState.Attaching:
                     return ($"{volume.Name} has no local disk here ({disk})", $"bring it up: blockrepl up {name}");
                 case DiskState.Consistent:

@@ -65,7 +65,13 @@ static int do_read(const char *path, char *buffer, size_t size, off_t offset, st
 static int do_write(const char *path, const char *buffer, size_t size, off_t offset, struct fuse_file_info *info)
 {
     int failure = trouble("write");
-    return failure ? failure : result(pwrite(fd, buffer, size, offset));
+    int written = failure ? failure : result(pwrite(fd, buffer, size, offset));
+    if (written < 0 || !(info->flags & (O_DSYNC | O_SYNC)))
+        return written;
+    failure = trouble("flush");
+    if (!failure)
+        failure = result(fdatasync(fd));
+    return failure ? failure : written;
 }
 
 static int do_fsync(const char *path, int only_data, struct fuse_file_info *info)

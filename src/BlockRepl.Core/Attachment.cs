@@ -48,6 +48,7 @@ internal sealed class Attachment(ResourceContext context)
         volume.IsNewOnPrimary = false;
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
+        volume.AttachesAgain = false;
         volume.ActivityLogWriting = false;
         volume.ActivityLog = new ActivityLog(superblock.ActivityLogExtents)
         {

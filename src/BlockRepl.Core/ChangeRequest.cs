@@ -56,6 +56,9 @@ public sealed class ChangeRequest
     /// <summary>The edge has it: nothing of it may be used again before its completion has come.</summary>
     internal bool IsUnderWay;
 
+    /// <summary>The disk that it was handed to the edge for, by its number: on no other may it be carried out.</summary>
+    public ulong DiskSerial { get; internal set; }
+
     /// <summary>Its disk was given up: its completion means nothing any more.</summary>
     internal bool IsLate;
 

@@ -62,10 +62,10 @@ public enum CoreEventKind : byte
     /// <summary>Resync data came: Peer, Link, Header (its kind tells data from zeroes; Volume in the peer's numbering), Subject = buffer or null, Offset.</summary>
     ResyncData,
 
-    /// <summary>The local disk cannot be used any more: Volume, Subject = why.</summary>
+    /// <summary>The local disk cannot be used any more: Volume, Number = the disk's number, Subject = why. Of an earlier disk it means nothing.</summary>
     DiskFailed,
 
-    /// <summary>A disk that Core gave up is closed: Volume. Nothing of it can complete any more.</summary>
+    /// <summary>A disk that Core gave up is closed: Volume, Number = the disk's number. Nothing of it can complete any more.</summary>
     DiskClosed,
 
     /// <summary>A <see cref="EffectKind.RunHandler"/> is over: Subject = <see cref="HandlerOutcome"/>.</summary>

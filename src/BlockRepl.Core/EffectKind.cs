@@ -82,7 +82,10 @@ public enum EffectKind : byte
     /// </summary>
     ReadReply,
 
-    /// <summary>Read for a client from the local disk after all: <see cref="Effect.Cookie"/>.</summary>
+    /// <summary>Attach the volume's disk again, as <c>attach</c> does: its return was cut by the loss of the peer that serves, which is back.</summary>
+    AttachDisk,
+
+    /// <summary>Read for a client from the local disk after all: <see cref="Effect.Cookie"/>; from the disk with the number <see cref="Effect.Ticket"/> and no other.</summary>
     ReadLocally,
 
     /// <summary>

@@ -219,6 +219,8 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         if (!bothDisks)
         {
             peerVolume.State = peerVolume.IsMatched ? ReplicationState.Established : ReplicationState.Off;
+            if (!volume.HasDisk && peerVolume.IsMatched && context.Role != Role.Primary)
+                RememberServer(peerVolume);
             return;
         }
 
@@ -243,6 +245,15 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         {
             EnterEstablished(peerVolume);
         }
+    }
+
+    // Should this node be promoted without a disk: how large the volume is, and which disk of its own may come back to it by the peer's marks.
+    private static void RememberServer(PeerVolume peerVolume)
+    {
+        if (peerVolume.Peer.StateOf(peerVolume.Volume) is not { DiskState: > DiskState.Failed } theirs)
+            return;
+        peerVolume.Volume.SizeBytes = theirs.SizeBytes;
+        peerVolume.BaseGeneration = theirs.BitmapGeneration.IsNone ? theirs.CurrentGeneration : theirs.BitmapGeneration;
     }
 
     // The peer has nothing newer: that is the evidence that a Consistent node waits for (G6).

@@ -6,6 +6,7 @@ namespace BlockRepl.Core;
 internal sealed class LocalDisk(ResourceContext context)
 {
     private readonly List<FlushWaiter> _done = [];
+    private long _tickedMs;
 
     /// <summary>Set by <see cref="ResourceCore"/>: what each kind of waiter does when its flush is over.</summary>
     public Action<FlushWaiter, DiskResult> OnFlushed { get; set; } = (_, _) => { };
@@ -58,10 +59,15 @@ internal sealed class LocalDisk(ResourceContext context)
     public void Tick()
     {
         long timeoutMs = context.Settings.DiskTimeoutMs;
+        bool wasStopped = _tickedMs > 0 && context.NowMs - _tickedMs > timeoutMs;
+        _tickedMs = context.NowMs;
         if (timeoutMs == 0)
             return;
         foreach (Volume volume in context.Volumes)
         {
+            // It was this process that stood still (stopped, frozen, its host paused): what the disk has done meanwhile it has not been told.
+            if (wasStopped)
+                volume.DiskProgressMs = context.NowMs;
             long stuckMs = context.NowMs - volume.DiskProgressMs;
             if (volume.LocalOperations > 0 && stuckMs > timeoutMs)
                 Fail(volume, $"{volume.LocalOperations} operations, and none finished for {stuckMs} ms (disk-timeout {timeoutMs} ms)");
@@ -80,8 +86,17 @@ internal sealed class LocalDisk(ResourceContext context)
         if (!volume.HasDisk && volume.Disk != DiskState.Attaching)
             return;
         context.Log($"{context.Settings.Name}/{volume.Name}: {why}");
+
+        // In sync until now: what the peer changes from here on it marks, from this generation on.
+        foreach (PeerVolume peer in volume.Peers)
+        {
+            bool inSync = volume.Disk == DiskState.UpToDate && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate && peer.Bitmap is { SetCount: 0 };
+            peer.BaseGeneration = inSync ? volume.Superblock!.Current : GenerationId.None;
+        }
+
         volume.Disk = DiskState.Failed;
         volume.HasFailed = isLoss;
+        volume.AttachesAgain = false;
         volume.LocalOperations = 0;
         context.StateChanged = true;
         ref Effect effect = ref context.Effects.Add(EffectKind.DetachDisk);

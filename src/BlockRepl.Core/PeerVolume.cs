@@ -29,6 +29,11 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>On a Secondary: the Primary's own disk is gone, and this node serves it; every change is marked towards the lost disk.</summary>
     public bool IsServing { get; set; }
 
+    /// <summary>
+    /// While this node has no disk: the generation of a disk of its own that the peer's marks towards it count from. Such a disk lacks what is marked there, and no more (I1).
+    /// </summary>
+    public GenerationId BaseGeneration { get; set; }
+
     /// <summary>Number of the volume in the peer's frames.</summary>
     public VolumeNr PeerNr { get; set; }
 

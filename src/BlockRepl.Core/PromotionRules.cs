@@ -2,7 +2,7 @@ using BlockRepl.Primitives;
 
 namespace BlockRepl.Core;
 
-/// <summary>Who may be promoted, as far as this node can tell by itself (G6): never without a disk, without force only on UpToDate data. Whether the peer is Primary the peer is asked.</summary>
+/// <summary>Who may be promoted, as far as this node can tell by itself (G6): without force only on UpToDate data; without a disk only if a peer can serve it. Whether the peer is Primary the peer is asked.</summary>
 internal static class PromotionRules
 {
     /// <summary>
@@ -14,8 +14,10 @@ internal static class PromotionRules
         string name = context.Settings.Name;
         foreach (Volume volume in context.Volumes)
         {
+            if (!volume.HasDisk && PromotionWithoutDisk.FindServer(volume) is null)
+                return PromotionWithoutDisk.Refuse(name, volume);
             if (!volume.HasDisk)
-                return CommandResult.NoDisk($"{name}/{volume.Name} has no local disk here ({volume.Disk})", $"bring it up first: blockrepl up {name}");
+                continue;
             bool isTarget = Array.Exists(volume.Peers, peer => peer.Target is not null || peer.State == ReplicationState.WFBitMapT);
             if (isTarget)
                 return CommandResult.NoUpToDateData($"{name}/{volume.Name} is being resynced from the peer", $"wait for it: blockrepl wait-sync {name}");

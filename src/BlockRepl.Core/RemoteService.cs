@@ -153,7 +153,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         if (!volume.IsReturning)
             return;
 
-        // What it lacks stays on record here and there; an operator attaches it again when the peer is back.
+        // What it lacks stays on record here and there; it is attached again when the peer is back.
         remote.LostGenerations.Add(volume.Superblock!.Current);
         if (volume.Superblock.Current == remote.Generation)
         {
@@ -163,7 +163,8 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             remote.IsConfirmed = false;
         }
 
-        Disk.GiveUp(volume, "the peer that the disk was resynced from is gone; attach it again when it is back", isLoss: false);
+        Disk.GiveUp(volume, "the peer that the disk was resynced from is gone; it is attached again when the peer is back", isLoss: false);
+        volume.AttachesAgain = true;
     }
 
     /// <summary>The volume has a current disk of its own again, or its clients are gone: nobody serves it any more.</summary>
@@ -175,6 +176,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         remote.Reason = "";
         remote.LostGenerations.Clear();
         volume.IsReturning = false;
+        volume.AttachesAgain = false;
         volume.MirrorsBack = false;
     }
 
@@ -200,6 +202,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             ref Effect effect = ref context.Effects.Add(EffectKind.ReadLocally);
             effect.Volume = volume.Nr;
             effect.Subject = cookie;
+            effect.Ticket = volume.DiskSerial;
             return;
         }
 
@@ -298,7 +301,8 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         return null;
     }
 
-    private void Ask(Volume volume, PeerVolume server)
+    /// <summary>Asks a peer to serve the volume under <see cref="RemoteState.Generation"/>. Until it has said that it does, nothing is answered.</summary>
+    public void Ask(Volume volume, PeerVolume server)
     {
         RemoteState remote = volume.Remote;
         remote.Server = server;

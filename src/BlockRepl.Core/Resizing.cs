@@ -23,6 +23,7 @@ namespace BlockRepl.Core;
 /// </remarks>
 internal sealed class Resizing(ResourceContext context, Connections connections)
 {
+    private readonly List<(Volume Volume, ulong Id, PeerVolume? Asker, LinkId Link)> _growing = [];
     private Job? _job;
 
     private sealed class Job(Volume volume, object? cookie, long wanted, bool assumeEqual, ulong id)
@@ -122,9 +123,35 @@ internal sealed class Resizing(ResourceContext context, Connections connections)
         }
     }
 
-    /// <summary>The edge has taken up the disk's new size, or has not.</summary>
-    public void Grown(Volume volume, ulong id, PeerVolume? asker, LinkId link, GrownDisk grown)
+    /// <summary>A volume's own disk was given up: what was asked of it is answered, and what it brings late means nothing (hard part 17).</summary>
+    public void DiskLost(Volume volume)
     {
+        foreach ((Volume lost, ulong id, PeerVolume? asker, LinkId link) in _growing)
+        {
+            if (lost == volume && asker is not null && asker.Peer.Link == link)
+                Answer(asker, id, 0, false, "its disk failed");
+        }
+
+        _growing.RemoveAll(growing => growing.Volume == volume);
+    }
+
+    /// <summary>Called after an event that changed the state: a resize whose disk is gone, here or at the peer, is over.</summary>
+    public void Settle()
+    {
+        if (_job is not { } job)
+            return;
+        PeerVolume? lost = Array.Find(job.Volume.Peers, static peer => peer.PeerDisk <= DiskState.Failed);
+        if (job.Volume.HasDisk && lost is null)
+            return;
+        Finish(CommandResult.Failed(
+            $"{Name(job.Volume)}: {(job.Volume.HasDisk ? $"the disk of {lost!.Peer.Name}" : "its disk")} was lost before the resize was over", "attach it again, and then say it again"));
+    }
+
+    /// <summary>The edge has taken up the disk's new size, or has not. False if that disk was given up meanwhile.</summary>
+    public bool Grown(Volume volume, ulong id, PeerVolume? asker, LinkId link, GrownDisk grown)
+    {
+        if (_growing.RemoveAll(growing => growing.Volume == volume && growing.Id == id && growing.Asker == asker) == 0)
+            return false;
         if (grown.Result.IsOk && volume.Superblock is { } superblock)
         {
             volume.CapacityBytes = grown.CapacityBytes;
@@ -153,6 +180,8 @@ internal sealed class Resizing(ResourceContext context, Connections connections)
             if (_job is not null)
                 CommitIfComplete(job);
         }
+
+        return true;
     }
 
     /// <summary>
@@ -195,6 +224,7 @@ internal sealed class Resizing(ResourceContext context, Connections connections)
         effect.Subject = new GrowDisk(ImmutableArray.Create(bitmaps), volume.SizeBytes);
         effect.Second = asker;
         effect.Link = asker?.Peer.Link ?? LinkId.None;
+        _growing.Add((volume, id, asker, effect.Link));
     }
 
     private void CommitIfComplete(Job job)

@@ -99,6 +99,7 @@ internal sealed class ResourceContext
     public void StartOnDisk(EffectKind kind, ChangeRequest request)
     {
         request.IsUnderWay = true;
+        request.DiskSerial = Volumes[request.Volume.Value].DiskSerial;
         if (kind != EffectKind.ResyncRead)
             NoteDiskBusy(Volumes[request.Volume.Value]);
         ref Effect effect = ref Effects.Add(kind);

@@ -67,7 +67,7 @@ public sealed class ResourceCore
         _target = new ResyncTarget(_context, _generations, _disk);
         _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
-        _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing);
+        _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing, _remote);
         _outdating = new Outdating(_context);
         _suspension = new IoSuspension(_context, _writes, _disk, _fencing);
         _returning = new ReturningDisk(_context, _disk, _remote);
@@ -96,6 +96,7 @@ public sealed class ResourceCore
         _disk.OnFailed = volume =>
         {
             _completions.DiskFailed(volume);
+            _resizing.DiskLost(volume);
             _handlers.Call(HandlerKind.LocalIoError, volume: volume);
             SendStatus();
         };
@@ -179,10 +180,12 @@ public sealed class ResourceCore
                 _attachment.Attach(VolumeOf(e), (AttachedDisk)e.Subject!);
                 break;
             case CoreEventKind.DiskFailed:
-                _disk.Fail(VolumeOf(e), (string)e.Subject!);
+                if (e.Number == VolumeOf(e).DiskSerial)
+                    _disk.Fail(VolumeOf(e), (string)e.Subject!);
                 break;
             case CoreEventKind.DiskClosed:
-                VolumeOf(e).IsClosed = true;
+                if (e.Number == VolumeOf(e).DiskSerial)
+                    VolumeOf(e).IsClosed = true;
                 break;
             case CoreEventKind.HandlerCompleted:
                 _handlers.Completed((HandlerOutcome)e.Subject!);
@@ -277,9 +280,8 @@ public sealed class ResourceCore
     private void OnDiskGrown(in CoreEvent e)
     {
         var grown = (GrownDisk)e.Subject!;
-        if (!grown.Result.IsOk)
+        if (_resizing.Grown(VolumeOf(e), e.Number, (PeerVolume?)e.Second, e.Link, grown) && !grown.Result.IsOk)
             _disk.Fail(VolumeOf(e), $"its metadata could not be moved: {grown.Result}");
-        _resizing.Grown(VolumeOf(e), e.Number, (PeerVolume?)e.Second, e.Link, grown);
     }
 
     /// <summary>The pass after every event. Each step does nothing unless something is due.</summary>
@@ -288,7 +290,12 @@ public sealed class ResourceCore
         // First: what it lets go takes part in the rest.
         _fencing.Settle();
         if (_context.StateChanged)
+        {
             _access.Settle();
+            _resizing.Settle();
+            _returning.AttachAgain();
+        }
+
         foreach (Volume volume in _context.Volumes)
         {
             if (volume.HasDisk)

@@ -73,6 +73,9 @@ public sealed class ResourceStatusReader
         return _context.Role == Role.Primary && !at.IsAccessible ? at.Remote.Reason : "";
     }
 
+    /// <summary>The connected peer that would serve a volume without a disk here if this node became Primary; null if none could.</summary>
+    public string? WouldServe(VolumeNr volume) => PromotionWithoutDisk.FindServer(_context.Volumes[volume.Value])?.Peer.Name;
+
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;
 

@@ -49,6 +49,19 @@ internal sealed class ReturningDisk(ResourceContext context, LocalDisk disk, Rem
         OnAsk(server, isFull);
     }
 
+    /// <summary>Called after an event that changed the state: a disk whose return was cut is attached again when it is closed and its server serves.</summary>
+    public void AttachAgain()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            bool isDue = volume.AttachesAgain && volume.Disk == DiskState.Diskless && volume.Remote is { IsConfirmed: true, Server.State: ReplicationState.Established };
+            if (!isDue)
+                continue;
+            volume.AttachesAgain = false;
+            context.Effects.Add(EffectKind.AttachDisk).Volume = volume.Nr;
+        }
+    }
+
     /// <summary>The disk cannot become current now. The peer goes on serving, if it is there.</summary>
     public void GiveUp(Volume volume, string why)
     {

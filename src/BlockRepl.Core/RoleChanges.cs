@@ -6,17 +6,19 @@ namespace BlockRepl.Core;
 /// <summary>Promotion and demotion, one at a time, each in steps that are taken up after every event until the last is done.</summary>
 /// <remarks>
 /// <code>
-/// promote: refuse? ─► fence a peer that is not there ─► ask the connected peer ─► everything received is on disk ─► flush ─► PrimaryIndicator durable ─► Primary
+/// promote: refuse? ─► fence a peer that is not there ─► ask the connected peer ─► everything received is on disk ─► the peer serves what has no disk here ─► flush
+///                                                                                                    ─► PrimaryIndicator durable ─► Primary
 ///                                                                     given up after that: indicator gone, durable ─► refused
 /// demote:  hold new changes ─► those under way done ─► stable on both nodes ─► log empty, indicator gone, durable ─► Secondary
 /// </code>
 /// With a fencing policy a promotion that loses the peer on the way is refused: the data is in doubt from then on (G6).
 /// </remarks>
-internal sealed class RoleChanges(ResourceContext context, WritePath writes, LocalDisk disk, Connections connections, Fencing fencing)
+internal sealed class RoleChanges(ResourceContext context, WritePath writes, LocalDisk disk, Connections connections, Fencing fencing, RemoteService remote)
 {
     // How long a peer that was Primary when it last spoke may take to say that it is so no more.
     private const long AnswerMs = 1_000;
 
+    private readonly PromotionWithoutDisk _served = new(context, remote);
     private readonly RoleMetadata _metadata = new(context, connections.Generations);
     private Step _step;
     private long _askedMs;
@@ -35,6 +37,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         AwaitFence,
         AwaitPeer,
         Settle,
+        Serve,
         Flush,
         Persist,
         TakeBack,
@@ -51,7 +54,10 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     public bool IsBeyondRefusal => _step is not (Step.Idle or Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer or Step.DemoteDrain);
 
     /// <summary>This node is about to be Primary: it must not let the peer be, too (hard part 20).</summary>
-    private bool IsPromoting => _step is Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer or Step.Settle or Step.Flush or Step.Persist;
+    private bool IsPromoting => IsGranted || _step is Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer;
+
+    // The peer has granted it, or was not there to refuse.
+    private bool IsGranted => _step is Step.Settle or Step.Serve or Step.Flush or Step.Persist;
 
     public void Promote(object? cookie, bool force)
     {
@@ -66,6 +72,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         _cookie = cookie;
         _force = force;
         _isPeerLost = false;
+        _failed = false;
         _refusal = null;
         _step = Step.AwaitHandshake;
         Advance();
@@ -100,7 +107,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         {
             if (context.Role == Role.Primary || _step is Step.DemoteDrain or Step.DemoteFlush or Step.DemotePersist)
                 refusal = $"{context.Settings.NodeName} is Primary";
-            else if (_step is Step.Settle or Step.Flush or Step.Persist)
+            else if (IsGranted)
                 refusal = $"{context.Settings.NodeName} is being promoted, which {peer.Name} granted or was not there to refuse";
             else if (IsPromoting && string.CompareOrdinal(context.Settings.NodeName, peer.Name) < 0)
                 refusal = $"{context.Settings.NodeName} is being promoted";
@@ -131,7 +138,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         // Asked anew it might be decided alone, while the peer decides the same: whoever wants that may ask again, knowing that the peer is gone (hard part 20).
         if (_step == Step.AwaitPeer)
             Finish(Lost());
-        else if (_step is Step.Settle or Step.Flush or Step.Persist)
+        else if (IsGranted)
             _isPeerLost = true;
     }
 
@@ -152,12 +159,22 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 Finish(CommandResult.Refused(
                     $"{context.Settings.Name}: {primary.Name} is Primary and does not answer", "try again when its loss has been noticed"));
                 break;
-            case Step.Settle or Step.Flush when IsInDoubt():
+            case Step.Settle or Step.Serve or Step.Flush when IsInDoubt():
                 Finish(Lost());
                 break;
-            case Step.Settle when IsSettled():
-                Enter(Step.Flush);
+            case Step.Serve or Step.Flush when !_failed && _served.WhyNotServed() is { } unserved:
+                Finish(unserved);
+                break;
+            case Step.Settle when RoleConditions.IsSettled(context):
+                if (_served.Ask() is { } refusal)
+                    Finish(refusal);
+                else
+                    Enter(Step.Serve);
+                break;
+            case Step.Serve when _served.IsServed:
+                _step = Step.Flush;
                 FlushAll();
+                Advance();
                 break;
             case Step.Flush when _pending == 0:
                 if (_failed)
@@ -168,6 +185,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 {
                     _step = Step.Persist;
                     _metadata.PersistPrimary();
+                    Advance();
                 }
 
                 break;
@@ -177,13 +195,13 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             case Step.TakeBack when _metadata.IsDone:
                 Finish(_refusal!);
                 break;
-            case Step.DemoteDrain when IsQuiet():
+            case Step.DemoteDrain when RoleConditions.IsQuiet(context):
                 Enter(Step.DemoteFlush);
                 FlushAll();
                 foreach (Volume volume in context.Volumes)
                     writes.SendOwnBarrier(volume);
                 break;
-            case Step.DemoteFlush when _pending == 0 && IsStableOnPeers():
+            case Step.DemoteFlush when _pending == 0 && RoleConditions.IsStableOnPeers(context):
                 _step = Step.DemotePersist;
                 _metadata.PersistSecondary(fencing.AfterDemotion);
                 break;
@@ -207,7 +225,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     private void Enter(Step step)
     {
         _step = step;
-        if (step is Step.AwaitHandshake or Step.Settle)
+        if (step is Step.AwaitHandshake or Step.Settle or Step.Serve)
             Advance();
     }
 
@@ -267,53 +285,16 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     private CommandResult Lost() => CommandResult.Refused(
         $"{context.Settings.Name}: the connection was lost before the promotion was over", "look at status, and try again");
 
-    // Everything that came over a connection that is gone must be on the disk, in order, before anything newer (hard part 11).
-    private bool IsSettled()
-    {
-        foreach (Volume volume in context.Volumes)
-        {
-            if (volume.Active.HasWrites || volume.MetadataWrites > 0)
-                return false;
-        }
-
-        return true;
-    }
-
-    // Every change that a client asked for is answered; a resync may go on meanwhile. Both nodes of a handshake must decide with the same roles.
-    private bool IsQuiet()
-    {
-        foreach (Peer peer in context.Peers)
-        {
-            if (peer.Step is HandshakeStep.State or HandshakeStep.Verdict)
-                return false;
-        }
-
-        foreach (Volume volume in context.Volumes)
-        {
-            if (volume.IsAccessible && (volume.HasClientChanges || volume.MetadataWrites > 0 || volume.OwnBarrierInFlight))
-                return false;
-        }
-
-        return true;
-    }
-
-    private bool IsStableOnPeers()
-    {
-        foreach (Volume volume in context.Volumes)
-        {
-            if (volume.OwnBarrierInFlight || volume.MetadataWrites > 0)
-                return false;
-        }
-
-        return true;
-    }
-
     private void FlushAll()
     {
-        _pending = context.Volumes.Length;
+        _pending = 0;
         _failed = false;
         foreach (Volume volume in context.Volumes)
         {
+            // What a peer serves is flushed there before it answers. On demotion its barrier is what counts.
+            if (!volume.HasDisk)
+                continue;
+            _pending++;
             disk.Flush(volume, FlushWaiter.ForAction(result =>
             {
                 _failed |= !result.IsOk;
@@ -324,8 +305,10 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     private void BecomePrimary()
     {
-        if (_metadata.HasFailed || context.Volumes.Exists(static volume => !volume.HasDisk))
+        if (_metadata.HasFailed)
             TakeBack(CommandResult.Failed("a local disk failed during the promotion", "see the log"));
+        else if (_served.WhyNotServed() is { } unserved)
+            TakeBack(unserved);
         else if (IsInDoubt())
             TakeBack(Lost());
         else
@@ -337,6 +320,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         bool forced = false;
         foreach (Volume volume in context.Volumes)
         {
+            if (!volume.HasDisk)
+                continue;
             forced |= volume.Disk != DiskState.UpToDate;
             volume.Disk = DiskState.UpToDate;
             volume.LocalStable = context.LastSequence;
@@ -389,6 +374,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             // A peer that had granted the role must hear that it was not taken.
             foreach (Peer peer in context.Peers)
                 peer.StatusSent = null;
+            if (context.Role != Role.Primary)
+                _served.Withdraw();
             context.StateChanged = true;
         }
 

@@ -22,6 +22,8 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
         Begin();
         foreach (Volume volume in context.Volumes)
         {
+            if (!volume.HasDisk)
+                continue;
             Superblock superblock = Generations.ForPromotion(volume.Superblock!, volume, context);
             SuperblockFlags flags = superblock.Flags & ~SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator;
             if (volume.Disk != DiskState.UpToDate)

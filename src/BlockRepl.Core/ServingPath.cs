@@ -13,7 +13,8 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
     /// <summary>A Primary asks for data, or to be served. Returns what is wrong with the request, or null.</summary>
     public string? Asked(Peer peer, PeerVolume? peerVolume, ReadRequestMessage message)
     {
-        if (peer.Version < ProtocolVersion.V2 || peer.Role != Role.Primary)
+        // One that has no disk asks to be served before it is Primary: it becomes that when this node has said that it serves.
+        if (peer.Version < ProtocolVersion.V2 || (peer.Role != Role.Primary && message.ServeGeneration.IsNone))
             return "a read request from a node that may not ask";
         if (peerVolume is null)
             return $"a read request for unknown volume number {message.Nr}";

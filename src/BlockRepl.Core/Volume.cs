@@ -83,6 +83,9 @@ internal sealed class Volume
     /// <summary>The local disk was attached under a Primary and is not current yet: no read of a client's may see it.</summary>
     public bool IsReturning { get; set; }
 
+    /// <summary>The disk was on its way back when its server was lost: it is attached again when the server is there again.</summary>
+    public bool AttachesAgain { get; set; }
+
     /// <summary>The returning disk takes every change from here on: its resync has begun.</summary>
     public bool MirrorsBack { get; set; }
 

@@ -368,7 +368,10 @@ public sealed unsafe class BufferedFileDevice : IBlockDevice
             int errno = Marshal.GetLastPInvokeError();
             if (errno == Errno.Interrupted)
                 continue;
+
+            // Never once more: the kernel tells of a lost page once, and a disk that fails each time would be asked for ever.
             Fail(errno);
+            break;
         }
 
         return Failure;

@@ -57,7 +57,9 @@ public class DiskTimeoutTests
         cluster.Run();
         ClientRequest write = cluster.Write(cluster.Alpha, 0);
         RunBeta(cluster);
-        cluster.Tick(4_000);
+        cluster.Tick(2_000);
+        RunBeta(cluster);
+        cluster.Tick(2_000);
         RunBeta(cluster);
         Assert.True(write.IsAcknowledged);
         Assert.Equal(DiskState.Failed, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
@@ -72,6 +74,21 @@ public class DiskTimeoutTests
         cluster.Beta.Attach(0);
         cluster.Run();
         cluster.AssertInSync();
+    }
+
+    [Fact]
+    public void A_process_that_stood_still_does_not_take_its_disk_for_one_that_hangs()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { DiskTimeoutMs = 3_000 });
+        cluster.Tick(1_000);
+        cluster.Write(cluster.Alpha, 0);
+        RunExcept(cluster, EffectKind.LocalChange);
+        cluster.Tick(60_000);
+        Assert.Equal(DiskState.UpToDate, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        RunExcept(cluster, EffectKind.LocalChange);
+        cluster.Tick(2_000);
+        cluster.Tick(2_000);
+        Assert.Equal(DiskState.Failed, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
     }
 
     [Fact]

@@ -233,4 +233,37 @@ public class ResizeTests
             from isEqual in new[] { true, false }
             select new object[] { accident, onThePrimary, isEqual };
     }
+
+    /// <summary>Hard part 17: the metadata is being moved when the disk hangs, here or at the peer. Nobody waits for it, and what it brings late means nothing.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_resize_ends_when_the_disk_that_moves_its_metadata_hangs(bool onTheAsker)
+    {
+        ClusterHarness cluster = Grown();
+        SimulatedNode hanging = onTheAsker ? cluster.Alpha : cluster.Beta;
+        CommandTicket resize = Begin(cluster, cluster.Alpha);
+        while (!hanging.Pending.Exists(static o => o.Kind == EffectKind.GrowDisk))
+            Assert.True(cluster.StepOnce());
+        PendingOperation late = hanging.Pending.Find(static o => o.Kind == EffectKind.GrowDisk)!;
+        hanging.Apply(new CoreEvent { Kind = CoreEventKind.DiskFailed, Volume = ClusterHarness.Volume0, Subject = "hangs" });
+        for (int i = 0; i < 50; i++)
+        {
+            cluster.RunDiskExcept(cluster.Alpha, EffectKind.GrowDisk);
+            cluster.RunDiskExcept(cluster.Beta, EffectKind.GrowDisk);
+            cluster.DeliverAll(cluster.Alpha);
+            cluster.DeliverAll(cluster.Beta);
+        }
+
+        // The peer says so itself, and the resize is refused; here it has failed.
+        Assert.Equal(onTheAsker ? 1 : 11, resize.ExitCode);
+        cluster.Complete(hanging, late, DiskResult.Ok);
+        cluster.Run();
+        hanging.CloseDetached();
+        Assert.Equal(DiskState.Diskless, hanging.Status.DiskState(ClusterHarness.Volume0));
+        Assert.Equal(Old, Size(cluster.Alpha));
+        hanging.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+    }
 }

@@ -54,12 +54,14 @@ public class RoleTests
     }
 
     [Fact]
-    public void Promotion_without_a_disk_is_refused_with_16()
+    public void Promotion_without_a_disk_and_without_a_peer_is_refused_with_16()
     {
         ClusterHarness cluster = ClusterHarness.InSync();
         cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary);
         cluster.Beta.Apply(new CoreEvent { Kind = CoreEventKind.DiskFailed, Subject = "pulled out" });
         cluster.Run();
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
         Assert.Equal(16, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
     }
 

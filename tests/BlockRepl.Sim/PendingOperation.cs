@@ -31,6 +31,7 @@ public sealed record PendingOperation(EffectKind Kind, VolumeNr Volume, object? 
         EffectKind.LocalFlush => $"flush {Volume}",
         EffectKind.WriteMetadata => $"metadata {Volume}",
         EffectKind.SaveBlocks => $"save {Volume}",
+        EffectKind.AttachDisk => $"attach {Volume}",
         EffectKind.GrowDisk => $"grow {Volume}",
         _ => $"{Kind} {Volume} {Request.Range} seq {Request.Sequence}",
     };

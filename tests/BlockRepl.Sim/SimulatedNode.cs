@@ -225,6 +225,14 @@ public sealed class SimulatedNode
     public void Complete(PendingOperation operation, DiskResult? failure = null)
     {
         Check.That(Pending.Remove(operation), "not pending");
+        if (operation.Kind == EffectKind.AttachDisk)
+        {
+            // Somebody may have been quicker.
+            if (Status.DiskState(operation.Volume) == DiskState.Diskless)
+                Attach((ushort)operation.Volume.Value);
+            return;
+        }
+
         DiskResult result = failure ?? (IsDetached[operation.Volume.Value] ? DiskResult.Io : DiskResult.Ok);
         SimulatedDisk disk = Disks[operation.Volume.Value];
         var e = new CoreEvent { Volume = operation.Volume, Result = result, Subject = operation.Subject };
@@ -440,7 +448,7 @@ public sealed class SimulatedNode
             case EffectKind.GrowDisk:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, effect.Ticket, 0) { Asker = effect.Second, Link = effect.Link });
                 break;
-            case EffectKind.WriteMetadata:
+            case EffectKind.WriteMetadata or EffectKind.AttachDisk:
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
             case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable or EffectKind.SendReadReply:

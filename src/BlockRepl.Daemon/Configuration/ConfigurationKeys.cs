@@ -22,7 +22,7 @@ public static class ConfigurationKeys
         "protocol", "compression", "fencing", "handlers", "handler-timeout", "timeout", "ping-int", "ping-timeout", "connect-int", "ko-count",
         "on-congestion", "congestion-fill", "congestion-extents",
         "max-epoch-size", "resync-impact", "csums-alg", "csums-after-crash-only", "after-sb-0pri", "after-sb-1pri", "after-sb-2pri", "always-asbp",
-        "rr-conflict", "split-brain-save", "save-dir", "al-extents", "on-io-error", "on-no-data-accessible", "volumes",
+        "rr-conflict", "split-brain-save", "save-dir", "al-extents", "on-io-error", "disk-timeout", "on-no-data-accessible", "volumes",
     ];
 
     /// <summary>Keys of <c>handlers</c>.</summary>

@@ -27,6 +27,9 @@ public sealed record ResourceConfiguration
     /// <summary><c>on-io-error</c>: what an error of the local disk means. Default detach.</summary>
     public IoErrorPolicy OnIoError { get; init; } = IoErrorPolicy.Detach;
 
+    /// <summary><c>disk-timeout</c>: how long a call into the local disk may take before the disk is given up. Default zero: for ever.</summary>
+    public TimeSpan DiskTimeout { get; init; }
+
     /// <summary><c>on-no-data-accessible</c>: what becomes of requests that nobody can serve. Default io-error.</summary>
     public NoDataPolicy OnNoDataAccessible { get; init; } = NoDataPolicy.IoError;
 

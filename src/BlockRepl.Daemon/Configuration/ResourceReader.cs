@@ -41,6 +41,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             Handlers = ReadHandlers(reader),
             HandlerTimeout = reader.Time("handler-timeout", TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(1), TimeSpan.FromHours(1)),
             OnIoError = reader.Word("on-io-error", IoErrorPolicy.Detach, ("detach", IoErrorPolicy.Detach), ("pass-on", IoErrorPolicy.PassOn)),
+            DiskTimeout = ReadDiskTimeout(reader),
             OnNoDataAccessible = reader.Word("on-no-data-accessible", NoDataPolicy.IoError,
                 ("io-error", NoDataPolicy.IoError), ("suspend-io", NoDataPolicy.SuspendIo)),
             Network = ReadNetwork(reader, protocol),
@@ -88,6 +89,15 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             KoCount = reader.Number("ko-count", Defaults.KoCount, 0, 200),
             MaxEpochSize = reader.Number("max-epoch-size", Defaults.MaxEpochSize, 1, 1 << 20),
         };
+    }
+
+    // A disk that takes its head around once more, or a controller that resets, is not to be given up for that.
+    private TimeSpan ReadDiskTimeout(MappingReader reader)
+    {
+        TimeSpan timeout = reader.Time("disk-timeout", TimeSpan.Zero, TimeSpan.Zero, TimeSpan.FromMinutes(10));
+        if (timeout > TimeSpan.Zero && timeout < TimeSpan.FromSeconds(1))
+            errors.Add(reader.Take("disk-timeout")!.At, "disk-timeout: less than 1s gives up disks that are only slow; 0s is never");
+        return timeout;
     }
 
     private long ReadFill(MappingReader reader)

@@ -41,6 +41,7 @@ internal static class CoreSettings
                 ? resource.Resync.ChecksumsAfterCrashOnly ? ResyncChecksums.AfterCrash : ResyncChecksums.Always
                 : ResyncChecksums.Never,
             OnIoError = resource.OnIoError,
+            DiskTimeoutMs = (long)resource.DiskTimeout.TotalMilliseconds,
             OnNoDataAccessible = resource.OnNoDataAccessible,
             ActivityLogExtentsMax = resource.ActivityLogExtents,
         };

@@ -20,24 +20,24 @@ internal static class DiskOpener
     public sealed record Opened(
         VolumeDisk? Disk, AttachedDisk? Attached, ImmutableArray<string> Warnings, ControlResult? Refusal, bool IsBusy);
 
-    public static Opened Open(RuntimeVolume volume, ResourceSettings settings, DaemonContext context)
+    /// <summary>Opens the volume's disk. May wait for it, like any call; <paramref name="watch"/> and <paramref name="metadataWatch"/> say in which it is.</summary>
+    public static Opened Open(RuntimeVolume volume, ResourceSettings settings, DaemonContext context, DiskWatch watch, DiskWatch? metadataWatch)
     {
-        string path = volume.Configuration.Disk.For(settings.NodeName);
-        DeviceOpenResult disk = DeviceFactory.Open(path);
+        string path = watch.Path;
+        DeviceOpenResult disk = Open(watch, context.DeviceFilter);
         if (disk.Device is null)
             return Refused(volume, disk);
-        disk = disk with { Device = context.DeviceFilter(path, disk.Device) };
         IBlockDevice? metadataDevice = null;
-        if (volume.Configuration.MetaDisk.For(settings.NodeName) is { } metadataPath)
+        if (metadataWatch is not null)
         {
-            DeviceOpenResult opened = DeviceFactory.Open(metadataPath);
+            DeviceOpenResult opened = Open(metadataWatch, context.DeviceFilter);
             if (opened.Device is null)
             {
                 disk.Device.Dispose();
                 return Refused(volume, opened);
             }
 
-            metadataDevice = context.DeviceFilter(metadataPath, opened.Device);
+            metadataDevice = opened.Device;
         }
 
         var identity = new VolumeIdentity(settings.Name, volume.Configuration.Name, settings.NodeName);
@@ -68,7 +68,16 @@ internal static class DiskOpener
         }
 
         return new Opened(
-            new VolumeDisk(disk.Device, metadataDevice, metadata.Store), Attach(metadata.Store, metadata.Loaded, context.ReadBootId()), metadata.Loaded.Warnings, null, false);
+            new VolumeDisk(disk.Device, metadataDevice, metadata.Store) { Watches = metadataWatch is null ? [watch] : [watch, metadataWatch] },
+            Attach(metadata.Store, metadata.Loaded, context.ReadBootId()), metadata.Loaded.Warnings, null, false);
+    }
+
+    private static DeviceOpenResult Open(DiskWatch watch, Func<string, IBlockDevice, IBlockDevice> filter)
+    {
+        int call = watch.Begin("the opening", 0, 0);
+        DeviceOpenResult opened = DeviceFactory.Open(watch.Path);
+        watch.End(call);
+        return opened.Device is null ? opened : opened with { Device = new WatchedDevice(filter(watch.Path, opened.Device), watch) };
     }
 
     /// <summary>This boot's id; empty where the kernel does not tell.</summary>

@@ -51,8 +51,16 @@ internal sealed partial class DiskVerbs
         VolumeStatus now = status.Of(volume);
         if (now.DiskState != DiskState.Diskless)
         {
+            string call = volume.Leaving.First() is { } late ? $": {late}" : "";
             return ControlResult.Refused(
-                $"{volume.Name} is {now.DiskState}: what was under way on its failed disk is not over", "try again; status shows Diskless when it is");
+                $"{volume.Name} is {now.DiskState}: what was under way on its failed disk is not over{call}", "try again; status shows Diskless when it is");
+        }
+
+        // After a "down" that did not wait for it: its file is open and locked still.
+        if (volume.Leaving.First() is { } hanging)
+        {
+            return ControlResult.Refused(
+                $"{volume.Name}: what was under way on the disk that it had is not over: {hanging}", "let the disk answer, or take away what hangs; then try again");
         }
 
         if (status.Role == Role.Primary && now.ServedBy is null && !isNew)
@@ -62,7 +70,7 @@ internal sealed partial class DiskVerbs
                 $"connect the peer that has the data; or give the volume up here: blockrepl secondary --force {status.Name}");
         }
 
-        DiskOpener.Opened opened = DiskOpener.Open(volume, _runtime.Settings, _context);
+        DiskOpener.Opened opened = await OpenAsync(volume);
         if (opened.Disk is null)
         {
             FoundBusyDisk = opened.IsBusy;
@@ -95,7 +103,7 @@ internal sealed partial class DiskVerbs
         foreach (VolumeDisk? disk in disks)
         {
             if (disk is not null)
-                await Task.WhenAny(disk.Closed, PatienceAsync());
+                await Task.WhenAny(disk.Left, PatienceAsync(Closes));
         }
 
         return result;
@@ -116,9 +124,39 @@ internal sealed partial class DiskVerbs
         }
     }
 
-    private static async Task PatienceAsync()
+    // Opening waits for the disk, too: with a disk-timeout on a thread of its own, and no longer than that.
+    private async Task<DiskOpener.Opened> OpenAsync(RuntimeVolume volume)
     {
-        using var timer = new PeriodicTimer(Closes);
+        ResourceSettings settings = _runtime.Settings;
+        var watch = new DiskWatch(volume.Configuration.Disk.For(settings.NodeName));
+        DiskWatch? metadataWatch = volume.Configuration.MetaDisk.For(settings.NodeName) is { } path ? new DiskWatch(path) : null;
+        if (settings.DiskTimeoutMs == 0)
+            return DiskOpener.Open(volume, settings, _context.DeviceFilter, watch, metadataWatch);
+        Task<DiskOpener.Opened> opening = Task.Factory.StartNew(
+            () => DiskOpener.Open(volume, settings, _context.DeviceFilter, watch, metadataWatch),
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
+        if (await Task.WhenAny(opening, PatienceAsync(TimeSpan.FromMilliseconds(settings.DiskTimeoutMs))) == opening)
+            return await opening;
+
+        // Whatever comes of it, nobody wants it any more.
+        Task over = opening.ContinueWith(late => late.Result.Disk?.Dispose(), TaskScheduler.Default);
+        volume.Leaving.Add(watch, over);
+        if (metadataWatch is not null)
+            volume.Leaving.Add(metadataWatch, over);
+        return new DiskOpener.Opened(
+            null,
+            null,
+            [],
+            ControlResult.Failed(
+                $"{volume.Name}: the disk does not answer: {volume.Leaving.First() ?? watch.Path} (disk-timeout {settings.DiskTimeoutMs} ms)", "let it answer, or configure another; then: blockrepl attach " + volume.Name),
+            false);
+    }
+
+    private static async Task PatienceAsync(TimeSpan patience)
+    {
+        using var timer = new PeriodicTimer(patience);
         await timer.WaitForNextTickAsync();
     }
 

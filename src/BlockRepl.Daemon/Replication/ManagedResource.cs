@@ -22,6 +22,7 @@ internal sealed partial class ManagedResource : IDisposable
         _disks = new DiskVerbs(runtime, context);
         _context = context;
         _log = context.Loggers.CreateLogger("BlockRepl.Resource");
+        runtime.AttachAgain = volume => _ = Task.Run(() => AttachAgainAsync(volume));
     }
 
     public ResourceRuntime Runtime { get; }
@@ -191,10 +192,17 @@ internal sealed partial class ManagedResource : IDisposable
         }
 
         if (disk is not null)
-            await disk.Closed;
+            await disk.Left;
         Runtime.RemoveVolume(volume);
         return removed;
     });
+
+    private async Task AttachAgainAsync(RuntimeVolume volume)
+    {
+        ControlResult attached = await AloneAsync(() => volume.Disk is null ? _disks.AttachAsync(volume) : Task.FromResult(ControlResult.Done));
+        if (attached.ExitCode != ExitCodes.Done)
+            LogNotAttached(_log, volume.Name, attached.Message ?? "");
+    }
 
     private async Task<ControlResult> BringUpAsync()
     {
@@ -229,10 +237,12 @@ internal sealed partial class ManagedResource : IDisposable
         foreach (VolumeDisk? disk in disks)
         {
             if (disk is not null && down.ExitCode == ExitCodes.Done)
-                await disk.Closed;
+                await disk.Left;
         }
 
-        return down;
+        return down.ExitCode == ExitCodes.Done && Runtime.Volumes.Select(volume => volume.Leaving.First()).FirstOrDefault(call => call is not null) is { } hanging
+            ? ControlResult.Answer($"{Name} is down, but {hanging}; the disk is let go when it does")
+            : down;
     }
 
     private async Task<ControlResult> PromoteAsync(bool force)
@@ -340,6 +350,9 @@ internal sealed partial class ManagedResource : IDisposable
             result.Message.Length > 0 ? result.Message : null,
             result.Hint.Length > 0 ? result.Hint : null);
     }
+
+    [LoggerMessage(EventId = 232, Level = LogLevel.Warning, Message = "{Volume} was not attached again: {Why}")]
+    private static partial void LogNotAttached(ILogger logger, string volume, string why);
 
     [LoggerMessage(EventId = 231, Level = LogLevel.Warning, Message = "{Resource} was not taken down in good order: {Why}")]
     private static partial void LogNotDown(ILogger logger, string resource, string why);

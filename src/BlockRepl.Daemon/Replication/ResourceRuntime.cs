@@ -19,22 +19,21 @@ namespace BlockRepl.Daemon.Replication;
 /// </remarks>
 internal sealed class ResourceRuntime : IDisposable
 {
-    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
-
     private readonly Lock _gate = new();
     private readonly ResourceCore _core;
     private readonly Executor _executor;
     private readonly StatusPublisher _publisher;
     private readonly PeerLink?[] _links;
-    private readonly Thread _timer;
-    private readonly ManualResetEventSlim _stop = new();
+    private readonly ResourceTimer _timer;
     private readonly ILogger _log;
     private ulong _lastLink;
+    private long _diskTimeoutMs;
 
     public ResourceRuntime(ResourceConfiguration configuration, ResourceSettings settings, DaemonContext context, Func<PeerId, PeerConnector> connectorFor)
     {
         Configuration = configuration;
         Settings = settings;
+        _diskTimeoutMs = settings.DiskTimeoutMs;
         _log = context.Loggers.CreateLogger("BlockRepl.Resource");
         _core = new ResourceCore(settings, new SystemChance());
         _links = new PeerLink?[settings.Peers.Length];
@@ -44,8 +43,7 @@ internal sealed class ResourceRuntime : IDisposable
             new CoreEvent { Kind = CoreEventKind.HandlerCompleted, NowMs = NowMs, Subject = outcome }));
         _executor = new Executor(this, _log);
         _publisher = new StatusPublisher(this, context, _gate, _core.Status);
-        _timer = new Thread(RunTimer) { Name = $"timer-{settings.Name}", IsBackground = true };
-        _timer.Start();
+        _timer = new ResourceTimer(this);
     }
 
     /// <summary>The configuration; replaced by <see cref="Reconfigure"/>.</summary>
@@ -62,6 +60,18 @@ internal sealed class ResourceRuntime : IDisposable
 
     /// <summary>Runs the operator's programs.</summary>
     public HandlerRunner Handlers { get; }
+
+    /// <summary>Begins to attach a volume's disk, and returns at once. Set by who carries commands out.</summary>
+    public Action<RuntimeVolume> AttachAgain { get; set; } = _ => { };
+
+    /// <summary>Calls into disks are timed (<c>disk-timeout</c>): only threads of the disks themselves make them.</summary>
+    public bool TimesDisks => DiskTimeoutMs > 0;
+
+    /// <summary>How long a call into a disk may take; 0 for ever.</summary>
+    public long DiskTimeoutMs => Volatile.Read(ref _diskTimeoutMs);
+
+    /// <summary>When a peer was last heard (monotonic ms); 0 if it is not there.</summary>
+    public long LastHeardMs(PeerId peer) => Volatile.Read(ref _links[peer.Value])?.Channel.LastReceivedMs ?? 0;
 
     /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
     public static long NowMs => Environment.TickCount64;
@@ -128,6 +138,7 @@ internal sealed class ResourceRuntime : IDisposable
     {
         Configuration = configuration;
         Settings = settings;
+        Volatile.Write(ref _diskTimeoutMs, settings.DiskTimeoutMs);
         foreach (PeerLink? link in _links)
             link?.SetCompression(configuration.Compression);
         Post(new CoreEvent { Kind = CoreEventKind.SettingsChanged, NowMs = NowMs, Subject = settings });
@@ -219,6 +230,9 @@ internal sealed class ResourceRuntime : IDisposable
         }
     }
 
+    /// <summary>The threads of a disk that is about to be attached to a volume.</summary>
+    public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => _executor.CreateThreads(volume, disk);
+
     /// <summary>Clients that wait for room on a link, and since when, a sentence each (hard part 28).</summary>
     public IEnumerable<string> LinkWaits()
     {
@@ -245,15 +259,13 @@ internal sealed class ResourceRuntime : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _stop.Set();
-        _timer.Join();
+        _timer.Dispose();
         Handlers.Dispose();
         foreach (PeerConnector connector in Connectors)
             connector.Stop();
         foreach (PeerLink? link in _links)
             link?.Channel.Close(ChannelCloseReason.Local, "the daemon is stopping");
         _executor.Dispose();
-        _stop.Dispose();
     }
 
     // What has an order across carriers gets it here, before the gate is left: sends on a link, metadata writes, the starts and stops of a connector.
@@ -374,18 +386,5 @@ internal sealed class ResourceRuntime : IDisposable
 
         carrier.Closing.Clear();
         carrier.Replaced = null;
-    }
-
-    private void RunTimer()
-    {
-        while (!_stop.Wait(TickInterval))
-        {
-            for (int i = 0; i < _links.Length; i++)
-            {
-                PeerLink? link = Volatile.Read(ref _links[i]);
-                long heard = link?.Channel.LastReceivedMs ?? 0;
-                PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, WallMs = WallMs, Peer = new PeerId(i), Number = (ulong)heard });
-            }
-        }
     }
 }

@@ -9,9 +9,9 @@ namespace BlockRepl.Daemon.Replication;
 internal static class ResyncReader
 {
     /// <summary>Fills the chunk. A piece that is no hole after all is cut to a normal one's length first.</summary>
-    public static DiskResult Read(ResyncChunk chunk, RuntimeVolume volume)
+    public static DiskResult Read(ResyncChunk chunk, VolumeDisk? disk)
     {
-        if (volume.Disk is not { } disk)
+        if (disk is null)
             return DiskResult.Io;
         ByteRange range = chunk.Range;
         DiskResult result = disk.GetExtent(range.Offset, disk.DataBytes - range.Offset, out DeviceExtent extent);
@@ -48,9 +48,9 @@ internal static class ResyncReader
     }
 
     /// <summary>On the target: which blocks of the chunk do not have the source's hashes.</summary>
-    public static DiskResult Compare(ResyncChunk chunk, RuntimeVolume volume)
+    public static DiskResult Compare(ResyncChunk chunk, VolumeDisk? disk)
     {
-        if (volume.Disk is not { } disk)
+        if (disk is null)
             return DiskResult.Io;
         BlockBuffer buffer = BlockBufferPool.Shared.Rent(checked((int)chunk.Range.Length), BufferPurpose.Resync);
         try

@@ -16,9 +16,13 @@ internal sealed class RuntimeVolume : INbdExport
     // Most bytes that one change may have: sixteen extents, which even the smallest activity log holds several times.
     private const long ChangeBytesMax = 64L << 20;
 
+    // A call that is shown in the status: longer than a disk needs to spin up or to write a full cache out is not worth a sentence.
+    private const long SlowMs = 1_000;
+
     private readonly ResourceRuntime _runtime;
     private readonly Lock _clientsLock = new();
     private readonly List<INbdClient> _clients = [];
+    private readonly LeavingDisks _leaving = new();
     private NbdExportInfo _info;
     private VolumeDisk? _disk;
     private VolumeDisk? _readable;
@@ -64,6 +68,7 @@ internal sealed class RuntimeVolume : INbdExport
     public void AttachDisk(VolumeDisk disk)
     {
         disk.Serial = ++_lastSerial;
+        disk.Threads = _runtime.CreateThreads(this, disk);
         Volatile.Write(ref _disk, disk);
     }
 
@@ -77,8 +82,41 @@ internal sealed class RuntimeVolume : INbdExport
     public VolumeDisk? DetachDisk(bool notesLoss, out Func<DiskResult>? note)
     {
         VolumeDisk? disk = Interlocked.Exchange(ref _disk, null);
+        if (disk is not null)
+            _leaving.Add(disk);
         note = disk?.Detach(notesLoss);
         return disk;
+    }
+
+    /// <summary>The daemon ends without good order: no call begins any more. Does not wait for those that are inside.</summary>
+    public void CloseDisk() => DetachDisk(notesLoss: false, out _)?.Threads!.End();
+
+    /// <summary>Disks that were detached, and an opening, whose calls have not come back.</summary>
+    public LeavingDisks Leaving => _leaving;
+
+    /// <summary>Gives the disk up if a call has been inside for longer than <paramref name="timeoutMs"/>; lets those go who wait for one that was given up. From the timer.</summary>
+    public void GiveUpIfHung(long timeoutMs)
+    {
+        _leaving.MarkHung(timeoutMs);
+        if (Disk is not { } disk || disk.OldestCall(timeoutMs + 1) is not { } call)
+            return;
+        _runtime.PostWithoutBlocking(new CoreEvent
+        {
+            Kind = CoreEventKind.DiskFailed,
+            NowMs = ResourceRuntime.NowMs,
+            Volume = Configuration.Nr,
+            Number = disk.Serial,
+            Subject = $"{call} (disk-timeout {timeoutMs} ms)",
+        });
+    }
+
+    /// <summary>Calls into this volume's disks that take their time, a sentence each (hard part 28).</summary>
+    public IEnumerable<string> SlowCalls()
+    {
+        if (Disk?.OldestCall(SlowMs) is { } call)
+            yield return call;
+        foreach (string late in _leaving.Calls())
+            yield return $"{late}; nobody waits for it";
     }
 
     /// <summary>Lets clients in again after <see cref="CloseToClients"/>.</summary>
@@ -269,23 +307,18 @@ internal sealed class RuntimeVolume : INbdExport
     {
         Interlocked.Add(ref _readBytes, request.Length);
         VolumeDisk? disk = Volatile.Read(ref _readable);
-        DiskResult result = disk?.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]) ?? DiskResult.Ok;
-        if (disk is not null && result.IsOk)
+        if (disk is not null && _runtime.TimesDisks)
         {
-            request.Sink.Complete(request, NbdError.Ok);
+            if (!ClientReads.TryHandOver(this, disk, request))
+                _runtime.Post(ClientReads.AskCore(this, request, DiskResult.Ok, disk.Serial));
             return;
         }
 
-        _runtime.Post(new CoreEvent
-        {
-            Kind = CoreEventKind.ClientRead,
-            NowMs = ResourceRuntime.NowMs,
-            Volume = Configuration.Nr,
-            Header = new ChangeHeader(ChangeKind.Write, Configuration.Nr, request.Offset, request.Length, ChangeFlags.None),
-            Result = result,
-            Number = disk?.Serial ?? 0,
-            Second = request,
-        });
+        DiskResult result = disk?.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]) ?? DiskResult.Ok;
+        if (disk is not null && result.IsOk)
+            request.Sink.Complete(request, NbdError.Ok);
+        else
+            _runtime.Post(ClientReads.AskCore(this, request, result, disk?.Serial ?? 0));
     }
 
     /// <summary>Answers a read that went through Core. The data belong to the effect, whose reference is given back here.</summary>
@@ -306,12 +339,31 @@ internal sealed class RuntimeVolume : INbdExport
         Complete(request, effect.Result, carrier);
     }
 
-    /// <summary>Answers a read from the disk that came back while the read was on its way through Core.</summary>
-    public void ReadLocally(NbdRequest request, Carrier carrier) =>
-        Complete(request, Disk?.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]) ?? DiskResult.Io, carrier);
+    /// <summary>Answers a read from the disk that came back while the read was on its way through Core; from that one, not from a later one.</summary>
+    public void ReadLocally(NbdRequest request, ulong serial, Carrier carrier)
+    {
+        bool isTimed = _runtime.TimesDisks;
+        VolumeDisk? disk = Disk;
+        if (disk is null || disk.Serial != serial || (isTimed && !ClientReads.TryHandOver(this, disk, request)))
+        {
+            carrier.Completions.Add(ClientReads.AskCore(this, request, DiskResult.Ok, serial));
+            return;
+        }
+
+        if (isTimed)
+            return;
+        DiskResult result = disk.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]);
+        if (result.IsOk)
+            Complete(request, result, carrier);
+        else
+            carrier.Completions.Add(ClientReads.AskCore(this, request, result, serial));
+    }
 
     private void ReadExtents(NbdRequest request)
     {
+        VolumeDisk? readable = Volatile.Read(ref _readable);
+        if (readable is not null && _runtime.TimesDisks && ClientReads.TryHandOver(this, readable, request))
+            return;
         long offset = request.Offset;
         long end = request.Offset + request.Length;
         bool more = true;
@@ -319,7 +371,7 @@ internal sealed class RuntimeVolume : INbdExport
         {
             // Where the holes are only the disk knows; to call everything data is true as well.
             var extent = new DeviceExtent(end - offset, false);
-            if (Volatile.Read(ref _readable) is { } disk && disk.GetExtent(offset, end - offset, out DeviceExtent found).IsOk)
+            if (readable is { IsDetached: false } disk && disk.GetExtent(offset, end - offset, out DeviceExtent found).IsOk)
                 extent = found;
             more = request.AddExtent((uint)extent.Length, extent.IsHole, extent.IsHole);
             offset += extent.Length;

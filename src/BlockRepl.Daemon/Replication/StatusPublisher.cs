@@ -64,7 +64,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlActiveExtents = core.ActiveExtents(nr),
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
-            WaitingFor = [.. core.WaitingFor(nr), .. runtime.LinkWaits()],
+            WaitingFor = [.. core.WaitingFor(nr), .. volume.SlowCalls(), .. runtime.LinkWaits()],
             ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
             NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
@@ -165,6 +165,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             switch (disk)
             {
                 case DiskState.UpToDate:
+                    break;
+                case DiskState.Diskless or DiskState.Failed when core.WouldServe(volume.Configuration.Nr) is not null:
                     break;
                 case DiskState.Diskless or DiskState.Failed or DiskState.Attaching:
                     return ($"{volume.Name} has no local disk here ({disk})", $"bring it up: blockrepl up {name}");

@@ -20,6 +20,7 @@ internal sealed class VolumeDisk : IDisposable
     private readonly IBlockDevice? _metadataDevice;
     private volatile SubrangeDevice _data;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _hung = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _users;
     private int _closing;
 
@@ -44,8 +45,35 @@ internal sealed class VolumeDisk : IDisposable
 
     public DeviceCapabilities Capabilities => _data.Capabilities;
 
+    /// <summary>The disk's own threads. Set before it is attached.</summary>
+    public DiskThreads? Threads { get; set; }
+
+    /// <summary>Who is inside the disk's calls, and those of a metadata device of its own.</summary>
+    public DiskWatch[] Watches { get; init; } = [];
+
+    /// <summary>No call gets in any more.</summary>
+    public bool IsDetached => (Volatile.Read(ref _users) & Closing) != 0;
+
     /// <summary>Completes when the devices are closed.</summary>
     public Task Closed => _closed.Task;
+
+    /// <summary>Completes when the devices are closed, or a call into them has not returned for <c>disk-timeout</c>: whoever waits for the disk waits no longer than that.</summary>
+    public Task Left => Task.WhenAny(_closed.Task, _hung.Task);
+
+    /// <summary>The call that has been inside for the longest, if it is at least <paramref name="sinceMs"/>, in words; null if none is.</summary>
+    public string? OldestCall(long sinceMs)
+    {
+        foreach (DiskWatch watch in Watches)
+        {
+            if (watch.Oldest(sinceMs) is { } call)
+                return call;
+        }
+
+        return null;
+    }
+
+    /// <summary>A call has not returned for too long: nobody waits for the disk's end any more.</summary>
+    public void MarkHung() => _hung.TrySetResult();
 
     /// <summary>Carries out one change. The data of a write is read from the request's buffer.</summary>
     public DiskResult Apply(ChangeRequest request)
@@ -244,6 +272,13 @@ internal sealed class VolumeDisk : IDisposable
         // Several may see the last one leave: a call that was refused counts for a moment, too. Whoever waits may open the disk again at once.
         if (Interlocked.Exchange(ref _closing, 1) != 0)
             return;
+
+        // On a thread of its own: closing a disk writes out what is dirty, and may hang like any call. Whoever sees the last one leave may be a receiver or the timer.
+        new Thread(CloseDevices, 256 << 10) { Name = "close-disk", IsBackground = true }.Start();
+    }
+
+    private void CloseDevices()
+    {
         _disk.Dispose();
         _metadataDevice?.Dispose();
         _closed.SetResult();

@@ -81,6 +81,7 @@ public sealed class SchemaTests
     [InlineData("ping-int")]
     [InlineData("ping-timeout")]
     [InlineData("connect-int")]
+    [InlineData("disk-timeout")]
     public void The_default_of_a_time_is_the_readers(string key) =>
         AssertDefault(key, Definition("resource").GetProperty("properties").GetProperty(key).GetProperty("default").GetString()!);
 

@@ -124,6 +124,34 @@ public class DiskFailureTests
         }
     }
 
+    /// <summary>The node's disk is dead; the peer has the data. This node serves it to its clients all the same, and takes a mended disk back.</summary>
+    [Fact]
+    public async Task G11_a_node_without_a_disk_is_promoted_and_serves_its_clients_from_the_peer()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        using (var before = new Client(nodes.AlphaVolume))
+            WriteAndRead(before, 0, 1);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Secondary)).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Detach, volume: "v")).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, status => status.Volumes[0].DiskState == DiskState.Diskless && status.Connections[0].Volumes[0].PeerDiskState == DiskState.UpToDate);
+        Assert.True(nodes.Alpha.GetStatus()[0].MayPromote);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Primary)).ExitCode);
+        ResourceStatus status = nodes.Alpha.GetStatus()[0];
+        Assert.Equal("beta", status.Volumes[0].ServedBy);
+        Assert.Equal(Role.Primary, status.Role);
+        using var client = new Client(nodes.AlphaVolume);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Read, 0, FourKiB));
+        Assert.Equal(1, client.Data[0]);
+        WriteAndRead(client, 65536, 7);
+        Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Flush, 0, 0));
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Attach, volume: "v")).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, now => WaitCondition.Missing(WaitGoal.Sync, now, null) is null);
+        WriteAndRead(client, 131072, 8);
+        Span<byte> one = stackalloc byte[1];
+        Assert.Equal(DiskResult.Ok, nodes.AlphaVolume.Disk!.Read(65536, one));
+        Assert.Equal(7, one[0]);
+    }
+
     private static void WriteAndRead(Client client, long offset, byte value)
     {
         client.Data.Fill(value);

@@ -33,6 +33,12 @@ internal sealed class TwoNodes : IAsyncDisposable
     /// <summary>Where faults of a node's disk are injected; the newest disk that the node has opened.</summary>
     public Dictionary<string, FaultyDevice> Faults { get; } = [];
 
+    /// <summary>Where calls into a node's disk are held up; the newest disk that the node has opened.</summary>
+    public Dictionary<string, DelayDevice> Delays { get; } = [];
+
+    /// <summary>Calls that are held up on every disk that is opened from now on.</summary>
+    public DeviceOperation HeldFromTheOpening { get; set; }
+
     /// <summary>The configuration file, which both nodes read.</summary>
     public string File => Path.Combine(_directory.Path, "blockrepl.yaml");
 
@@ -113,7 +119,12 @@ internal sealed class TwoNodes : IAsyncDisposable
         var events = new EventHub();
         var runtime = new NodeRuntime(new DaemonContext(configuration!, node, run, true, events, NullLoggerFactory.Instance)
         {
-            DeviceFilter = (_, device) => Faults[node] = new FaultyDevice(device),
+            DeviceFilter = (_, device) =>
+            {
+                Delays[node] = new DelayDevice(device);
+                Delays[node].Hold(HeldFromTheOpening);
+                return Faults[node] = new FaultyDevice(Delays[node]);
+            },
         });
         _events.Add(runtime, events);
         await runtime.StartAsync(default);

@@ -1,0 +1,77 @@
+using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+
+namespace BlockRepl.Core;
+
+/// <summary>
+/// A node becomes Primary although volumes of it have no disk here: a connected peer that is UpToDate serves them (G11). It takes a generation of its own first, as where a Primary loses its disk, so that a
+/// disk of this node never passes for its equal (docs/decisions/0051). One step of <see cref="RoleChanges"/>.
+/// </summary>
+internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteService remote)
+{
+    /// <summary>Every volume has a disk here or is served.</summary>
+    public bool IsServed => context.Volumes.TrueForAll(static volume => volume.HasDisk || (volume.IsServed && volume.Remote.IsConfirmed));
+
+    /// <summary>The peer that could serve a volume that has no disk here, should this node become Primary: connected, UpToDate, and able to. Null if none is.</summary>
+    public static PeerVolume? FindServer(Volume volume) => Array.Find(
+        volume.Peers,
+        static peer => peer.Peer.IsConnected && peer.Peer.Version >= ProtocolVersion.V2 && peer.IsMatched
+            && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate);
+
+    /// <summary>Why a volume without a disk hinders the promotion, where no peer could serve it. Force changes nothing about it: there is no data here that could be made to count.</summary>
+    public static CommandResult Refuse(string name, Volume volume)
+    {
+        string what = $"{name}/{volume.Name} has no local disk here ({volume.Disk})";
+        PeerVolume? connected = Array.Find(volume.Peers, static peer => peer.Peer.IsConnected);
+        if (connected is null)
+            return CommandResult.NoDisk($"{what}, and no peer is connected that could serve it", $"bring it up first: blockrepl up {name}");
+        string why = connected.Peer.Version < ProtocolVersion.V2 ? $"{connected.Peer.Name} speaks protocol version {(uint)connected.Peer.Version}, which cannot serve it"
+            : connected.IsMatched ? $"{connected.Peer.Name} has it {connected.PeerDisk}"
+            : $"{connected.Peer.Name} does not have it";
+        return CommandResult.NoUpToDateData($"{what}, and {why}", $"bring it up first: blockrepl up {name}; or wait until the peer is UpToDate");
+    }
+
+    /// <summary>Asks for everything that has no disk here. Returns why that cannot be; null if it can, and <see cref="IsServed"/> follows.</summary>
+    public CommandResult? Ask()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.HasDisk)
+                continue;
+            if (FindServer(volume) is not { } server)
+                return NotServed(volume);
+            RemoteState state = volume.Remote;
+            state.LostAt = context.LastSequence;
+            state.LostGenerations.Clear();
+            if (server.BaseGeneration.IsReal)
+                state.LostGenerations.Add(server.BaseGeneration);
+            state.Base = GenerationId.None;
+            state.Generation = context.NewGeneration();
+            context.Log($"{context.Settings.Name}/{volume.Name}: {server.Peer.Name} is asked to serve it, generation {state.Generation}");
+            remote.Ask(volume, server);
+        }
+
+        return null;
+    }
+
+    /// <summary>Why the promotion cannot go on: a volume has neither a disk here nor a peer that serves it. Null if it can.</summary>
+    public CommandResult? WhyNotServed() =>
+        context.Volumes.Find(static volume => !volume.HasDisk && !volume.IsServed) is { } unserved ? NotServed(unserved) : null;
+
+    /// <summary>The promotion has come to nothing: nobody has been told of anything.</summary>
+    public void Withdraw()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.HasDisk)
+                continue;
+            if (volume.Remote.Server is { } server)
+                server.IsReplicating = false;
+            volume.GenerationPending = false;
+            RemoteService.End(volume);
+        }
+    }
+
+    private CommandResult NotServed(Volume volume) => CommandResult.NoUpToDateData(
+        $"{context.Settings.Name}/{volume.Name} has no local disk here ({volume.Disk}), and no peer serves it any more", "look at status, and try again");
+}

@@ -1,0 +1,121 @@
+using BlockRepl.Primitives;
+using BlockRepl.Sim;
+
+namespace BlockRepl.Core.Tests;
+
+/// <summary>A node without a local disk becomes Primary where its connected peer is UpToDate, which serves it (G11); and a disk of its own that comes back is judged by what the peer has marked (I1).</summary>
+public class PromotionWithoutDiskTests
+{
+    [Fact]
+    public void G11_a_node_without_a_disk_is_promoted_and_served_by_its_peer()
+    {
+        ClusterHarness cluster = WithoutDisk();
+        Assert.Equal("beta", cluster.Alpha.Status.WouldServe(ClusterHarness.Volume0));
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        Assert.Equal(Role.Primary, cluster.Alpha.Core.Role);
+        Assert.Equal("beta", cluster.Alpha.Status.ServedBy(ClusterHarness.Volume0));
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        ClientRequest flush = cluster.Flush(cluster.Alpha);
+        ClientRead read = cluster.Read(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        Assert.True(flush.IsAcknowledged);
+        Assert.Equal(write.Id, read.Id);
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(write);
+        cluster.AssertNothingLeaked();
+    }
+
+    /// <summary>As on the loss of a Primary's disk: until the server durably has a generation of its own, the absent disk could pass for its equal.</summary>
+    [Fact]
+    public void I1_it_is_not_Primary_before_the_server_durably_has_a_generation_of_its_own()
+    {
+        ClusterHarness cluster = WithoutDisk();
+        GenerationId before = cluster.Beta.Metadata[0].Superblock.Current;
+        CommandTicket primary = cluster.Command(cluster.Alpha, OperatorVerb.Primary);
+        while (primary.ExitCode < 0)
+        {
+            Assert.Equal(Role.Secondary, cluster.Alpha.Core.Role);
+            Assert.True(cluster.StepOnce());
+        }
+
+        Assert.NotEqual(before, cluster.Beta.Metadata[0].Superblock.Current);
+    }
+
+    [Fact]
+    public void Where_nobody_could_serve_it_the_promotion_is_refused()
+    {
+        ClusterHarness cluster = WithoutDisk();
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary);
+        Assert.Equal(11, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary);
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Detach);
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary, force: true).ExitCode);
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        Assert.Equal(16, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary, force: true).ExitCode);
+        Assert.Equal(Role.Secondary, cluster.Alpha.Core.Role);
+    }
+
+    /// <summary>The server's disk fails when it is asked to serve: refused, and nothing of the attempt is left.</summary>
+    [Fact]
+    public void A_server_that_cannot_serve_refuses_the_promotion()
+    {
+        ClusterHarness cluster = WithoutDisk();
+        CommandTicket primary = cluster.Command(cluster.Alpha, OperatorVerb.Primary);
+        while (!cluster.Beta.Pending.Exists(static o => o.Kind == EffectKind.LocalFlush))
+            Assert.True(cluster.StepOnce());
+        cluster.Complete(cluster.Beta, EffectKind.LocalFlush, DiskResult.Io);
+        cluster.Run();
+        Assert.Equal(17, primary.ExitCode);
+        Assert.Equal(Role.Secondary, cluster.Alpha.Core.Role);
+        Assert.Equal("", cluster.Alpha.Status.ServedBy(ClusterHarness.Volume0));
+        cluster.Beta.CloseDetached();
+        cluster.Beta.Attach(0);
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.AssertNothingLeaked();
+    }
+
+    /// <summary>Its disk has other data than the peer went on from: it is not taken for the lost one.</summary>
+    [Fact]
+    public void I1_a_disk_that_the_peer_has_no_marks_for_is_not_taken_back_under_the_Primary()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Cut();
+        cluster.IsNetworkUp = false;
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.Alpha.Kill();
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary, force: true);
+        cluster.Write(cluster.Beta, 4096);
+        cluster.Run();
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary);
+        cluster.Alpha.StartDiskless();
+        cluster.IsNetworkUp = true;
+        cluster.Command(cluster.Beta, OperatorVerb.Connect);
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Connect);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        Assert.True(cluster.Alpha.Status.DiskState(ClusterHarness.Volume0) <= DiskState.Failed);
+        Assert.Contains(cluster.Alpha.Log, line => line.Contains("it holds other data", StringComparison.Ordinal));
+    }
+
+    // Alpha was Primary, is Secondary, and has detached its disk.
+    private static ClusterHarness WithoutDisk()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 65536);
+        cluster.Run();
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary);
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach);
+        cluster.Alpha.CloseDetached();
+        cluster.Run();
+        Assert.Equal(DiskState.Diskless, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        return cluster;
+    }
+}

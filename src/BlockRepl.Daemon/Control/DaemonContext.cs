@@ -1,4 +1,5 @@
 using BlockRepl.Daemon.Configuration;
+using BlockRepl.Daemon.Devices;
 using BlockRepl.Device;
 using Microsoft.Extensions.Logging;
 
@@ -21,4 +22,7 @@ public sealed record DaemonContext(
 {
     /// <summary>What is put between the daemon and a disk that it opens, by the disk's path: nothing, but in tests of failing disks.</summary>
     public Func<string, IBlockDevice, IBlockDevice> DeviceFilter { get; init; } = static (_, device) => device;
+
+    /// <summary>The block devices of this host's volumes.</summary>
+    internal IVolumeDevices Devices { get; init; } = new NoVolumeDevices();
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Devices;
 using BlockRepl.Daemon.Handlers;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
@@ -36,6 +37,7 @@ internal sealed class ResourceRuntime : IDisposable
         Configuration = configuration;
         Settings = settings;
         _log = context.Loggers.CreateLogger("BlockRepl.Resource");
+        DeviceGuard = new DeviceGuard(_log);
         _core = new ResourceCore(settings, new SystemChance());
         _links = new PeerLink?[settings.Peers.Length];
         Connectors = [.. Enumerable.Range(0, settings.Peers.Length).Select(i => connectorFor(new PeerId(i)))];
@@ -62,6 +64,9 @@ internal sealed class ResourceRuntime : IDisposable
 
     /// <summary>Runs the operator's programs.</summary>
     public HandlerRunner Handlers { get; }
+
+    /// <summary>Watches over the kernel devices of the volumes while nobody serves them.</summary>
+    public DeviceGuard DeviceGuard { get; }
 
     /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
     public static long NowMs => Environment.TickCount64;
@@ -307,6 +312,7 @@ internal sealed class ResourceRuntime : IDisposable
                     effect.Kind = EffectKind.None;
                     break;
                 case EffectKind.StateChanged:
+                    DeviceGuard.Check(_core.Status, Settings.Peers, Volumes);
                     carrier.StateChanged = true;
                     effect.Kind = EffectKind.None;
                     break;

@@ -72,7 +72,7 @@ public sealed class BlockServerProcessTests
     private static bool Has(int capability)
     {
         string effective = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("CapEff:", StringComparison.Ordinal))[7..].Trim();
-        return (ulong.Parse(effective, NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> capability & 1) == 1;
+        return ((ulong.Parse(effective, NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> capability) & 1) == 1;
     }
 
     // proc(5): after the name in brackets come state, ppid, pgrp, session, tty, tpgid, flags. Null if the thread has ended.

@@ -13,7 +13,7 @@
 #define BR_EXPORT __attribute__((visibility("default")))
 
 /* Raised with every change of a signature or a structure below. The managed side refuses any other. */
-#define BR_ABI_VERSION 1u
+#define BR_ABI_VERSION 2u
 
 enum br_opcode {
     BR_READ = 1,
@@ -84,10 +84,13 @@ BR_EXPORT int32_t br_punch_hole(int32_t fd, uint64_t offset, uint64_t length);
 BR_EXPORT int32_t br_zero_range(int32_t fd, uint64_t offset, uint64_t length);
 
 /*
- * Tells the kernel that this process serves block I/O, so that its allocations never wait for writeback that it would have to
- * serve itself (PR_SET_IO_FLUSHER; needs CAP_SYS_RESOURCE).
+ * Tells the kernel that the calling thread serves block I/O, so that its allocations never wait for writeback that it would have to
+ * serve itself (PR_SET_IO_FLUSHER; needs CAP_SYS_RESOURCE). Threads that it starts and programs that it executes inherit that.
  */
 BR_EXPORT int32_t br_set_io_flusher(int32_t on);
+
+/* 1 if the calling thread is marked so, else 0. */
+BR_EXPORT int32_t br_is_io_flusher(void);
 
 /* Locks what is mapped and what will be, so that serving a disk never waits for a swap on that disk. */
 BR_EXPORT int32_t br_lock_memory(void);

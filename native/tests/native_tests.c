@@ -155,8 +155,11 @@ static void test_process(void)
 {
     int32_t flusher = br_set_io_flusher(1);
     EXPECT(flusher == 0 || flusher == -EPERM || flusher == -EINVAL);
-    if (flusher == 0)
+    if (flusher == 0) {
+        EXPECT(br_is_io_flusher() == 1);
         EXPECT(br_set_io_flusher(0) == 0);
+        EXPECT(br_is_io_flusher() == 0);
+    }
 }
 
 int main(void)

@@ -91,6 +91,7 @@ public static class CliApplication
         foreach (var command in GenerationCommands.Create(global, console, services))
             root.Subcommands.Add(command);
         root.Subcommands.Add(ResizeCommand.Create(global, console, services));
+        root.Subcommands.Add(DeviceCommand.Create(global, console));
         foreach (var command in LookCommands.Create(global, console))
             root.Subcommands.Add(command);
         root.Subcommands.Add(StatusCommand.Create(global, console));

@@ -15,6 +15,9 @@ public sealed record CliServices
     /// <summary>Makes the certificate authority, for <c>certs</c>.</summary>
     public required Func<ICertificateIssuer> CreateCertificateIssuer { get; init; }
 
+    /// <summary>Makes this process fit to be the daemon; answers what it lacks, a sentence each. Only the real executable has something to do here.</summary>
+    public Func<IReadOnlyList<string>> PrepareDaemonProcess { get; init; } = static () => [];
+
     /// <summary>Makes verbs that are written elsewhere, such as <c>demo</c>.</summary>
     public IReadOnlyList<Func<CliConsole, Command>> MoreCommands { get; init; } = [];
 }

@@ -43,6 +43,13 @@ public sealed class ControlClient(string socketPath)
         return ok ? body : throw new CliRefusalException(Refusal(body));
     }
 
+    /// <summary>The block devices of the daemon's host as it prints them.</summary>
+    public byte[] DevicesJson(CancellationToken cancellationToken)
+    {
+        var (ok, body) = Ask("GET", "/v1/devices", null, cancellationToken);
+        return ok ? body : throw new CliRefusalException(Refusal(body));
+    }
+
     /// <summary>Has a command carried out.</summary>
     public ControlResponse Execute(ControlRequest request, CancellationToken cancellationToken)
     {

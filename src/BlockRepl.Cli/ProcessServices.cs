@@ -12,6 +12,7 @@ internal static class ProcessServices
         CreateTarget = context => new NodeRuntime(context),
         CreateMetadataTool = () => new VolumeMetadataTool(() => new SystemChance().NextUInt64()),
         CreateCertificateIssuer = () => new CertificateIssuer(),
+        PrepareDaemonProcess = BlockServerProcess.Prepare,
         MoreCommands = [Demo.DemoCommand.Create, Commands.SavedCommand.Create],
     };
 }

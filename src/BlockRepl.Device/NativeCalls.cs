@@ -16,6 +16,9 @@ internal static partial class NativeCalls
     [LibraryImport(Library, EntryPoint = "br_set_io_flusher")]
     public static partial int SetIoFlusher(int on);
 
+    [LibraryImport(Library, EntryPoint = "br_is_io_flusher")]
+    public static partial int IsIoFlusher();
+
     [LibraryImport(Library, EntryPoint = "br_lock_memory")]
     public static partial int LockMemory();
 }

@@ -14,16 +14,19 @@ public sealed record NativeSupport(bool IsAvailable, string Message, UringFeatur
     private static readonly Lazy<NativeSupport> ProbedOnce = new(() => Probe(NativeCalls.AbiVersion, NativeCalls.UringProbe));
 
     /// <summary>The ABI version that this program was built for (blockrepl_native.h, BR_ABI_VERSION).</summary>
-    public const int AbiVersion = 1;
+    public const int AbiVersion = 2;
 
     /// <summary>Looked for once and then remembered. Thread-safe.</summary>
     public static NativeSupport Current => ProbedOnce.Value;
 
     /// <summary>
-    /// Marks this process as one that serves block I/O (hard part 23). Zero or a positive errno; ENOSYS without the library,
-    /// EPERM without CAP_SYS_RESOURCE.
+    /// Marks the calling thread as one that serves block I/O (hard part 23); threads that it starts later and the program that it executes
+    /// inherit that, others do not. Zero or a positive errno; ENOSYS without the library, EPERM without CAP_SYS_RESOURCE.
     /// </summary>
     public static int SetIoFlusher() => Current.IsAvailable ? -NativeCalls.SetIoFlusher(1) : Errno.NotImplemented;
+
+    /// <summary>Whether the calling thread is marked so.</summary>
+    public static bool IsIoFlusher() => Current.IsAvailable && NativeCalls.IsIoFlusher() == 1;
 
     /// <summary>Locks the process's memory, now and in future (hard part 23). Zero or a positive errno, as above.</summary>
     public static int LockMemory() => Current.IsAvailable ? -NativeCalls.LockMemory() : Errno.NotImplemented;

@@ -17,6 +17,12 @@ public sealed class UsageTests
     [InlineData("certs", "certs needs a verb: init, node", "see blockrepl certs --help")]
     [InlineData("certs node", "Required argument 'NAME' missing for command: 'node'.", "see blockrepl certs node --help")]
     [InlineData("certs node ../x", "node name \"../x\" may only have letters, digits, '.', '_' and '-'", "see blockrepl certs node --help")]
+    [InlineData("device", "device needs a verb: attach, detach, list", "see blockrepl device --help")]
+    [InlineData("device attach mail", "\"mail\" is not RESOURCE/VOLUME", "see blockrepl device attach --help")]
+    [InlineData("device attach mail/spool /dev/sda", "\"/dev/sda\" is not /dev/nbdN", "see blockrepl device attach --help")]
+    [InlineData("device attach mail/spool --hold 5", "--hold: \"5\" is not a time from 1s to 24h; write it like 60s or 10m", "see blockrepl device attach --help")]
+    [InlineData("device attach mail/spool /dev/nbd0 --via fuse", "with --via fuse the loop device is chosen by the kernel, and no I/O is held", "see blockrepl device attach --help")]
+    [InlineData("device detach mail", "\"mail\" is not RESOURCE/VOLUME", "see blockrepl device detach --help")]
     [InlineData("status --config", "Required argument missing for option: '--config'.", "see blockrepl status --help")]
     [InlineData("status @file", "\"@file\" is neither RESOURCE nor RESOURCE/VOLUME nor all", "see blockrepl status --help")]
     public async Task A_wrong_command_line_is_named_without_a_daemon(string line, string message, string hint)

@@ -19,6 +19,7 @@ internal static class DaemonCommand
             RunDirectory = global.RunDirectory(parse),
             NoUp = parse.GetValue(noUp),
             CreateTarget = services.CreateTarget,
+            Warnings = services.PrepareDaemonProcess(),
             Error = console.Error,
         }, cancellationToken));
         return command;

@@ -23,6 +23,11 @@ public sealed class ControlDispatcher(IControlTarget target, IEventFeed feed, Ti
             return new ControlResponse([new ControlResult(ExitCodes.Usage,
                 $"{ControlVerbs.NameOf(request.Verb)} works on a whole resource, not on the volume {name}", $"name the resource {name.Resource}")]);
         }
+        if (name.Volume is null && ControlVerbs.NeedsVolume(request.Verb))
+        {
+            return new ControlResponse([new ControlResult(ExitCodes.Usage,
+                $"{ControlVerbs.NameOf(request.Verb)} works on one volume", $"name it: {name.Resource ?? "RESOURCE"}/VOLUME")]);
+        }
         var options = request.Options ?? ControlOptions.None;
         if (name.Resource is null && ControlVerbs.IsOnWholeConfiguration(request.Verb))
             return new ControlResponse([await target.ExecuteAsync(new ControlCommand(request.Verb, null, null, options), cancellationToken)]);
@@ -35,6 +40,9 @@ public sealed class ControlDispatcher(IControlTarget target, IEventFeed feed, Ti
     /// <summary>The resources that <paramref name="targetName"/> names, in the order of the configuration; or a refusal.</summary>
     public (IReadOnlyList<ResourceStatus>? Resources, ControlResult? Refusal) Status(string targetName) =>
         TryResolve(targetName, out _, out var resources, out var refusal) ? (resources, null) : (null, refusal);
+
+    /// <summary>The block devices of this host's volumes.</summary>
+    public IReadOnlyList<Devices.DeviceStatus> Devices() => target.GetDevices();
 
     /// <summary>Waits until everything named has reached the goal. A null time-out is for ever.</summary>
     public async ValueTask<ControlResult> WaitAsync(

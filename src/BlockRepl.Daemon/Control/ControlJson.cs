@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using BlockRepl.Daemon.Devices;
 
 namespace BlockRepl.Daemon.Control;
 
@@ -10,6 +11,7 @@ namespace BlockRepl.Daemon.Control;
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(IReadOnlyList<ResourceStatus>))]
+[JsonSerializable(typeof(IReadOnlyList<DeviceStatus>))]
 [JsonSerializable(typeof(ControlRequest))]
 [JsonSerializable(typeof(ControlResponse))]
 public sealed partial class ControlJson : JsonSerializerContext;

@@ -1,3 +1,5 @@
+using BlockRepl.Daemon.Devices;
+
 namespace BlockRepl.Daemon.Control;
 
 /// <summary>Options of a command. A verb ignores none: the command line offers each verb only its own.</summary>
@@ -35,4 +37,16 @@ public sealed record ControlOptions
 
     /// <summary><c>adjust --dry-run</c>: say what would be done.</summary>
     public bool DryRun { get; init; }
+
+    /// <summary>How long <c>device attach</c> lets a request wait for a daemon, if nothing is said.</summary>
+    public static TimeSpan HoldDefault { get; } = TimeSpan.FromMinutes(10);
+
+    /// <summary><c>device attach /dev/nbdN</c>; null: the kernel chooses.</summary>
+    public string? DevicePath { get; init; }
+
+    /// <summary><c>device attach --via</c>.</summary>
+    public DeviceVia Via { get; init; }
+
+    /// <summary><c>device attach --hold</c>; null is the default.</summary>
+    public TimeSpan? Hold { get; init; }
 }

@@ -23,6 +23,9 @@ internal sealed partial class ControlRoutes(
                 case ("GET", "/v1/status"):
                     await StatusAsync(context);
                     break;
+                case ("GET", "/v1/devices"):
+                    await WriteAsync(context, dispatcher.Devices(), ControlJson.Default.IReadOnlyListDeviceStatus);
+                    break;
                 case ("POST", "/v1/commands"):
                     await CommandAsync(context);
                     break;

@@ -65,4 +65,10 @@ public enum ControlVerb
 
     /// <summary>Print the generation ids.</summary>
     GetGi,
+
+    /// <summary>Make a volume a block device of this host.</summary>
+    DeviceAttach,
+
+    /// <summary>The opposite of <see cref="DeviceAttach"/>.</summary>
+    DeviceDetach,
 }

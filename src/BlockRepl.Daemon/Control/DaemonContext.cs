@@ -1,4 +1,5 @@
 using BlockRepl.Daemon.Configuration;
+using BlockRepl.Daemon.Devices;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Device;
 using Microsoft.Extensions.Logging;
@@ -25,4 +26,7 @@ public sealed record DaemonContext(
 
     /// <summary>Tells this boot of the host from others: the kernel's boot id, but in tests of hosts that lost their power.</summary>
     public Func<Guid> ReadBootId { get; init; } = DiskOpener.ReadBootId;
+
+    /// <summary>The block devices of this host's volumes.</summary>
+    internal IVolumeDevices Devices { get; init; } = new NoVolumeDevices();
 }

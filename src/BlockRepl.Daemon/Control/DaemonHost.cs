@@ -31,7 +31,7 @@ public static partial class DaemonHost
                 return ExitCodes.ConfigurationOrDaemon;
             using var directory = RunDirectory.Open(options.RunDirectory);
             LogStarting(log, node, options.ConfigurationFile, directory.Path);
-            foreach (var line in configuration.Warnings)
+            foreach (var line in options.Warnings.Concat(configuration.Warnings))
                 LogWarning(log, line);
             var events = new EventHub();
             var target = options.CreateTarget(

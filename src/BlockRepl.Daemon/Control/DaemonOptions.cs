@@ -21,6 +21,9 @@ public sealed record DaemonOptions
     /// <summary>Called once, when the control socket answers.</summary>
     public Action? OnServing { get; init; }
 
+    /// <summary>What this process lacks, a sentence each; logged at start.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     /// <summary>Where refusals to start are written.</summary>
     public TextWriter Error { get; init; } = Console.Error;
 }

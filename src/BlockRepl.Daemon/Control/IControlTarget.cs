@@ -1,3 +1,5 @@
+using BlockRepl.Daemon.Devices;
+
 namespace BlockRepl.Daemon.Control;
 
 /// <summary>
@@ -14,6 +16,9 @@ public interface IControlTarget
 
     /// <summary>Every configured resource as it is now. Must not block on I/O: the watchdog calls it too.</summary>
     IReadOnlyList<ResourceStatus> GetStatus();
+
+    /// <summary>The block devices that volumes are attached as on this host.</summary>
+    IReadOnlyList<DeviceStatus> GetDevices() => [];
 
     /// <summary>
     /// Carries a command out and answers when it has taken effect. Refusals are results, not exceptions. The token ends

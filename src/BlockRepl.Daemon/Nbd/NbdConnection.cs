@@ -28,6 +28,7 @@ internal sealed unsafe class NbdConnection : INbdClient
     private INbdExport _export = null!;
     private NbdExportClient? _member;
     private string? _endReason;
+    private bool _hasServed;
     private bool _isAborted;
     private bool _isClosed;
     private int _batchCount;
@@ -57,6 +58,28 @@ internal sealed unsafe class NbdConnection : INbdClient
 
     /// <summary>The connection's thread; the server starts and joins it.</summary>
     public Thread Thread { get; }
+
+    /// <summary>Called last, on the connection's thread, when everything of it is done and the socket is closed.</summary>
+    public Action<NbdConnection>? Ended { get; init; }
+
+    /// <summary>What was agreed on; null before that.</summary>
+    public NbdSession Session => Volatile.Read(ref _session);
+
+    /// <summary>Whether <see cref="Ended"/> has been called, or is about to be.</summary>
+    public bool HasEnded { get; private set; }
+
+    /// <summary>Whether any request came.</summary>
+    public bool HasServed => Volatile.Read(ref _hasServed);
+
+    /// <summary>Why it ended; null while it has not.</summary>
+    public string? EndReason => Volatile.Read(ref _endReason);
+
+    /// <summary>
+    /// There is no handshake: the client has been told everything by other means, simple replies and no contexts. Before the thread starts; and
+    /// again when the export's size has changed, before the client is told of it.
+    /// </summary>
+    public void Take(INbdExport export) => Volatile.Write(ref _session, new NbdSession(
+        export, NbdTransmissionFlags.HasFlags | (export.Info.Flags & ~NbdTransmissionFlags.SendDontFragment), StructuredReplies: false, BaseAllocation: false));
 
     /// <inheritdoc/>
     public void Abort(string reason)
@@ -100,13 +123,21 @@ internal sealed unsafe class NbdConnection : INbdClient
     private void Serve()
     {
         _receiver = new NbdReceiver(_fd);
-        var negotiation = new NbdNegotiation(_server.Source, this);
-        bool isReady = NbdHandshake.Run(_fd, _receiver, negotiation, _server.Options.NegotiationTimeout, out string reason);
-        _session = negotiation.Session!;
-        if (isReady)
+        if (_session is not null)
+        {
             ServeSession();
+        }
         else
-            End(reason);
+        {
+            var negotiation = new NbdNegotiation(_server.Source, this);
+            bool isReady = NbdHandshake.Run(_fd, _receiver, negotiation, _server.Options.NegotiationTimeout, out string reason);
+            _session = negotiation.Session!;
+            if (isReady)
+                ServeSession();
+            else
+                End(reason);
+        }
+
         _receiver.Release();
         // Before the hang-up: a client that has seen it may rely on the export being free, and ask for "secondary" at once.
         if (_session is not null)
@@ -122,6 +153,8 @@ internal sealed unsafe class NbdConnection : INbdClient
         }
 
         _server.Forget(this);
+        HasEnded = true;
+        Ended?.Invoke(this);
     }
 
     private void ServeSession()
@@ -180,7 +213,7 @@ internal sealed unsafe class NbdConnection : INbdClient
                 return End("wrong magic of a request");
             if (header.Command == NbdCommand.Disconnect)
                 return End("the client disconnected");
-            NbdError error = NbdRequestValidator.Validate(header, _session);
+            NbdError error = NbdRequestValidator.Validate(header, Volatile.Read(ref _session));
             bool hasData = error == NbdError.Ok && header.Command is NbdCommand.Read or NbdCommand.Write;
             bytesWanted = hasData ? header.Length : 0;
             if (!_replies.TryBegin(header, bytesWanted, out NbdPendingRequest request))
@@ -270,6 +303,7 @@ internal sealed unsafe class NbdConnection : INbdClient
             return true;
         _batchCount = 0;
         _batchBytes = 0;
+        _hasServed = true;
         if (_replies.HasUnsent)
             _replies.Flush(); // Submit may block: somebody else must take care of what waits
         if (!_member!.Group.TryBeginSubmit(_member))

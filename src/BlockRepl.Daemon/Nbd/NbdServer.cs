@@ -143,6 +143,43 @@ public sealed class NbdServer : IDisposable
         }
     }
 
+    /// <summary>
+    /// Serves an export to the other end of a socket without a handshake, and beyond the limit of connections: it is this host's own kernel. Null when the export is
+    /// refused; the socket is closed then.
+    /// </summary>
+    /// <param name="socket">This end; owned from here on.</param>
+    /// <param name="description">For the log.</param>
+    /// <param name="exportName">The export.</param>
+    /// <param name="ended">See <see cref="NbdConnection.Ended"/>.</param>
+    /// <param name="refusal">Why not, in words.</param>
+    internal NbdConnection? Serve(Socket socket, string description, string exportName, Action<NbdConnection> ended, out string refusal)
+    {
+        if (Options.StallTimeout != Timeout.InfiniteTimeSpan)
+            socket.ReceiveTimeout = (int)Options.StallTimeout.TotalMilliseconds;
+        var connection = new NbdConnection(this, socket, description) { Ended = ended };
+        if (!Source.TryOpen(exportName, connection, out INbdExport? export, out refusal))
+        {
+            socket.Dispose();
+            return null;
+        }
+
+        connection.Take(export);
+        lock (_gate)
+        {
+            if (!_stopping)
+            {
+                _connections.Add(connection);
+                connection.Thread.Start();
+                return connection;
+            }
+        }
+
+        refusal = "the daemon is stopping";
+        Source.Closed(export, connection);
+        socket.Dispose();
+        return null;
+    }
+
     internal void Forget(NbdConnection connection)
     {
         lock (_gate)

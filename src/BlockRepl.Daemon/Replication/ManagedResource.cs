@@ -76,6 +76,7 @@ internal sealed partial class ManagedResource : IDisposable
                 ControlVerb.Invalidate => await AskAsync(Command(OperatorVerb.Invalidate, command.Volume)),
                 ControlVerb.InvalidateRemote => await AskAsync(Command(OperatorVerb.InvalidateRemote, command.Volume)),
                 ControlVerb.Resize => await ResizeAsync(command),
+                ControlVerb.DeviceAttach or ControlVerb.DeviceDetach => await _context.Devices.ExecuteAsync(this, command),
                 ControlVerb.PauseSync => await AskAsync(Command(OperatorVerb.PauseSync, command.Volume)),
                 ControlVerb.ResumeSync => await AskAsync(Command(OperatorVerb.ResumeSync, command.Volume)),
                 ControlVerb.Verify => await AskAsync(Command(OperatorVerb.Verify, command.Volume) with { Verify = VerifyOptionsOf(command.Options) }),
@@ -180,6 +181,8 @@ internal sealed partial class ManagedResource : IDisposable
     /// <summary>Takes a volume out that the changed file does not have any more.</summary>
     public Task<ControlResult> RemoveVolumeAsync(RuntimeVolume volume, bool force) => AloneAsync(async () =>
     {
+        if (await _context.Devices.ReleaseAsync([volume.Name], force) is { } used)
+            return used;
         if (!volume.CloseToClients(force, $"{volume.Name} is being removed"))
             return ControlResult.Refused($"{volume.Name} is in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
         await volume.WhenUnusedAsync();
@@ -225,12 +228,9 @@ internal sealed partial class ManagedResource : IDisposable
 
     private async Task<ControlResult> TakeDownAsync(bool abortClients)
     {
-        if (Runtime.GetStatus().Role == Role.Primary)
-        {
-            ControlResult demoted = await DemoteAsync(abortClients);
-            if (demoted.ExitCode != ExitCodes.Done)
-                return demoted;
-        }
+        ControlResult demoted = await DemoteAsync(abortClients);
+        if (demoted.ExitCode != ExitCodes.Done)
+            return demoted;
 
         VolumeDisk?[] disks = [.. Runtime.Volumes.Select(volume => volume.Disk)];
         ControlResult down = await AskAsync(new OperatorCommand(OperatorVerb.Down));
@@ -258,6 +258,9 @@ internal sealed partial class ManagedResource : IDisposable
 
     private async Task<ControlResult> DemoteAsync(bool force)
     {
+        // Also on a Secondary: there may be devices that wait for it to become Primary again.
+        if (await _context.Devices.ReleaseAsync([.. Runtime.Volumes.Select(volume => volume.Name)], force) is { } used)
+            return used;
         if (Runtime.GetStatus().Role != Role.Primary)
             return ControlResult.Done;
         foreach (RuntimeVolume volume in Runtime.Volumes)

@@ -2,6 +2,7 @@ using BlockRepl.Core;
 using BlockRepl.Daemon.Adjust;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Devices;
 using BlockRepl.Daemon.Nbd;
 using BlockRepl.Protocol;
 using BlockRepl.Rpc;
@@ -19,21 +20,29 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     private readonly NbdServer _nbd;
     private readonly PeerListener _peers;
     private readonly Adjuster _adjuster;
+    private readonly NodeDevices _devices;
     private DaemonContext _context;
 
     /// <param name="context">The daemon's configuration and surroundings.</param>
     /// <exception cref="DaemonStartException">The configured certificates cannot be used.</exception>
     public NodeRuntime(DaemonContext context)
+        : this(context, null)
     {
-        _context = context;
+    }
+
+    /// <summary>As the public one; with another kernel in tests.</summary>
+    internal NodeRuntime(DaemonContext context, IKernelNbd? kernel)
+    {
         _log = context.Loggers.CreateLogger("BlockRepl.Node");
         Tls = ResourceFactory.LoadTls(context.Configuration, context.Node);
+        var options = new NbdServerOptions { OnBug = exception => BugGuard.Die(_log, exception) };
+        _nbd = new NbdServer(new VolumeExports(_resources), options, context.Loggers.CreateLogger<NbdServer>());
+        _devices = new NodeDevices(context, _nbd, _resources, kernel ?? new KernelNbd(), new DeviceUsers());
+        _context = context = context with { Devices = _devices };
         foreach (ResourceConfiguration resource in context.Configuration.Resources)
             _resources.Add(ResourceFactory.Build(context, Tls, resource));
         _peers = new PeerListener(this, context.Node);
         _adjuster = new Adjuster(this);
-        var options = new NbdServerOptions { OnBug = exception => BugGuard.Die(_log, exception) };
-        _nbd = new NbdServer(new VolumeExports(_resources), options, context.Loggers.CreateLogger<NbdServer>());
     }
 
     /// <summary>The resources, in configuration order.</summary>
@@ -57,6 +66,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     {
         // Timers, the control service and dialling share the pool, whose threads beyond this number come only twice a second.
         ThreadPool.SetMinThreads(16, 16);
+        _devices.Load();
         if (_context.BringUp)
         {
             foreach (ManagedResource resource in _resources)
@@ -74,10 +84,15 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         {
             throw new DaemonStartException(ExitCodes.Failed, e.Message);
         }
+
+        _devices.Start();
     }
 
     /// <inheritdoc/>
     public IReadOnlyList<ResourceStatus> GetStatus() => [.. _resources.Select(resource => resource.Runtime.GetStatus())];
+
+    /// <inheritdoc/>
+    public IReadOnlyList<DeviceStatus> GetDevices() => _devices.GetStatus();
 
     /// <inheritdoc/>
     public async ValueTask<ControlResult> ExecuteAsync(ControlCommand command, CancellationToken cancellationToken)
@@ -93,6 +108,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     /// <inheritdoc/>
     public async ValueTask StopAsync(CancellationToken deadline)
     {
+        // Before the links are closed: from now on nobody reconnects them, and no demotion asks who uses a device.
+        await _devices.StopAsync();
         _nbd.Stop("the daemon is stopping");
         foreach (ManagedResource resource in _resources)
         {
@@ -113,6 +130,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     /// <summary>Ends every thread without the good order of <see cref="StopAsync"/>.</summary>
     public void Dispose()
     {
+        _devices.Dispose();
         foreach (ManagedResource resource in _resources)
             resource.Dispose();
         _nbd.Dispose();

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Devices;
 using BlockRepl.Daemon.Handlers;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
@@ -35,6 +36,7 @@ internal sealed class ResourceRuntime : IDisposable
         Settings = settings;
         _diskTimeoutMs = settings.DiskTimeoutMs;
         _log = context.Loggers.CreateLogger("BlockRepl.Resource");
+        DeviceGuard = new DeviceGuard(_log);
         _core = new ResourceCore(settings, new SystemChance());
         _links = new PeerLink?[settings.Peers.Length];
         Connectors = [.. Enumerable.Range(0, settings.Peers.Length).Select(i => connectorFor(new PeerId(i)))];
@@ -72,6 +74,9 @@ internal sealed class ResourceRuntime : IDisposable
 
     /// <summary>When a peer was last heard (monotonic ms); 0 if it is not there.</summary>
     public long LastHeardMs(PeerId peer) => Volatile.Read(ref _links[peer.Value])?.Channel.LastReceivedMs ?? 0;
+
+    /// <summary>Watches over the kernel devices of the volumes while nobody serves them.</summary>
+    public DeviceGuard DeviceGuard { get; }
 
     /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
     public static long NowMs => Environment.TickCount64;
@@ -319,6 +324,7 @@ internal sealed class ResourceRuntime : IDisposable
                     effect.Kind = EffectKind.None;
                     break;
                 case EffectKind.StateChanged:
+                    DeviceGuard.Check(_core.Status, Settings.Peers, Volumes);
                     carrier.StateChanged = true;
                     effect.Kind = EffectKind.None;
                     break;

@@ -163,6 +163,13 @@ internal sealed class RuntimeVolume : INbdExport
         return true;
     }
 
+    /// <summary>The volume has grown under a client that can be told.</summary>
+    public void TakeSize(long sizeBytes)
+    {
+        lock (_clientsLock)
+            _info = Describe(sizeBytes);
+    }
+
     public void RemoveClient(INbdClient client)
     {
         lock (_clientsLock)

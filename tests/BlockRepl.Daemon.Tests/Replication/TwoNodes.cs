@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Devices;
 using BlockRepl.Daemon.Metadata;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Daemon.Tests.Control;
@@ -17,6 +18,8 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     private readonly TemporaryDirectory _directory = new();
     private readonly List<RunDirectory> _runDirectories = [];
+
+    private IKernelNbd? _kernel;
 
     private TwoNodes()
     {
@@ -45,9 +48,9 @@ internal sealed class TwoNodes : IAsyncDisposable
     public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
-    public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20)
+    public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20, IKernelNbd? kernel = null)
     {
-        var nodes = new TwoNodes();
+        var nodes = new TwoNodes { _kernel = kernel };
         string file = nodes.File;
         await System.IO.File.WriteAllTextAsync(file, $$"""
             nodes:
@@ -67,6 +70,21 @@ internal sealed class TwoNodes : IAsyncDisposable
         await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
         return nodes;
     }
+
+    /// <summary>Ends alpha's daemon in good order and starts another in its run directory.</summary>
+    public async Task RestartAlphaAsync()
+    {
+        await StopAlphaAsync();
+        await StartAlphaAsync();
+    }
+
+    public async Task StopAlphaAsync()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        await Alpha.StopAsync(limit.Token);
+    }
+
+    public async Task StartAlphaAsync() => Alpha = await RunAsync(File, "alpha", _runDirectories[0]);
 
     public static async Task<ControlResult> DoAsync(NodeRuntime node, ControlVerb verb, bool force = false, string resource = Resource, string? volume = null) =>
         await node.ExecuteAsync(new ControlCommand(verb, resource, volume, new ControlOptions { Force = force }), default);
@@ -112,10 +130,15 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     private async Task<NodeRuntime> StartAsync(string file, string node, string peer, long size)
     {
-        (ClusterConfiguration? configuration, _) = ConfigurationReader.Read(file);
         CreateDisk(node, peer, Resource, "v", Path.GetFileName(DiskOf(node)), size);
         RunDirectory run = RunDirectory.Open(Path.Combine(_directory.Path, "run-" + node));
         _runDirectories.Add(run);
+        return await RunAsync(file, node, run);
+    }
+
+    private async Task<NodeRuntime> RunAsync(string file, string node, RunDirectory run)
+    {
+        (ClusterConfiguration? configuration, _) = ConfigurationReader.Read(file);
         var events = new EventHub();
         var runtime = new NodeRuntime(new DaemonContext(configuration!, node, run, true, events, NullLoggerFactory.Instance)
         {
@@ -125,7 +148,7 @@ internal sealed class TwoNodes : IAsyncDisposable
                 Delays[node].Hold(HeldFromTheOpening);
                 return Faults[node] = new FaultyDevice(Delays[node]);
             },
-        });
+        }, node == "alpha" ? _kernel : null);
         _events.Add(runtime, events);
         await runtime.StartAsync(default);
         return runtime;

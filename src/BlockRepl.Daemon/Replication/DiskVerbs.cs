@@ -131,9 +131,9 @@ internal sealed partial class DiskVerbs
         var watch = new DiskWatch(volume.Configuration.Disk.For(settings.NodeName));
         DiskWatch? metadataWatch = volume.Configuration.MetaDisk.For(settings.NodeName) is { } path ? new DiskWatch(path) : null;
         if (settings.DiskTimeoutMs == 0)
-            return DiskOpener.Open(volume, settings, _context.DeviceFilter, watch, metadataWatch);
+            return DiskOpener.Open(volume, settings, _context, watch, metadataWatch);
         Task<DiskOpener.Opened> opening = Task.Factory.StartNew(
-            () => DiskOpener.Open(volume, settings, _context.DeviceFilter, watch, metadataWatch),
+            () => DiskOpener.Open(volume, settings, _context, watch, metadataWatch),
             CancellationToken.None,
             TaskCreationOptions.LongRunning,
             TaskScheduler.Default);

@@ -201,8 +201,7 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>Holds a writer up while a peer's queue is over its limit (G12): with protocols A and B nothing else does.</summary>
     public void AwaitRoom()
     {
-        // Where a congested peer may fall behind, that decides first.
-        long queuedBytesMax = (16L << 20) + (Settings.OnCongestion == CongestionPolicy.PullAhead ? Settings.CongestionFillBytes : 0);
+        long queuedBytesMax = QueuedBytesMax;
         foreach (PeerLink? link in _links)
         {
             if (link is null || link.Channel.QueuedBytes <= queuedBytesMax)
@@ -218,6 +217,12 @@ internal sealed class ResourceRuntime : IDisposable
             link.EndWait();
         }
     }
+
+    /// <summary>What waits in the queue to a peer, and what may before writers are held up.</summary>
+    public (long QueuedBytes, long QueuedBytesMax) QueueOf(PeerId peer) => (Volatile.Read(ref _links[peer.Value])?.Channel.QueuedBytes ?? 0, QueuedBytesMax);
+
+    // Where a congested peer may fall behind, that decides first.
+    private long QueuedBytesMax => (16L << 20) + (Settings.OnCongestion == CongestionPolicy.PullAhead ? Settings.CongestionFillBytes : 0);
 
     /// <summary>Clients that wait for room on a link, and since when, a sentence each (hard part 28).</summary>
     public IEnumerable<string> LinkWaits()

@@ -220,6 +220,7 @@ public sealed class LookTests
                 "awaits_fence": false,
                 "fencing": "dont-care",
                 "has_fence_peer": false,
+                "handlers": [],
                 "running_seconds": 0
               }
             ]

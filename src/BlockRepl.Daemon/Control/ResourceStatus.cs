@@ -47,6 +47,9 @@ public sealed record ResourceStatus
     /// <summary>A fence-peer handler is configured: with a fencing policy, a lost peer is fenced without a person.</summary>
     public bool HasFencePeer { get; init; }
 
+    /// <summary>What came of the handlers that were called, a row a handler and exit code.</summary>
+    public IReadOnlyList<HandlerStatus> Handlers { get; init; } = [];
+
     /// <summary>Whole seconds since the daemon took the resource up, by a clock that nobody sets.</summary>
     public long RunningSeconds { get; init; }
 }

@@ -2,6 +2,7 @@ using BlockRepl.Core;
 using BlockRepl.Daemon.Adjust;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
+using BlockRepl.Daemon.Metrics;
 using BlockRepl.Daemon.Nbd;
 using BlockRepl.Protocol;
 using BlockRepl.Rpc;
@@ -32,6 +33,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
             _resources.Add(ResourceFactory.Build(context, Tls, resource));
         _peers = new PeerListener(this, context.Node);
         _adjuster = new Adjuster(this);
+        Metrics = new MetricsListener(context.Node, new MetricsPage(context.Node, GetStatus, TimeProvider.System), context.Loggers);
         var options = new NbdServerOptions { OnBug = exception => BugGuard.Die(_log, exception) };
         _nbd = new NbdServer(new VolumeExports(_resources), options, context.Loggers.CreateLogger<NbdServer>());
     }
@@ -51,6 +53,9 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
 
     /// <summary>Where peers dial this node.</summary>
     internal PeerListener Peers => _peers;
+
+    /// <summary>Where metrics are served.</summary>
+    internal MetricsListener Metrics { get; }
 
     /// <inheritdoc/>
     public async ValueTask StartAsync(CancellationToken cancellationToken)
@@ -74,6 +79,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         {
             throw new DaemonStartException(ExitCodes.Failed, e.Message);
         }
+
+        await Metrics.StartAsync(_context.Configuration, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -93,6 +100,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     /// <inheritdoc/>
     public async ValueTask StopAsync(CancellationToken deadline)
     {
+        await Metrics.DisposeAsync();
         _nbd.Stop("the daemon is stopping");
         foreach (ManagedResource resource in _resources)
         {

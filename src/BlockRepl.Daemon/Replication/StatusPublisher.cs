@@ -53,6 +53,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
                 _ => "resource-and-stonith",
             },
             HasFencePeer = runtime.Settings.Handlers.Contains(HandlerKind.FencePeer),
+            Handlers = runtime.Handlers.Tally(),
             RunningSeconds = (ResourceRuntime.NowMs - _startedMs) / 1000,
             Volumes = [.. runtime.Volumes.Select(BuildVolume)],
             Connections = [.. runtime.Settings.Peers.Select((_, i) => BuildConnection(new PeerId(i)))],

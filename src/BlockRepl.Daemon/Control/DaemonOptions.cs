@@ -21,6 +21,9 @@ public sealed record DaemonOptions
     /// <summary>Called once, when the control socket answers.</summary>
     public Action? OnServing { get; init; }
 
+    /// <summary>Reads the environment in which a service manager says how to reach it.</summary>
+    public Func<string, string?> ServiceManager { get; init; } = Environment.GetEnvironmentVariable;
+
     /// <summary>Where refusals to start are written.</summary>
     public TextWriter Error { get; init; } = Console.Error;
 }

@@ -87,6 +87,13 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     public IReadOnlyList<ResourceStatus> GetStatus() => [.. _resources.Select(resource => resource.Runtime.GetStatus())];
 
     /// <inheritdoc/>
+    public string? Stuck()
+    {
+        _ = GetStatus();
+        return _resources.Select(resource => resource.Runtime.Stuck()).FirstOrDefault(stuck => stuck is not null);
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<ControlResult> ExecuteAsync(ControlCommand command, CancellationToken cancellationToken)
     {
         if (command.Verb == ControlVerb.Adjust)

@@ -19,15 +19,12 @@ namespace BlockRepl.Daemon.Replication;
 /// </remarks>
 internal sealed class ResourceRuntime : IDisposable
 {
-    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
-
     private readonly Lock _gate = new();
     private readonly ResourceCore _core;
     private readonly Executor _executor;
     private readonly StatusPublisher _publisher;
     private readonly PeerLink?[] _links;
-    private readonly Thread _timer;
-    private readonly ManualResetEventSlim _stop = new();
+    private readonly ResourceTimer _timer;
     private readonly ILogger _log;
     private ulong _lastLink;
 
@@ -44,8 +41,7 @@ internal sealed class ResourceRuntime : IDisposable
             new CoreEvent { Kind = CoreEventKind.HandlerCompleted, NowMs = NowMs, Subject = outcome }));
         _executor = new Executor(this, _log);
         _publisher = new StatusPublisher(this, context, _gate, _core.Status);
-        _timer = new Thread(RunTimer) { Name = $"timer-{settings.Name}", IsBackground = true };
-        _timer.Start();
+        _timer = new ResourceTimer(settings.Name, Tick);
     }
 
     /// <summary>The configuration; replaced by <see cref="Reconfigure"/>.</summary>
@@ -71,6 +67,9 @@ internal sealed class ResourceRuntime : IDisposable
 
     /// <summary>What may be shown; each read is made under the gate by <see cref="StatusPublisher"/>.</summary>
     public ResourceStatus GetStatus() => _publisher.Read();
+
+    /// <summary>What makes no progress although nothing outside holds it up, in words; null if all does.</summary>
+    public string? Stuck() => _timer.Stuck();
 
     /// <summary>Tells whoever watches that something changed.</summary>
     public void PublishStatus() => _publisher.Publish();
@@ -250,15 +249,13 @@ internal sealed class ResourceRuntime : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _stop.Set();
-        _timer.Join();
+        _timer.Dispose();
         Handlers.Dispose();
         foreach (PeerConnector connector in Connectors)
             connector.Stop();
         foreach (PeerLink? link in _links)
             link?.Channel.Close(ChannelCloseReason.Local, "the daemon is stopping");
         _executor.Dispose();
-        _stop.Dispose();
     }
 
     // What has an order across carriers gets it here, before the gate is left: sends on a link, metadata writes, the starts and stops of a connector.
@@ -381,16 +378,13 @@ internal sealed class ResourceRuntime : IDisposable
         carrier.Replaced = null;
     }
 
-    private void RunTimer()
+    private void Tick()
     {
-        while (!_stop.Wait(TickInterval))
+        for (int i = 0; i < _links.Length; i++)
         {
-            for (int i = 0; i < _links.Length; i++)
-            {
-                PeerLink? link = Volatile.Read(ref _links[i]);
-                long heard = link?.Channel.LastReceivedMs ?? 0;
-                PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, WallMs = WallMs, Peer = new PeerId(i), Number = (ulong)heard });
-            }
+            PeerLink? link = Volatile.Read(ref _links[i]);
+            long heard = link?.Channel.LastReceivedMs ?? 0;
+            PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, WallMs = WallMs, Peer = new PeerId(i), Number = (ulong)heard });
         }
     }
 }

@@ -98,6 +98,7 @@ public static class CliApplication
         root.Subcommands.Add(EventsCommand.Create(global, console));
         foreach (var command in WaitCommands.Create(global))
             root.Subcommands.Add(command);
+        root.Subcommands.Add(MaintenanceCommand.Create(global, console));
         root.Subcommands.Add(CertsCommand.Create(console, services));
         foreach (var create in services.MoreCommands)
             root.Subcommands.Add(create(console));

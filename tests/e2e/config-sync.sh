@@ -1,7 +1,7 @@
 #!/bin/bash
 # config-sync.sh - the ready configurations of csync2 and lsyncd (tools/sync) keep files equal between two hosts: network, mount
 # and host name spaces of their own, joined by a bridge. csync2 both ways, lsyncd from the active node.
-# time-limit: 120
+# time-limit: 120 seconds
 set -euo pipefail
 repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 if [[ -z ${CONFIG_SYNC_INNER:-} && $EUID == 0 ]]; then

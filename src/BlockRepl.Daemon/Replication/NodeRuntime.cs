@@ -107,7 +107,6 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     /// <inheritdoc/>
     public async ValueTask StopAsync(CancellationToken deadline)
     {
-        await Metrics.DisposeAsync();
         _nbd.Stop("the daemon is stopping");
         foreach (ManagedResource resource in _resources)
         {
@@ -123,6 +122,9 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
 
         await _peers.DisposeAsync();
         Dispose();
+
+        // Last: nothing about observers may come before data is at rest.
+        await Metrics.DisposeAsync();
     }
 
     /// <summary>Ends every thread without the good order of <see cref="StopAsync"/>.</summary>

@@ -1,4 +1,6 @@
 using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Tests.Control;
@@ -124,6 +126,37 @@ public sealed partial class CheckTests
         var (status, output, _) = await harness.RunAsync("check", "mial");
         Assert.Equal(3, status);
         Assert.StartsWith("BLOCKREPL UNKNOWN - ", output, StringComparison.Ordinal);
+    }
+
+    /// <summary>A package may be upgraded under a running daemon: the command is then newer than what answers it.</summary>
+    [Fact]
+    public async Task The_status_of_a_daemon_that_knows_less_is_understood()
+    {
+        JsonArray resources = JsonSerializer.SerializeToNode<IReadOnlyList<ResourceStatus>>([Good], ControlJson.Default.IReadOnlyListResourceStatus)!.AsArray();
+        // The keys that came after the first release's.
+        foreach (string key in new[] { "fencing", "has_fence_peer", "handlers", "running_seconds" })
+            Assert.True(resources[0]!.AsObject().Remove(key), key);
+        JsonObject connection = resources[0]!["connections"]![0]!.AsObject();
+        foreach (string key in new[] { "disconnected_seconds", "queued_bytes", "is_congested" })
+            Assert.True(connection.Remove(key), key);
+        Assert.True(connection["volumes"]![0]!.AsObject().Remove("out_of_sync_seconds"));
+        byte[] body = System.Text.Encoding.UTF8.GetBytes(resources.ToJsonString());
+
+        await using var harness = Harness.WithoutDaemon();
+        using var older = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        older.Bind(new UnixDomainSocketEndPoint(harness.Directory.File("control.sock")));
+        older.Listen();
+        Task answering = Task.Run(async () =>
+        {
+            using Socket caller = await older.AcceptAsync();
+            await caller.ReceiveAsync(new byte[4096]);
+            await caller.SendAsync(System.Text.Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\n\r\n"));
+            await caller.SendAsync(body);
+        });
+        var (status, output, _) = await harness.RunAsync("check");
+        await answering;
+        Assert.Equal(0, status);
+        Assert.StartsWith("BLOCKREPL OK - mail Secondary", output, StringComparison.Ordinal);
     }
 
     [Fact]

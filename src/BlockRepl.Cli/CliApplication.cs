@@ -95,9 +95,11 @@ public static class CliApplication
         foreach (var command in LookCommands.Create(global, console))
             root.Subcommands.Add(command);
         root.Subcommands.Add(StatusCommand.Create(global, console));
+        root.Subcommands.Add(CheckCommand.Create(global, console));
         root.Subcommands.Add(EventsCommand.Create(global, console));
         foreach (var command in WaitCommands.Create(global))
             root.Subcommands.Add(command);
+        root.Subcommands.Add(MaintenanceCommand.Create(global, console));
         root.Subcommands.Add(CertsCommand.Create(console, services));
         foreach (var create in services.MoreCommands)
             root.Subcommands.Add(create(console));

@@ -129,20 +129,23 @@ public sealed class ControlClient(string socketPath)
         Decode(body, ControlJson.Default.ControlResponse).Results.FirstOrDefault(r => r.ExitCode != ExitCodes.Done)
         ?? new ControlResult(ExitCodes.Failed, "the daemon refused and did not say why");
 
-    private CliRefusalException Unreachable(Exception why)
+    private DaemonGoneException Unreachable(Exception why)
     {
         var reason = why is SocketException { SocketErrorCode: SocketError.AccessDenied } ? "permission denied" : why switch
         {
             SocketException when !File.Exists(_socketPath) => "there is no such socket",
             _ => why.Message,
         };
-        return new CliRefusalException(new ControlResult(ExitCodes.ConfigurationOrDaemon,
+        return new DaemonGoneException(new ControlResult(ExitCodes.ConfigurationOrDaemon,
             $"the daemon cannot be reached at {_socketPath}: {reason}",
             why is SocketException { SocketErrorCode: SocketError.AccessDenied }
                 ? "run this as root"
-                : "start it with \"blockrepl daemon\" or \"systemctl start blockrepl\", or name its directory with --run-dir"));
+                : "start it with \"blockrepl daemon\" or \"systemctl start blockrepl\", or name its directory with --run-dir"))
+        {
+            IsForbidden = why is SocketException { SocketErrorCode: SocketError.AccessDenied },
+        };
     }
 
-    private CliRefusalException Ended(string why) => new(new ControlResult(ExitCodes.ConfigurationOrDaemon,
+    private DaemonGoneException Ended(string why) => new(new ControlResult(ExitCodes.ConfigurationOrDaemon,
         $"the daemon at {_socketPath} ended before it answered: {why}", "see its log, and start it again: blockrepl daemon"));
 }

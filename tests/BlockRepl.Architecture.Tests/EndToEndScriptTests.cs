@@ -27,6 +27,7 @@ public sealed partial class EndToEndScriptTests
     [InlineData(".ci/run")]
     [InlineData("tools/check")]
     [InlineData("tools/demo")]
+    [InlineData("tools/package")]
     public void The_commands_of_the_readme_can_be_executed(string path)
     {
         Assert.True(File.GetUnixFileMode(RepoTree.Full(path)).HasFlag(UnixFileMode.UserExecute));
@@ -35,7 +36,7 @@ public sealed partial class EndToEndScriptTests
     [Fact]
     public void Every_shell_script_stops_at_the_first_error()
     {
-        var scripts = RepoTree.Files("tests/e2e", ".sh").Concat([".ci/run", "tools/check", "tools/demo"]);
+        var scripts = RepoTree.Files("tests/e2e", ".sh").Concat([".ci/run", "tools/check", "tools/demo", "tools/package"]);
         var wrong = scripts.Where(f =>
         {
             var text = RepoTree.Read(f);

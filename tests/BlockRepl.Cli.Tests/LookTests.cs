@@ -165,6 +165,7 @@ public sealed class LookTests
                         "replication_state": "SyncTarget",
                         "peer_disk_state": "UpToDate",
                         "out_of_sync_bytes": 1610612736,
+                        "out_of_sync_seconds": 0,
                         "resync_percent": 45.25,
                         "resync_eta_seconds": 12,
                         "resync_total_bytes": 0,
@@ -187,6 +188,7 @@ public sealed class LookTests
                         "replication_state": "Established",
                         "peer_disk_state": "UpToDate",
                         "out_of_sync_bytes": 0,
+                        "out_of_sync_seconds": 0,
                         "resync_percent": 100,
                         "resync_eta_seconds": null,
                         "resync_total_bytes": 0,
@@ -201,6 +203,9 @@ public sealed class LookTests
                       }
                     ],
                     "since_seconds": 61,
+                    "disconnected_seconds": 0,
+                    "queued_bytes": 0,
+                    "is_congested": false,
                     "protocol_version": 0,
                     "detail": null,
                     "fence": null,
@@ -212,7 +217,11 @@ public sealed class LookTests
                 "may_promote": false,
                 "why_not_promotable": "the disk of mail/spool is Inconsistent",
                 "hint": "wait for the resync: blockrepl wait-sync mail",
-                "awaits_fence": false
+                "awaits_fence": false,
+                "fencing": "dont-care",
+                "has_fence_peer": false,
+                "handlers": [],
+                "running_seconds": 0
               }
             ]
 

@@ -244,6 +244,9 @@ both_up() {
 # uri NODE - of the volume's export.
 uri() { printf 'nbd+unix:///%s/%s?socket=%s' "$resource" "$volume" "$W/$1/run/nbd.sock"; }
 
+# nbdsh OPTION... - libnbd's shell, with the Python that has its binding; the script of that name takes the first on the PATH.
+nbdsh() { "$python" -m nbd "$@"; }
+
 # ask NODE FILTER - a jq filter over the resource's entry in "status --json".
 ask() { br "$1" status --json | jq -er --arg r "$resource" ".[] | select(.name == \$r) | $2"; }
 

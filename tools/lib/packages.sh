@@ -19,7 +19,8 @@ packages_for() {
             # postgresql-client-15 has pg_amcheck, libnbd-bin has nbdinfo, nbdcopy and nbdfuse.
             test) printf '%s\n' bash coreutils diffutils util-linux mount procps jq python3 openssl shellcheck \
                 fio libnbd-bin nbdkit python3-libnbd qemu-utils strace socat \
-                python3-grpcio python3-protobuf \
+                python3-grpcio python3-protobuf curl perl libssl3 prometheus \
+                pacemaker-cli-utils csync2 lsyncd rsync systemd man-db bash-completion \
                 fuse3 libfuse3-dev pkg-config e2fsprogs xfsprogs postgresql-15 postgresql-client-15 \
                 user-mode-linux nbd-client iproute2 kmod busybox-static ;;
             *) printf 'packages_for: no purpose "%s"\n' "$purpose" >&2; return 2 ;;

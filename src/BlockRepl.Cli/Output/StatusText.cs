@@ -95,7 +95,7 @@ public static class StatusText
     }
 
     /// <summary>Bytes in the largest binary unit that leaves at least 1, with at most one decimal.</summary>
-    private static string Bytes(long bytes)
+    internal static string Bytes(long bytes)
     {
         string[] units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
         var value = (double)bytes;

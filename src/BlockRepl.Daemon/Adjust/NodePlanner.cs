@@ -28,6 +28,9 @@ internal sealed class NodePlanner(NodeRuntime node, ClusterConfiguration next)
         bool moves = own != next.FindNode(Name)!.Address;
         if (moves)
             lines.Add($"node {Name}: listens on {own} -> {next.FindNode(Name)!.Address}; peers reconnect");
+        NodeAddress? metrics = next.MetricsOf(Name);
+        if (node.Metrics.Address != metrics)
+            plan.Add($"metrics: {node.Metrics.Address?.ToString() ?? "off"} -> {metrics?.ToString() ?? "off"}", () => MoveMetricsAsync());
         if (lines.Count > 0)
             plan.Steps.Add(new AdjustStep(lines, () => MoveListenerAsync(tls)));
         foreach (NodeConfiguration peer in next.PeersOf(Name))
@@ -70,6 +73,14 @@ internal sealed class NodePlanner(NodeRuntime node, ClusterConfiguration next)
         Remember(next.FindNode(Name)!);
         node.Context = node.Context with { Configuration = Before with { Tls = next.Tls } };
         return ControlResult.Done;
+    }
+
+    private async Task<ControlResult> MoveMetricsAsync()
+    {
+        ControlResult result = await node.Metrics.MoveAsync(next);
+        if (result.ExitCode == ExitCodes.Done)
+            node.Context = node.Context with { Configuration = Before with { Metrics = next.Metrics } };
+        return result;
     }
 
     private async Task<ControlResult> RetargetAsync(NodeConfiguration peer, TlsOptions? tls)

@@ -15,6 +15,9 @@ public sealed record ClusterConfiguration
     /// <summary>The NBD listener on TCP; null when none is asked for.</summary>
     public NbdConfiguration? Nbd { get; init; }
 
+    /// <summary>Where metrics are served; null where they are not.</summary>
+    public MetricsConfiguration? Metrics { get; init; }
+
     /// <summary>The resources in the order of the file.</summary>
     public required IReadOnlyList<ResourceConfiguration> Resources { get; init; }
 
@@ -26,6 +29,9 @@ public sealed record ClusterConfiguration
 
     /// <summary>The resource called <paramref name="name"/>, or null.</summary>
     public ResourceConfiguration? FindResource(string name) => Resources.FirstOrDefault(r => r.Name == name);
+
+    /// <summary>Where a node serves metrics; null where it does not.</summary>
+    public NodeAddress? MetricsOf(string node) => Metrics?.Listen.For(node);
 
     /// <summary>Every node but <paramref name="node"/>: the peers of each of its resources. Empty for a single node.</summary>
     public IEnumerable<NodeConfiguration> PeersOf(string node) => Nodes.Where(n => n.Name != node);

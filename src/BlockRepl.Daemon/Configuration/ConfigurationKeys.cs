@@ -5,7 +5,7 @@ namespace BlockRepl.Daemon.Configuration;
 public static class ConfigurationKeys
 {
     /// <summary>Keys of the file's top level.</summary>
-    public static IReadOnlyList<string> Root { get; } = ["nodes", "tls", "nbd", "resources"];
+    public static IReadOnlyList<string> Root { get; } = ["nodes", "tls", "nbd", "metrics", "resources"];
 
     /// <summary>Keys of a node.</summary>
     public static IReadOnlyList<string> Node { get; } = ["address"];
@@ -15,6 +15,9 @@ public static class ConfigurationKeys
 
     /// <summary>Keys of <c>nbd</c>.</summary>
     public static IReadOnlyList<string> Nbd { get; } = ["listen", "tls"];
+
+    /// <summary>Keys of <c>metrics</c>, where it is neither <c>on</c> nor <c>off</c>.</summary>
+    public static IReadOnlyList<string> Metrics { get; } = ["listen"];
 
     /// <summary>Keys of a resource.</summary>
     public static IReadOnlyList<string> Resource { get; } =

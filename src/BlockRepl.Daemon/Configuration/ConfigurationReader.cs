@@ -60,10 +60,11 @@ public static class ConfigurationReader
         var links = new LinkReader(perNode, directory, errors);
         var tls = links.ReadTls(reader, required: names.Count > 1);
         var nbd = links.ReadNbd(reader);
+        var metrics = links.ReadMetrics(reader);
         var resources = ReadResources(reader, new ResourceReader(perNode, new DiskOwners(errors), directory, errors), errors);
         if (!errors.IsEmpty)
             return null;
-        var configuration = new ClusterConfiguration { File = file, Nodes = nodes, Tls = tls, Nbd = nbd, Resources = resources };
+        var configuration = new ClusterConfiguration { File = file, Nodes = nodes, Tls = tls, Nbd = nbd, Metrics = metrics, Resources = resources };
         return configuration with { Warnings = ConfigurationReview.Warnings(configuration) };
     }
 

@@ -9,6 +9,11 @@ internal static class ConfigurationReview
         List<string> said = [];
         if (configuration.Tls is null && configuration.Nodes.Count > 1 && configuration.Nodes.Any(n => !n.Address.IsLoopback))
             said.Add("tls is off: nodes talk in clear text, and anyone who reaches the port may pose as a peer (G14)");
+        foreach (var node in configuration.Nodes)
+        {
+            if (configuration.MetricsOf(node.Name) is { IsLoopback: false } address)
+                said.Add($"metrics of {node.Name} are served on {address}, which is not loopback: names and states are there for anyone who reaches it");
+        }
         foreach (var resource in configuration.Resources)
         {
             var network = resource.Network;

@@ -24,6 +24,27 @@ internal sealed class LinkReader(PerNodeReader perNode, string directory, ErrorS
         return listen is null ? null : new NbdConfiguration(listen, tls);
     }
 
+    /// <summary>Reads <c>metrics</c>; null when absent or <c>off</c>.</summary>
+    public MetricsConfiguration? ReadMetrics(MappingReader root)
+    {
+        switch (root.Take("metrics"))
+        {
+            case null or YamlText { Value: "off" }:
+                return null;
+            case YamlText { Value: "on" }:
+                return new MetricsConfiguration(new PerNode<NodeAddress>(MetricsConfiguration.AddressDefault));
+            case YamlText text:
+                errors.Add(text.At, $"metrics: \"{text.Value}\" is neither on nor off nor {{ listen: \"HOST:PORT\" }}");
+                return null;
+        }
+
+        if (root.AsMap(root.Take("metrics"), "metrics") is not { } map)
+            return null;
+        var reader = new MappingReader(map, "metrics", ConfigurationKeys.Metrics, errors);
+        reader.Require("listen");
+        return perNode.Read<NodeAddress>(reader, "listen", Address) is { } listen ? new MetricsConfiguration(listen) : null;
+    }
+
     private TlsConfiguration? ReadFiles(MappingReader parent, YamlTree value, bool caRequired)
     {
         if (value is YamlText text)

@@ -20,6 +20,15 @@ public sealed record ConnectionStatus
     /// <summary>Whole seconds since the connection state last changed.</summary>
     public long SinceSeconds { get; init; }
 
+    /// <summary>Whole seconds since the peer was last Connected, through all attempts since; 0 while it is.</summary>
+    public long DisconnectedSeconds { get; init; }
+
+    /// <summary>Bytes that wait in this node's queue to the peer.</summary>
+    public long QueuedBytes { get; init; }
+
+    /// <summary>The queue is more than four fifths of what it may be: clients are about to wait for it.</summary>
+    public bool IsCongested { get; init; }
+
     /// <summary>The protocol version spoken with the peer (G15); 0 while it is not connected.</summary>
     public uint ProtocolVersion { get; init; }
 

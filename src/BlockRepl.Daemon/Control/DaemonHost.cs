@@ -29,6 +29,7 @@ public static partial class DaemonHost
             var (configuration, node) = Load(options);
             if (configuration is null || node is null)
                 return ExitCodes.ConfigurationOrDaemon;
+            ProgramFiles.LoadAll();
             using var directory = RunDirectory.Open(options.RunDirectory);
             LogStarting(log, node, options.ConfigurationFile, directory.Path);
             foreach (var line in options.Warnings.Concat(configuration.Warnings))
@@ -36,7 +37,7 @@ public static partial class DaemonHost
             var events = new EventHub();
             var target = options.CreateTarget(
                 new DaemonContext(configuration, node, directory, !options.NoUp, events, loggers));
-            await ServeAsync(target, events, directory, options.OnServing, loggers, log, cancellationToken);
+            await ServeAsync(target, events, directory, options, loggers, log, cancellationToken);
             return ExitCodes.Done;
         }
         catch (DaemonStartException e)
@@ -71,7 +72,7 @@ public static partial class DaemonHost
     }
 
     private static async Task ServeAsync(
-        IControlTarget target, EventHub events, RunDirectory directory, Action? onServing, ILoggerFactory loggers, ILogger log,
+        IControlTarget target, EventHub events, RunDirectory directory, DaemonOptions options, ILoggerFactory loggers, ILogger log,
         CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -82,7 +83,7 @@ public static partial class DaemonHost
             context.Cancel = true;
             LogHangup(log);
         });
-        var notifier = new SystemdNotifier(Environment.GetEnvironmentVariable);
+        var notifier = new SystemdNotifier(options.ServiceManager);
         try
         {
             await target.StartAsync(stop.Token);
@@ -91,8 +92,8 @@ public static partial class DaemonHost
             await using var server = await ControlServer.StartAsync(directory.ControlSocket, target, events, loggers, stop.Token);
             notifier.Ready();
             LogServing(log, directory.ControlSocket);
-            onServing?.Invoke();
-            await WatchAsync(target, notifier, stop.Token);
+            options.OnServing?.Invoke();
+            await WatchAsync(target, notifier, log, stop.Token);
             notifier.Stopping();
             LogStopping(log);
             using var patience = new CancellationTokenSource(StopPatience);
@@ -116,7 +117,7 @@ public static partial class DaemonHost
     }
 
     /// <summary>Waits for the end. While systemd watches, proves at each interval that no resource is stuck.</summary>
-    private static async Task WatchAsync(IControlTarget target, SystemdNotifier notifier, CancellationToken stop)
+    private static async Task WatchAsync(IControlTarget target, SystemdNotifier notifier, ILogger log, CancellationToken stop)
     {
         if (notifier.WatchdogInterval is not { } interval)
         {
@@ -130,8 +131,11 @@ public static partial class DaemonHost
         {
             while (await timer.WaitForNextTickAsync(stop))
             {
-                _ = target.GetStatus();
-                notifier.Alive();
+                // Each resource's gate can be had, and its clock ticks: peers hear from this node, and time-outs count.
+                if (target.Stuck() is not { } stuck)
+                    notifier.Alive();
+                else
+                    LogStuck(log, stuck);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -157,6 +161,9 @@ public static partial class DaemonHost
 
     [LoggerMessage(EventId = 15, Level = LogLevel.Warning, Message = "SIGHUP: a changed configuration is applied by \"blockrepl adjust all\"; nothing was re-read")]
     private static partial void LogHangup(ILogger logger);
+
+    [LoggerMessage(EventId = 17, Level = LogLevel.Critical, Message = "the service manager is not told that the daemon is alive, and will end it: {Stuck}")]
+    private static partial void LogStuck(ILogger logger, string stuck);
 
     [LoggerMessage(EventId = 16, Level = LogLevel.Critical, Message = "bug; ending with exit status 42")]
     private static partial void LogBug(ILogger logger, Exception exception);

@@ -24,6 +24,9 @@ public sealed record DaemonOptions
     /// <summary>What this process lacks, a sentence each; logged at start.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
+    /// <summary>Reads the environment in which a service manager says how to reach it.</summary>
+    public Func<string, string?> ServiceManager { get; init; } = Environment.GetEnvironmentVariable;
+
     /// <summary>Where refusals to start are written.</summary>
     public TextWriter Error { get; init; } = Console.Error;
 }

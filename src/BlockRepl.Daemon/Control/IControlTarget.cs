@@ -14,11 +14,17 @@ public interface IControlTarget
     /// </summary>
     ValueTask StartAsync(CancellationToken cancellationToken);
 
-    /// <summary>Every configured resource as it is now. Must not block on I/O: the watchdog calls it too.</summary>
+    /// <summary>Every configured resource as it is now. Must not block on I/O.</summary>
     IReadOnlyList<ResourceStatus> GetStatus();
 
     /// <summary>The block devices that volumes are attached as on this host.</summary>
     IReadOnlyList<DeviceStatus> GetDevices() => [];
+
+    /// <summary>
+    /// What makes no progress although nothing outside the daemon holds it up, in words; null if nothing does. Takes each resource's gate: where one is never let go this does not return, which tells
+    /// the watchdog the same.
+    /// </summary>
+    string? Stuck();
 
     /// <summary>
     /// Carries a command out and answers when it has taken effect. Refusals are results, not exceptions. The token ends

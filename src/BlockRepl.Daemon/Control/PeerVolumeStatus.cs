@@ -17,6 +17,9 @@ public sealed record PeerVolumeStatus
     /// <summary>Bytes that are marked as possibly different.</summary>
     public long OutOfSyncBytes { get; init; }
 
+    /// <summary>Whole seconds since the volume was last in sync with the peer: connected, both disks UpToDate, nothing marked; 0 while it is.</summary>
+    public long OutOfSyncSeconds { get; init; }
+
     /// <summary>Per cent of the running resync that is done, 0 to 100; of the whole volume in sync when none runs.</summary>
     public double ResyncPercent { get; init; }
 

@@ -40,4 +40,16 @@ public sealed record ResourceStatus
 
     /// <summary>A promotion waits for the fence-peer handler.</summary>
     public bool AwaitsFence { get; init; }
+
+    /// <summary>What is done about a lost peer: <c>dont-care</c>, <c>resource-only</c> or <c>resource-and-stonith</c>.</summary>
+    public string Fencing { get; init; } = "dont-care";
+
+    /// <summary>A fence-peer handler is configured: with a fencing policy, a lost peer is fenced without a person.</summary>
+    public bool HasFencePeer { get; init; }
+
+    /// <summary>What came of the handlers that were called, a row a handler and exit code.</summary>
+    public IReadOnlyList<HandlerStatus> Handlers { get; init; } = [];
+
+    /// <summary>Whole seconds since the daemon took the resource up, by a clock that nobody sets.</summary>
+    public long RunningSeconds { get; init; }
 }

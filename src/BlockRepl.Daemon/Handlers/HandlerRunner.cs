@@ -19,6 +19,7 @@ internal sealed partial class HandlerRunner : IDisposable
     private readonly CancellationToken _stopping;
     private readonly Lock _lock = new();
     private readonly Dictionary<HandlerKind, Task> _lanes = [];
+    private readonly Dictionary<(string Handler, int ExitCode), (long Calls, long LastMs)> _tally = [];
     private bool _isDisposed;
 
     /// <param name="configuration">The resource as it is configured when a call is made. Any thread.</param>
@@ -40,6 +41,21 @@ internal sealed partial class HandlerRunner : IDisposable
         {
             HandlerKind lane = LaneOf(call.Kind);
             _lanes[lane] = RunAfterAsync(_lanes.GetValueOrDefault(lane, Task.CompletedTask), call);
+        }
+    }
+
+    /// <summary>What came of the calls that were made, a row a handler and exit code.</summary>
+    public IReadOnlyList<HandlerStatus> Tally()
+    {
+        lock (_lock)
+        {
+            if (_tally.Count == 0)
+                return [];
+            return
+            [
+                .. _tally.OrderBy(row => row.Key.Handler, StringComparer.Ordinal).ThenBy(row => row.Key.ExitCode)
+                    .Select(row => new HandlerStatus(row.Key.Handler, row.Key.ExitCode, row.Value.Calls, (Environment.TickCount64 - row.Value.LastMs) / 1000)),
+            ];
         }
     }
 
@@ -85,10 +101,17 @@ internal sealed partial class HandlerRunner : IDisposable
             var process = new HandlerProcess(name, configuration.Name, configuration.HandlerTimeout, _log);
             (int exitCode, string detail) = await process.RunAsync(command, HandlerEnvironment.For(call, configuration, _context), _stopping);
             outcome = new HandlerOutcome(call, exitCode, detail);
+            Count(name, exitCode);
         }
 
         if (!Volatile.Read(ref _isDisposed))
             _report(outcome);
+    }
+
+    private void Count(string handler, int exitCode)
+    {
+        lock (_lock)
+            _tally[(handler, exitCode)] = (_tally.GetValueOrDefault((handler, exitCode)).Calls + 1, Environment.TickCount64);
     }
 
     [LoggerMessage(EventId = 260, Level = LogLevel.Information, Message = "handler {Handler} of {Resource}: calling {Command}")]

@@ -3,6 +3,7 @@ using BlockRepl.Daemon.Adjust;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Devices;
+using BlockRepl.Daemon.Metrics;
 using BlockRepl.Daemon.Nbd;
 using BlockRepl.Protocol;
 using BlockRepl.Rpc;
@@ -43,6 +44,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
             _resources.Add(ResourceFactory.Build(context, Tls, resource));
         _peers = new PeerListener(this, context.Node);
         _adjuster = new Adjuster(this);
+        Metrics = new MetricsListener(context.Node, new MetricsPage(context.Node, GetStatus, TimeProvider.System), context.Loggers);
     }
 
     /// <summary>The resources, in configuration order.</summary>
@@ -60,6 +62,9 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
 
     /// <summary>Where peers dial this node.</summary>
     internal PeerListener Peers => _peers;
+
+    /// <summary>Where metrics are served.</summary>
+    internal MetricsListener Metrics { get; }
 
     /// <inheritdoc/>
     public async ValueTask StartAsync(CancellationToken cancellationToken)
@@ -86,6 +91,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         }
 
         _devices.Start();
+        await Metrics.StartAsync(_context.Configuration, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -93,6 +99,13 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
 
     /// <inheritdoc/>
     public IReadOnlyList<DeviceStatus> GetDevices() => _devices.GetStatus();
+
+    /// <inheritdoc/>
+    public string? Stuck()
+    {
+        _ = GetStatus();
+        return _resources.Select(resource => resource.Runtime.Stuck()).FirstOrDefault(stuck => stuck is not null);
+    }
 
     /// <inheritdoc/>
     public async ValueTask<ControlResult> ExecuteAsync(ControlCommand command, CancellationToken cancellationToken)
@@ -125,6 +138,9 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
 
         await _peers.DisposeAsync();
         Dispose();
+
+        // Last: nothing about observers may come before data is at rest.
+        await Metrics.DisposeAsync();
     }
 
     /// <summary>Ends every thread without the good order of <see cref="StopAsync"/>.</summary>

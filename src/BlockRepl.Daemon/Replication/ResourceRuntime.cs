@@ -87,6 +87,9 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>What may be shown; each read is made under the gate by <see cref="StatusPublisher"/>.</summary>
     public ResourceStatus GetStatus() => _publisher.Read();
 
+    /// <summary>What makes no progress although nothing outside holds it up, in words; null if all does.</summary>
+    public string? Stuck() => _timer.Stuck();
+
     /// <summary>Tells whoever watches that something changed.</summary>
     public void PublishStatus() => _publisher.Publish();
 
@@ -217,8 +220,7 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>Holds a writer up while a peer's queue is over its limit (G12): with protocols A and B nothing else does.</summary>
     public void AwaitRoom()
     {
-        // Where a congested peer may fall behind, that decides first.
-        long queuedBytesMax = (16L << 20) + (Settings.OnCongestion == CongestionPolicy.PullAhead ? Settings.CongestionFillBytes : 0);
+        long queuedBytesMax = QueuedBytesMax;
         foreach (PeerLink? link in _links)
         {
             if (link is null || link.Channel.QueuedBytes <= queuedBytesMax)
@@ -237,6 +239,12 @@ internal sealed class ResourceRuntime : IDisposable
 
     /// <summary>The threads of a disk that is about to be attached to a volume.</summary>
     public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => _executor.CreateThreads(volume, disk);
+
+    /// <summary>What waits in the queue to a peer, and what may before writers are held up.</summary>
+    public (long QueuedBytes, long QueuedBytesMax) QueueOf(PeerId peer) => (Volatile.Read(ref _links[peer.Value])?.Channel.QueuedBytes ?? 0, QueuedBytesMax);
+
+    // Where a congested peer may fall behind, that decides first.
+    private long QueuedBytesMax => (16L << 20) + (Settings.OnCongestion == CongestionPolicy.PullAhead ? Settings.CongestionFillBytes : 0);
 
     /// <summary>Clients that wait for room on a link, and since when, a sentence each (hard part 28).</summary>
     public IEnumerable<string> LinkWaits()

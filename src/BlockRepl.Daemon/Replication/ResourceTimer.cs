@@ -2,15 +2,21 @@ using BlockRepl.Core;
 
 namespace BlockRepl.Daemon.Replication;
 
-/// <summary>Tells a resource four times a second that time passes, and gives up disks that hang. Its thread touches no disk, so it comes whatever a disk does. Ends with <see cref="Dispose"/>.</summary>
+/// <summary>
+/// The thread that tells a resource four times a second that time passes, and gives up disks that hang. It never touches a disk, so it is late only when something inside the daemon holds it, and that is
+/// what the service manager's watchdog asks about. <see cref="Dispose"/> waits for the last tick to end.
+/// </summary>
 internal sealed class ResourceTimer : IDisposable
 {
+    // Forty ticks: no garbage collection and no busy machine holds a thread up for so long.
+    private const long LateMs = 10_000;
+
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
 
     private readonly ResourceRuntime _runtime;
     private readonly ManualResetEventSlim _stop = new();
     private readonly Thread _thread;
-    private long _tickedMs;
+    private long _tickedMs = ResourceRuntime.NowMs;
     private long _judgedFromMs;
 
     public ResourceTimer(ResourceRuntime runtime)
@@ -18,6 +24,13 @@ internal sealed class ResourceTimer : IDisposable
         _runtime = runtime;
         _thread = new Thread(Run) { Name = $"timer-{runtime.Settings.Name}", IsBackground = true };
         _thread.Start();
+    }
+
+    /// <summary>That it is late, in words; null if it is not. Any thread.</summary>
+    public string? Stuck()
+    {
+        long lateMs = ResourceRuntime.NowMs - Volatile.Read(ref _tickedMs);
+        return lateMs < LateMs || _stop.IsSet ? null : $"the timer of {_runtime.Settings.Name} has not ticked for {lateMs} ms";
     }
 
     /// <inheritdoc/>
@@ -52,9 +65,9 @@ internal sealed class ResourceTimer : IDisposable
     private void JudgeDisks(long nowMs)
     {
         long timeoutMs = _runtime.DiskTimeoutMs;
-        if (nowMs - _tickedMs > timeoutMs)
+        if (nowMs - Volatile.Read(ref _tickedMs) > timeoutMs)
             _judgedFromMs = nowMs;
-        _tickedMs = nowMs;
+        Volatile.Write(ref _tickedMs, nowMs);
         if (timeoutMs == 0 || nowMs - _judgedFromMs <= timeoutMs)
             return;
         foreach (RuntimeVolume volume in _runtime.Volumes)

@@ -8,6 +8,8 @@ namespace BlockRepl.Daemon.Replication;
 internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext context, Lock gate, ResourceStatusReader core)
 {
     private readonly Lock _publishLock = new();
+    private readonly StateAges _ages = new();
+    private readonly long _startedMs = ResourceRuntime.NowMs;
 
     /// <summary>Tells whoever watches.</summary>
     public void Publish()
@@ -44,6 +46,15 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             MayPromote = core.Role != Role.Primary && why is null,
             WhyNotPromotable = why,
             Hint = hint ?? ConnectionHint(name),
+            Fencing = runtime.Configuration.Fencing switch
+            {
+                Configuration.FencingPolicy.DontCare => "dont-care",
+                Configuration.FencingPolicy.ResourceOnly => "resource-only",
+                _ => "resource-and-stonith",
+            },
+            HasFencePeer = runtime.Settings.Handlers.Contains(HandlerKind.FencePeer),
+            Handlers = runtime.Handlers.Tally(),
+            RunningSeconds = (ResourceRuntime.NowMs - _startedMs) / 1000,
             Volumes = [.. runtime.Volumes.Select(BuildVolume)],
             Connections = [.. runtime.Settings.Peers.Select((_, i) => BuildConnection(new PeerId(i)))],
         };
@@ -76,10 +87,15 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
         string detail = core.Detail(peer);
         if (core.ConnectionState(peer) == ConnectionState.Connecting && connector.Detail.Length > 0)
             detail = connector.Detail;
+        string name = runtime.Settings.Peers[peer.Value];
+        (long queuedBytes, long queuedBytesMax) = runtime.QueueOf(peer);
         return new ConnectionStatus
         {
-            Peer = runtime.Settings.Peers[peer.Value],
+            Peer = name,
             ConnectionState = core.ConnectionState(peer),
+            DisconnectedSeconds = _ages.SecondsUnwell(name, core.ConnectionState(peer) == ConnectionState.Connected, ResourceRuntime.NowMs),
+            QueuedBytes = queuedBytes,
+            IsCongested = queuedBytes > queuedBytesMax / 5 * 4,
             PeerRole = core.PeerRole(peer),
             ProtocolVersion = core.ProtocolVersion(peer),
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
@@ -116,9 +132,13 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             percent = Math.Max(0, 100.0 - 100.0 * outOfSync / Block.CountFor(core.SizeBytes(nr)));
         }
 
+        bool isInSync = core.ConnectionState(peer) == ConnectionState.Connected && outOfSync == 0
+            && core.ReplicationState(nr, peer) is ReplicationState.Established or ReplicationState.VerifyS or ReplicationState.VerifyT
+            && core.DiskState(nr) == DiskState.UpToDate && core.PeerDiskState(nr, peer) == DiskState.UpToDate;
         return new PeerVolumeStatus
         {
             Name = volume.Configuration.Name,
+            OutOfSyncSeconds = _ages.SecondsUnwell($"{runtime.Settings.Peers[peer.Value]}/{volume.Configuration.Name}", isInSync, ResourceRuntime.NowMs),
             ReplicationState = core.ReplicationState(nr, peer),
             PeerDiskState = core.PeerDiskState(nr, peer),
             Note = core.IsOnPeer(nr, peer) ? null : $"not replicated: {runtime.Settings.Peers[peer.Value]} does not have it, or has other data for it",

@@ -19,6 +19,7 @@ public sealed class SchemaTests
         { "node", ConfigurationKeys.Node },
         { "tls", ConfigurationKeys.Tls },
         { "nbd", ConfigurationKeys.Nbd },
+        { "metrics", ConfigurationKeys.Metrics },
         { "resource", ConfigurationKeys.Resource },
         { "handlers", ConfigurationKeys.Handlers },
         { "volume", ConfigurationKeys.Volume },

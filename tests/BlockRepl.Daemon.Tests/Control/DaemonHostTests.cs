@@ -82,6 +82,40 @@ public sealed class DaemonHostTests : IDisposable
         Assert.Equal(ExitCodes.Bug, await DaemonHost.RunAsync(broken, CancellationToken.None));
     }
 
+    [Fact]
+    public async Task The_watchdog_hears_from_a_daemon_only_while_nothing_is_stuck()
+    {
+        using var manager = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = 20_000 };
+        manager.Bind(new UnixDomainSocketEndPoint(_directory.File("notify")));
+        using var stop = new CancellationTokenSource();
+        var options = Options() with
+        {
+            ServiceManager = name => name switch { "NOTIFY_SOCKET" => _directory.File("notify"), "WATCHDOG_USEC" => "200000", _ => null },
+        };
+        var running = Task.Run(() => DaemonHost.RunAsync(options, stop.Token));
+        Assert.StartsWith("READY=1", Receive(), StringComparison.Ordinal);
+        Assert.Equal("WATCHDOG=1", Receive());
+
+        _target.StuckWith = "the timer of mail has not ticked for 10000 ms";
+        await _target.AskedAsync();
+        while (manager.Poll(0, SelectMode.SelectRead))
+            Receive();
+        await _target.AskedAsync();
+        await _target.AskedAsync();
+        Assert.False(manager.Poll(0, SelectMode.SelectRead));
+
+        _target.StuckWith = null;
+        Assert.Equal("WATCHDOG=1", Receive());
+        await stop.CancelAsync();
+        Assert.Equal(ExitCodes.Done, await running.WaitAsync(TimeSpan.FromSeconds(30)));
+
+        string Receive()
+        {
+            var buffer = new byte[256];
+            return System.Text.Encoding.UTF8.GetString(buffer, 0, manager.Receive(buffer));
+        }
+    }
+
     private static async Task AnswersAsync(string path)
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

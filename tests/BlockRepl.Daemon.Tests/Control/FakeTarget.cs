@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Threading.Channels;
 using BlockRepl.Daemon.Control;
 
 namespace BlockRepl.Daemon.Tests.Control;
@@ -7,6 +8,7 @@ namespace BlockRepl.Daemon.Tests.Control;
 internal sealed class FakeTarget : IControlTarget
 {
     private readonly Lock _gate = new();
+    private readonly Channel<bool> _asked = Channel.CreateUnbounded<bool>();
     private readonly List<ResourceStatus> _resources;
 
     public FakeTarget(params ResourceStatus[] resources)
@@ -21,6 +23,26 @@ internal sealed class FakeTarget : IControlTarget
     public ConcurrentQueue<ControlCommand> Commands { get; } = new();
 
     public Func<ControlCommand, ControlResult> Answer { get; set; } = _ => ControlResult.Done;
+
+    /// <summary>What the watchdog is told.</summary>
+    public string? StuckWith { get; set; }
+
+    public string? Stuck()
+    {
+        _asked.Writer.TryWrite(true);
+        return StuckWith;
+    }
+
+    /// <summary>Completes when the watchdog has asked again.</summary>
+    public async Task AskedAsync()
+    {
+        while (_asked.Reader.TryRead(out _))
+        {
+            // Those before this call do not count.
+        }
+
+        await _asked.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+    }
 
     public bool Started { get; private set; }
 

@@ -35,4 +35,7 @@ public sealed record ControlOptions
 
     /// <summary><c>adjust --dry-run</c>: say what would be done.</summary>
     public bool DryRun { get; init; }
+
+    /// <summary><c>note --text</c>: the sentence; null takes it away.</summary>
+    public string? Text { get; init; }
 }

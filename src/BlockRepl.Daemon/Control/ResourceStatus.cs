@@ -40,4 +40,10 @@ public sealed record ResourceStatus
 
     /// <summary>A promotion waits for the fence-peer handler.</summary>
     public bool AwaitsFence { get; init; }
+
+    /// <summary>What is done about a lost peer, in the configuration's word.</summary>
+    public string Fencing { get; init; } = "dont-care";
+
+    /// <summary>What the verb <c>note</c> left for whoever looks next: a cluster manager's agent says here why it does not promote; null if nothing.</summary>
+    public string? Note { get; init; }
 }

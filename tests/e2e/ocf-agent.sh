@@ -70,7 +70,7 @@ want "the meta-data is valid" bash -c "'$agent' meta-data | (cd /usr/share/resou
 want "a probe where no daemon runs: not running" answers 7 alpha monitor OCF_RESKEY_CRM_meta_interval=0
 want "a monitor where no daemon runs: not running" answers 7 alpha monitor
 want "a stop where no daemon runs succeeds" answers 0 alpha stop
-want "a demote where no daemon runs: not running" answers 7 alpha demote
+want "a demote where no daemon runs succeeds: it is not Primary" answers 0 alpha demote
 want "without notify=true: wrongly configured" answers 6 alpha monitor OCF_RESKEY_CRM_meta_notify=false
 want "unless told to ignore that" answers 7 alpha monitor OCF_RESKEY_CRM_meta_notify=false OCF_RESKEY_ignore_missing_notifications=true
 want "two to be promoted: wrongly configured" answers 6 alpha validate-all OCF_RESKEY_CRM_meta_promoted_max=2

@@ -12,6 +12,7 @@
 # Everything runs inside an outer namespace and ends with it. The daemon's run directory is $W/NODE/run, so that "br NODE VERB" works from here.
 
 nodes=(alpha beta)
+cluster_manager=pacemaker     # or none: nodes on which a script does by hand what Pacemaker would
 # shellcheck disable=SC2034
 floating=10.77.0.100
 cluster_dir=$e2e_dir/cluster
@@ -127,7 +128,7 @@ power_on() {
     free_loop "$node"
     rm -rf "$W/$node/run"
     mkdir -p "$W/$node/run"
-    setsid env W="$W" BLOCKREPL="$blockrepl" unshare --mount --net --uts --ipc --pid --fork --mount-proc --propagation private --kill-child \
+    setsid env W="$W" BLOCKREPL="$blockrepl" CLUSTER_MANAGER="$cluster_manager" unshare --mount --net --uts --ipc --pid --fork --mount-proc --propagation private --kill-child \
         bash "$cluster_dir/node" "$node" "$number" >>"$W/$node/console.log" 2>&1 </dev/null &
     outer=$!
     disown "$outer"

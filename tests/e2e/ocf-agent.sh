@@ -159,7 +159,10 @@ want "the next monitor" answers 0 beta monitor
 want "gives none" score none
 rm -f /run/resource-agents/blockrepl-*.refused
 scene beta flags="2Node Quorate WaitForAll" owner=alpha
-want "a constraint that excludes this node: refused" answers 1 beta promote
+want "a constraint that excludes this node" answers 0 beta monitor
+want "is no score" score none
+want "status says who has the newer data" noted beta "alpha went on without this node"
+want "a promotion is refused" answers 1 beta promote
 want "the constraint stays" test "$(cat "$STUB/owner")" = alpha
 rm -f /run/resource-agents/blockrepl-*.refused
 scene beta quorum=0 -owner
@@ -214,16 +217,23 @@ scene beta promoted.beta
 handler alpha 1 "beta is Promoted" "a Secondary beside one that is Promoted: 1"
 scene beta -promoted.beta blind.alpha
 handler beta 1 "does not show the constraint" "a peer whose copy lacks the constraint is not fenced by it: 1"
-scene beta -blind.alpha -owner state.alpha=unclean
+want "and its constraint is taken back" test ! -e "$STUB/owner"
+scene beta -blind.alpha silent.alpha
+handler beta 1 "does not answer" "a member that does not answer is not one: 1"
+want "and no constraint was placed" test ! -e "$STUB/owner"
+scene beta -silent.alpha state.alpha=unclean
 handler beta 1 "not confirmed to be off" "a peer that is not shot in time: 1"
-scene beta -owner stonith-enabled=false
+want "and no constraint comes back with this node, if it is the one that is shot" test ! -e "$STUB/owner"
+scene beta stonith-enabled=false
 handler beta 1 "stonith-enabled=false.*configure" "no fencing: 1, with what to configure"
 scene beta -owner stonith-enabled=true
 options=--unclean-is-dead handler beta 5 "taken for dead" "only by request: 5"
 scene beta -owner
 up_to_date=0x0 handler beta 5 "not known to be the newest" "not UpToDate and the peer unclean: 5"
 want "and no constraint" test ! -e "$STUB/owner"
-scene beta quorum=0 state.alpha=off
+scene beta state.alpha=online owner=beta
+up_to_date=0x0 handler beta 5 "left from a fence that did not succeed" "not UpToDate, and a constraint of its own from before: 5"
+scene beta -owner quorum=0 state.alpha=off
 handler beta 1 "no quorum" "without quorum: 1"
 want "and no constraint" test ! -e "$STUB/owner"
 scene beta quorum=1

@@ -59,12 +59,12 @@ first_then_second() {
     await 30 waits_for_other "$1" || { echo "$1 does not wait for the other node"; return 1; }
     power "$(other_than "$1")" on
 }
-for first in "$(promoted_node)" "$(other_than "$(promoted_node)")"; do
+for whose in "the Primary's" "the Secondary's"; do
+    first=$(promoted_node)
+    [[ $whose == "the Primary's" ]] || first=$(other_than "$first")
     check "both nodes lose power" both_lose_power
-    is_primary=; [[ $first == "$(awk '$3 == "Primary" { last = $2 } END { print last }' "$W/roles")" ]] && is_primary="the Primary's" || is_primary="the Secondary's"
-    check "$is_primary node is switched on, and then the other" first_then_second "$first"
-    measured_from=$EPOCHREALTIME
-    measured_from=$measured_from scenario "both lost power, $is_primary node came first: from both on" any true
+    check "$whose node is switched on, and then the other" first_then_second "$first"
+    measured_from=$EPOCHREALTIME scenario "both lost power, $whose node came first: from both on" any true
 done
 report
 finish

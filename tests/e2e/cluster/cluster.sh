@@ -113,9 +113,9 @@ networks_up() {
     ip addr add 10.77.0.254/24 dev public0
 }
 
-# cut_net NET, heal_net NET - between the nodes; public is never cut.
-cut_net() { ip link set "alpha-$1" down; }
-heal_net() { ip link set "alpha-$1" up; }
+# cut_net NET, heal_net NET - between the nodes, also across a node's boot; public is never cut.
+cut_net() { : >"$W/bmc/cut.$1" && ip link set "alpha-$1" down; }
+heal_net() { rm "$W/bmc/cut.$1" && ip link set "alpha-$1" up; }
 
 # --- power -----------------------------------------------------------------------------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ power_on() {
     for net in public ring repl; do
         ip link add "$node-$net" type veth peer name "$net" netns "$inner"
         ip link set "$node-$net" master "${net}0"
-        ip link set "$node-$net" up
+        [[ $node == alpha && -e $W/bmc/cut.$net ]] || ip link set "$node-$net" up
     done
 }
 
@@ -239,6 +239,7 @@ CHASSIS
         setsid ipmi_sim -c "$W/bmc/$node.lan" -f "$W/bmc/$node.emu" -s "$W/bmc/state-$node" -n >"$W/bmc/$node.sim" 2>&1 </dev/null &
         sim=$!
         disown "$sim"
+        echo "$sim" >"$W/bmc/$node.sim.pid"
         at_exit "kill -9 $sim"
     done
 }

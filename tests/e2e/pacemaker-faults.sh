@@ -1,7 +1,7 @@
 #!/bin/bash
 # pacemaker-faults - the cluster of pacemaker.sh, where links are cut, daemons killed and a disk fails; and the same without fencing, where a machine must not take over and a person may
 # (G2, G6, G11, G13).
-# time-limit: 480 seconds
+# time-limit: 600 seconds
 set -euo pipefail
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # pacemaker - a two-node Pacemaker cluster with real daemons, TLS, fencing by IPMI, a file system, PostgreSQL and a floating address; nodes that are killed, frozen, switched over and
 # switched off (G2, G4, G6, G13). pacemaker-faults.sh cuts links and breaks disks and daemons.
-# time-limit: 480 seconds
+# time-limit: 600 seconds
 set -euo pipefail
 # shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname -- "$(readlink -f -- "$0")")/lib.sh"

@@ -111,6 +111,13 @@ networks_up() {
         ip link set "${net}0" up
     done
     ip addr add 10.77.0.254/24 dev public0
+    at_exit nodes_end
+}
+
+# nodes_end - at the end of the script: the namespace would take the nodes along, but not their loop devices.
+nodes_end() {
+    local node
+    for node in "${nodes[@]}"; do power_off "$node"; done
 }
 
 # cut_net NET, heal_net NET - between the nodes, also across a node's boot; public is never cut.

@@ -157,15 +157,18 @@ want "no score" score none
 want "status has the handler's reason" noted beta "exit code 5"
 want "the next monitor" answers 0 beta monitor
 want "gives none" score none
-rm -f /run/resource-agents/blockrepl-*.refused
+touch -d "2 minutes ago" /run/resource-agents/blockrepl-"$resource".refused
+want "a monitor two minutes later" answers 0 beta monitor
+want "lets it be tried again" score 1000
 scene beta flags="2Node Quorate WaitForAll" owner=alpha
 want "a constraint that excludes this node" answers 0 beta monitor
 want "is no score" score none
 want "status says who has the newer data" noted beta "alpha went on without this node"
 want "a promotion is refused" answers 1 beta promote
 want "the constraint stays" test "$(cat "$STUB/owner")" = alpha
-rm -f /run/resource-agents/blockrepl-*.refused
 scene beta quorum=0 -owner
+want "once the constraint is gone, a monitor" answers 0 beta monitor
+want "lets it be tried again" score 1000
 want "without quorum: refused" answers 1 beta promote
 want "no constraint" test ! -e "$STUB/owner"
 rm -f /run/resource-agents/blockrepl-*.refused

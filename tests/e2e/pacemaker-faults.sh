@@ -99,11 +99,13 @@ all_is_cut() {
     cut_net ring
 }
 all_mended() {
+    await 60 shot "$(other_than "$deaf")" || { echo "the Primary was not shot"; return 1; }
     kill -CONT "$(<"$W/bmc/$deaf.sim.pid")"
     await 60 waits_for_other "$(other_than "$deaf")" || { echo "the node that was shot does not wait for the cluster"; return 1; }
     heal_net repl
     heal_net ring
 }
+count_shots_all
 mend=all_mended scenario "both links are cut, and the Primary cannot shoot" other all_is_cut
 
 # --- daemons are killed ----------------------------------------------------------------------------------------------------------------------------------------------

@@ -67,9 +67,11 @@ troubles() {
     local node
     for node in "${nodes[@]}"; do
         has_power "$node" || continue
-        br "$node" status "$resource" 2>&1 | sed "s/^/# $node: /"
+        { br "$node" status "$resource" 2>&1 || true; } | sed "s/^/# $node: /"
+        note "$node: processes"
+        { on "$node" ps -e -o pid,etimes,stat,wchan:20,args || true; } | grep -E "blockrepl|nbdfuse" | cut -c -160 | sed 's/^/#   /' || true
     done
-    has_power alpha && note "$(shown alpha)"
+    if has_power alpha; then note "$(shown alpha || true)"; fi
     cluster_logs 30
 }
 

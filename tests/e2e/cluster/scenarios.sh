@@ -65,6 +65,7 @@ scenario() {
 }
 troubles() {
     local node
+    note "the power switch: $(grep -v ' status ' "$W/bmc/log" | tail -n 8)"
     for node in "${nodes[@]}"; do
         has_power "$node" || continue
         { br "$node" status "$resource" 2>&1 || true; } | sed "s/^/# $node: /"

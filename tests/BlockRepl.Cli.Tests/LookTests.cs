@@ -16,6 +16,8 @@ public sealed class LookTests
         SuspendedDetails = [new SuspensionStatus("fencing", 7, "fence-peer runs")],
         Protocol = WriteProtocol.C,
         MayPromote = false,
+        Fencing = "resource-and-stonith",
+        Note = "not promoted: no fence device for alpha",
         WhyNotPromotable = "the disk of mail/spool is Inconsistent",
         Hint = "wait for the resync: blockrepl wait-sync mail",
         Volumes =
@@ -79,6 +81,7 @@ public sealed class LookTests
                   split brain changed-here:4KiB since:2026-11-18T19:06:40Z changed-there:8KiB
                 volume:index replication:Established peer-disk:UpToDate
               cannot be promoted: the disk of mail/spool is Inconsistent
+              note: not promoted: no fence device for alpha
               what would help: wait for the resync: blockrepl wait-sync mail
 
             web role:Primary
@@ -218,10 +221,11 @@ public sealed class LookTests
                 "why_not_promotable": "the disk of mail/spool is Inconsistent",
                 "hint": "wait for the resync: blockrepl wait-sync mail",
                 "awaits_fence": false,
-                "fencing": "dont-care",
+                "fencing": "resource-and-stonith",
                 "has_fence_peer": false,
                 "handlers": [],
-                "running_seconds": 0
+                "running_seconds": 0,
+                "note": "not promoted: no fence device for alpha"
               }
             ]
 

@@ -38,6 +38,18 @@ public sealed class ResourceCommandTests
     }
 
     [Theory]
+    [InlineData("note mail --text sentence", "sentence")]
+    [InlineData("--text sentence note mail", "sentence")]
+    [InlineData("note mail", null)]
+    public async Task A_note_is_left_or_taken_away(string line, string? text)
+    {
+        await using var harness = await Harness.StartAsync(Statuses.Mail());
+
+        Assert.Equal((0, "", ""), await harness.RunAsync(line.Split(' ')));
+        Assert.Equal([new ControlCommand(ControlVerb.Note, "mail", null, new ControlOptions { Text = text })], harness.Target.Commands);
+    }
+
+    [Theory]
     [InlineData("verify mail/spool --repair=beta --start 4096 --stop=1MiB", true, "beta", 4096, 1 << 20)]
     [InlineData("--repair verify mail/spool --start 0", true, null, 0, null)]
     [InlineData("verify --repair mail/spool", true, null, null, null)]

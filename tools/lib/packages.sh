@@ -16,13 +16,15 @@ packages_for() {
             # What the daemon loads at run time.
             run) printf '%s\n' liblz4-1 liburing2 ;;
             # What the unit and end-to-end tests talk to. util-linux has setpriv and setsid, mount has losetup,
-            # postgresql-client-15 has pg_amcheck, libnbd-bin has nbdinfo, nbdcopy and nbdfuse.
+            # postgresql-client-15 has pg_amcheck, libnbd-bin has nbdinfo, nbdcopy and nbdfuse. openipmi has ipmi_sim, libxml2-utils has xmllint for ocf-tester.
             test) printf '%s\n' bash coreutils diffutils util-linux mount procps jq python3 openssl shellcheck \
                 fio libnbd-bin nbdkit python3-libnbd qemu-utils strace socat \
                 python3-grpcio python3-protobuf curl perl libssl3 prometheus \
                 pacemaker-cli-utils csync2 lsyncd rsync systemd man-db bash-completion \
                 fuse3 libfuse3-dev pkg-config e2fsprogs xfsprogs postgresql-15 postgresql-client-15 \
-                user-mode-linux nbd-client iproute2 kmod busybox-static ;;
+                user-mode-linux nbd-client iproute2 kmod busybox-static \
+                pacemaker corosync crmsh resource-agents fence-agents openipmi ipmitool libxml2-utils \
+                cyrus-imapd cyrus-admin cyrus-clients ;;
             *) printf 'packages_for: no purpose "%s"\n' "$purpose" >&2; return 2 ;;
         esac
     done

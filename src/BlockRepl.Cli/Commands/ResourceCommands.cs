@@ -36,6 +36,21 @@ internal static class ResourceCommands
         yield return Verb(ControlVerb.ResumeSync, "Let the resync go on");
         yield return Verb(ControlVerb.SuspendIo, "Hold client I/O");
         yield return Verb(ControlVerb.ResumeIo, "Let client I/O go on");
+        yield return CreateNote(global, console);
+    }
+
+    private static Command CreateNote(GlobalOptions global, CliConsole console)
+    {
+        var name = NameArgument.Create(required: true, takesVolume: false);
+        var text = new Option<string?>("--text") { Description = "The sentence; without it the note is taken away", HelpName = "TEXT" };
+        var command = new Command(ControlVerbs.NameOf(ControlVerb.Note), "Keep a sentence beside the status for whoever looks next") { name, text };
+        command.SetAction((parse, cancellationToken) =>
+        {
+            var options = new ControlOptions { Text = parse.GetValue(text) };
+            var response = global.Connect(parse).Execute(new ControlRequest(ControlVerb.Note, parse.GetValue(name)!, options), cancellationToken);
+            return Task.FromResult(Print(console, response.Results));
+        });
+        return command;
     }
 
     private static Command CreateVerb(

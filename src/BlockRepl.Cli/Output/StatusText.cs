@@ -47,6 +47,8 @@ public static class StatusText
             WriteConnection(output, paint, resource.Name, connection);
         if (resource.Role != Role.Primary && !resource.MayPromote && resource.WhyNotPromotable is not null)
             output.WriteLine($"  cannot be promoted: {resource.WhyNotPromotable}");
+        if (resource.Note is not null)
+            output.WriteLine($"  note: {resource.Note}");
         if (resource.Hint is not null)
             output.WriteLine($"  what would help: {resource.Hint}");
     }

@@ -49,4 +49,7 @@ public sealed record ControlOptions
 
     /// <summary><c>device attach --hold</c>; null is the default.</summary>
     public TimeSpan? Hold { get; init; }
+
+    /// <summary><c>note --text</c>: the sentence; null takes it away.</summary>
+    public string? Text { get; init; }
 }

@@ -60,6 +60,9 @@ public enum ControlVerb
     /// <summary>Let client I/O go on.</summary>
     ResumeIo,
 
+    /// <summary>Keep a sentence beside the status for whoever looks next.</summary>
+    Note,
+
     /// <summary>Explain the generation ids.</summary>
     ShowGi,
 

@@ -52,4 +52,7 @@ public sealed record ResourceStatus
 
     /// <summary>Whole seconds since the daemon took the resource up, by a clock that nobody sets.</summary>
     public long RunningSeconds { get; init; }
+
+    /// <summary>What the verb <c>note</c> left for whoever looks next: a cluster manager's agent says here why it does not promote; null if nothing.</summary>
+    public string? Note { get; init; }
 }

@@ -24,6 +24,7 @@ internal static class HandlerEnvironment
         void Both(string name, string value) => variables["DRBD_" + name] = variables["BLOCKREPL_" + name] = value;
 
         variables["BLOCKREPL_HANDLER"] = HandlerNames.Of(call.Kind);
+        variables["BLOCKREPL_HANDLER_TIMEOUT"] = Text((int)resource.HandlerTimeout.TotalSeconds);
         Both("RESOURCE", resource.Name);
         Both("CONF", variables["BLOCKREPL_CONFIG"]);
         VolumeConfiguration[] volumes = [.. resource.Volumes.Where(volume => call.Volumes.Contains(volume.Nr))];

@@ -9,6 +9,8 @@ namespace BlockRepl.Daemon.Replication;
 /// <summary>A resource as an operator handles it: each verb, what it checks outside Core (clients, files), and what it asks of Core. One command at a time.</summary>
 internal sealed partial class ManagedResource : IDisposable
 {
+    private const int NoteCharsMax = 1000;
+
     private static readonly TimeSpan ClientLeaves = TimeSpan.FromMilliseconds(500);
 
     private readonly SemaphoreSlim _one = new(1, 1);
@@ -51,6 +53,8 @@ internal sealed partial class ManagedResource : IDisposable
                 return await AskAsync(new OperatorCommand(OperatorVerb.SuspendIo));
             case ControlVerb.ResumeIo:
                 return await AskAsync(new OperatorCommand(OperatorVerb.ResumeIo));
+            case ControlVerb.Note:
+                return KeepNote(command.Options.Text);
             default:
                 break;
         }
@@ -87,6 +91,17 @@ internal sealed partial class ManagedResource : IDisposable
         {
             _one.Release();
         }
+    }
+
+    private ControlResult KeepNote(string? text)
+    {
+        if (text is { Length: > NoteCharsMax })
+            return new ControlResult(ExitCodes.Usage, $"a note has at most {NoteCharsMax} characters, and this one {text.Length}");
+        if (text is not null && text.Any(char.IsControl))
+            return new ControlResult(ExitCodes.Usage, "a note is one line");
+        Runtime.Note = string.IsNullOrWhiteSpace(text) ? null : text;
+        Runtime.PublishStatus();
+        return ControlResult.Done;
     }
 
     /// <summary>Attaches the disks and connects.</summary>

@@ -78,6 +78,9 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>Watches over the kernel devices of the volumes while nobody serves them.</summary>
     public DeviceGuard DeviceGuard { get; }
 
+    /// <summary>What the verb <c>note</c> left beside the status; any thread, and a reference is read and written whole. It ends with the daemon.</summary>
+    public string? Note { get; set; }
+
     /// <summary>Monotonic milliseconds, the only clock that Core knows (hard part 25).</summary>
     public static long NowMs => Environment.TickCount64;
 

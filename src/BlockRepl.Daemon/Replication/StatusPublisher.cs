@@ -42,6 +42,13 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             Suspended = [.. suspended.Select(reason => reason.Reason)],
             SuspendedDetails = suspended,
             AwaitsFence = core.IsAwaitingFence,
+            Fencing = runtime.Settings.Fencing switch
+            {
+                FencingPolicy.ResourceAndStonith => "resource-and-stonith",
+                FencingPolicy.ResourceOnly => "resource-only",
+                _ => "dont-care",
+            },
+            Note = runtime.Note,
             Protocol = runtime.Settings.Protocol,
             MayPromote = core.Role != Role.Primary && why is null,
             WhyNotPromotable = why,

@@ -79,6 +79,30 @@ public sealed class FencingTests : IDisposable
         Assert.Equal(17, (await promotion).ExitCode);
     }
 
+    /// <summary>What a cluster manager's agent says is there for a person, also while a promotion waits for its handler; rubbish is refused.</summary>
+    [Fact]
+    public async Task A_note_stands_beside_the_status_until_it_is_taken_away()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync(Settings("resource-only"));
+        async Task<int> NoteAsync(string? text) => (await nodes.Beta.ExecuteAsync(
+            new ControlCommand(ControlVerb.Note, TwoNodes.Resource, null, new ControlOptions { Text = text }), default)).ExitCode;
+        await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Secondary);
+        await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Disconnect);
+        await nodes.AwaitAsync(nodes.Beta, status => status.Volumes[0].DiskState == DiskState.Consistent);
+        Task<ControlResult> promotion = TwoNodes.DoAsync(nodes.Beta, ControlVerb.Primary);
+        await nodes.AwaitAsync(nodes.Beta, status => status.AwaitsFence);
+
+        Assert.Equal(0, await NoteAsync("no fence device"));
+        Assert.Equal(("no fence device", "resource-only"), (nodes.Beta.GetStatus()[0].Note, nodes.Beta.GetStatus()[0].Fencing));
+        Assert.Equal(2, await NoteAsync("two\nlines"));
+        Assert.Equal(2, await NoteAsync(new string('x', 1001)));
+        Assert.Equal("no fence device", nodes.Beta.GetStatus()[0].Note);
+        Assert.Equal(0, await NoteAsync(null));
+        Assert.Null(nodes.Beta.GetStatus()[0].Note);
+        await File.WriteAllTextAsync(AnswerFile, "5");
+        Assert.Equal(17, (await promotion).ExitCode);
+    }
+
     [Fact]
     public async Task Suspended_writes_wait_and_reads_go_on()
     {

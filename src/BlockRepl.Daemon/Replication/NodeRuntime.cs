@@ -19,6 +19,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     private readonly NbdServer _nbd;
     private readonly PeerListener _peers;
     private readonly Adjuster _adjuster;
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _resyncOrder = Task.CompletedTask;
     private DaemonContext _context;
 
     /// <param name="context">The daemon's configuration and surroundings.</param>
@@ -57,6 +59,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     {
         // Timers, the control service and dialling share the pool, whose threads beyond this number come only twice a second.
         ThreadPool.SetMinThreads(16, 16);
+        _resyncOrder = new ResyncOrder(_resources, _context.Events, _log).RunAsync(_stopping.Token);
         if (_context.BringUp)
         {
             foreach (ManagedResource resource in _resources)
@@ -94,6 +97,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     public async ValueTask StopAsync(CancellationToken deadline)
     {
         _nbd.Stop("the daemon is stopping");
+        await _stopping.CancelAsync();
+        await _resyncOrder;
         foreach (ManagedResource resource in _resources)
         {
             try
@@ -113,6 +118,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     /// <summary>Ends every thread without the good order of <see cref="StopAsync"/>.</summary>
     public void Dispose()
     {
+        _stopping.Cancel();
         foreach (ManagedResource resource in _resources)
             resource.Dispose();
         _nbd.Dispose();

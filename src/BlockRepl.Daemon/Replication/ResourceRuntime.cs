@@ -38,6 +38,7 @@ internal sealed class ResourceRuntime : IDisposable
         _log = context.Loggers.CreateLogger("BlockRepl.Resource");
         _core = new ResourceCore(settings, new SystemChance());
         _links = new PeerLink?[settings.Peers.Length];
+        FrameMismatches = [.. settings.Peers.Select(_ => new MismatchCount())];
         Connectors = [.. Enumerable.Range(0, settings.Peers.Length).Select(i => connectorFor(new PeerId(i)))];
         Volumes = new RuntimeVolumeTable([.. configuration.Volumes.Select(volume => new RuntimeVolume(this, volume))]);
         Handlers = new HandlerRunner(() => Configuration, context, outcome => PostWithoutBlocking(
@@ -59,6 +60,9 @@ internal sealed class ResourceRuntime : IDisposable
 
     /// <summary>Who reaches each peer, by <see cref="PeerId"/>.</summary>
     public PeerConnector[] Connectors { get; }
+
+    /// <summary>Frames from each peer whose checksum did not fit, since the daemon started (G10).</summary>
+    public MismatchCount[] FrameMismatches { get; }
 
     /// <summary>Runs the operator's programs.</summary>
     public HandlerRunner Handlers { get; }
@@ -234,11 +238,15 @@ internal sealed class ResourceRuntime : IDisposable
     {
         const long QueuedBytesMax = 2 << 20;
         ResyncChunk chunk = request.Chunk!;
-        while (FindLink(chunk.Peer, chunk.Link) is { } link && link.Channel.QueuedBytes > QueuedBytesMax)
+        while (FindLink(chunk.Peer, chunk.Link) is { } link && link.Channel.QueuedBytes + link.BulkBytes > QueuedBytesMax)
         {
             link.Drained.Reset();
-            if (link.Channel.QueuedBytes > QueuedBytesMax)
-                link.Drained.Wait(100);
+            if (link.Channel.QueuedBytes + link.BulkBytes <= QueuedBytesMax)
+                break;
+            link.Drained.Wait(100);
+
+            // Where others' changes keep the channel from running empty, somebody must see that the oldest piece has waited long enough.
+            link.Drain();
         }
     }
 
@@ -383,6 +391,7 @@ internal sealed class ResourceRuntime : IDisposable
             for (int i = 0; i < _links.Length; i++)
             {
                 PeerLink? link = Volatile.Read(ref _links[i]);
+                link?.Drain();
                 long heard = link?.Channel.LastReceivedMs ?? 0;
                 PostWithoutBlocking(new CoreEvent { Kind = CoreEventKind.Tick, NowMs = NowMs, WallMs = WallMs, Peer = new PeerId(i), Number = (ulong)heard });
             }

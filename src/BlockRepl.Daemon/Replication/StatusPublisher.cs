@@ -66,6 +66,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
             WaitingFor = [.. core.WaitingFor(nr), .. runtime.LinkWaits()],
             ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            MetadataErrors = volume.MetadataDamage.Read().Count,
+            MetadataError = volume.MetadataDamage.Read().Last,
             NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
@@ -85,6 +87,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
             Fence = core.Fence(peer) is { Length: > 0 } fence ? fence : core.IsPeerFenced(peer) ? "outdated" : null,
+            ChecksumErrors = runtime.FrameMismatches[peer.Value].Read().Count,
+            ChecksumError = runtime.FrameMismatches[peer.Value].Read().Last,
             Note = core.Disagreement(peer) is { Length: > 0 } note ? note : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
         };

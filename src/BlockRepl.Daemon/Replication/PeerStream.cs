@@ -289,5 +289,6 @@ internal sealed class PeerStream : IPeerChannelHandler
         return what;
     }
 
-    private string Describe(FrameError error) => error.Code == FrameErrorCode.BadChecksum ? Mismatch(error.ToString()) : error.ToString();
+    // What is damaged where the frame's structure stands is found before its checksum is asked.
+    private string Describe(FrameError error) => error.Code is FrameErrorCode.UnsupportedKind or FrameErrorCode.WrongKind ? error.ToString() : Mismatch(error.ToString());
 }

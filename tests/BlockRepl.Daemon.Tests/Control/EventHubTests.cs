@@ -50,6 +50,7 @@ public sealed class EventHubTests
         Assert.Equal(
         [
             """{"event":"change","object":"resource","name":"mail","role":"Primary"}""",
+            """{"event":"change","object":"resource","name":"mail","promotion_score":10101}""",
             """{"event":"change","object":"connection","name":"mail","conn_name":"beta","connection":"Connecting","role":"Unknown"}""",
             """{"event":"change","object":"peer-device","name":"mail","conn_name":"beta","volume":"spool","replication":"Off","peer_disk":"DUnknown","out_of_sync":4096}""",
         ], Drain(subscription));

@@ -43,7 +43,7 @@ internal sealed class MetadataDump
             why = "";
             return dump;
         }
-        catch (FormatException e)
+        catch (Exception e) when (e is FormatException or OverflowException)
         {
             why = e.Message;
             return null;
@@ -84,8 +84,7 @@ internal sealed class MetadataDump
 
     private void Read()
     {
-        Expect("version");
-        uint version = (uint)Number();
+        uint version = checked((uint)Field("version", Number));
         if (version is < SuperblockCodec.OldestVersion or > SuperblockCodec.NewestVersion)
             throw Wrong($"format version {version}: this program knows {SuperblockCodec.OldestVersion} to {SuperblockCodec.NewestVersion}");
         _ = Field("write-sequence", Number);

@@ -32,7 +32,7 @@ internal sealed class Attachment(ResourceContext context)
         }
 
         context.BootId = disk.BootId;
-        Superblock superblock = disk.Superblock;
+        Superblock superblock = volume.Durable = disk.Superblock;
         bool wasClean = (superblock.Flags & SuperblockFlags.CleanShutdown) != 0;
         bool crashedPrimary = (superblock.Flags & SuperblockFlags.PrimaryIndicator) != 0;
         SuperblockFlags flags = superblock.Flags & ~(SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator);
@@ -101,6 +101,7 @@ internal sealed class Attachment(ResourceContext context)
     {
         volume.Disk = DiskState.Diskless;
         volume.Superblock = null;
+        volume.Durable = null;
         volume.ActivityLog = null;
         foreach (PeerVolume peer in volume.Peers)
         {
@@ -139,6 +140,7 @@ internal sealed class Attachment(ResourceContext context)
             }
 
             peer.Slot = slot;
+            peer.IsPausedHere |= (superblock.Peers[slot].Flags & PeerSlotFlags.SyncPaused) != 0;
             peer.Bitmap = disk.Bitmaps[slot];
         }
 

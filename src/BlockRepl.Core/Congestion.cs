@@ -32,6 +32,9 @@ internal sealed class Congestion(
 
         public long HoldMs { get; set; } = HoldMinMs;
 
+        /// <summary>The connection is about to end on an operator's word.</summary>
+        public bool StaysBehind { get; set; }
+
         public long ExtentsCheckedMs { get; set; } = long.MinValue / 2;
     }
 
@@ -75,8 +78,32 @@ internal sealed class Congestion(
         }
 
         context.StateChanged = true;
-        context.Log($"{context.Settings.Name}@{peer.Name}: Behind: the Primary stops mirroring because the link is congested; this node keeps an older, consistent state");
+        context.Log($"{context.Settings.Name}@{peer.Name}: Behind: the Primary stops mirroring, because the link is congested or it disconnects; this node keeps an older, consistent state");
         return null;
+    }
+
+    /// <summary>
+    /// This Primary is about to leave: the peer is left behind at one place of the stream, and will be Outdated (G13). False if it cannot be told, or has nothing that it could go on with.
+    /// </summary>
+    public bool LeaveBehind(Peer peer)
+    {
+        if (!peer.IsConnected || peer.Version < ProtocolVersion.V2 || context.Role != Role.Primary || peer.Role == Role.Primary)
+            return false;
+        bool any = false;
+        foreach (Volume volume in context.Volumes)
+        {
+            PeerVolume at = volume.Peers[peer.Id.Value];
+            if (at.HasLostDisk || !at.IsMatched)
+                continue;
+            bool isSettled = at.State == ReplicationState.Established ? at.IsReplicating && !volume.IsServed && !requests.IsAsking(at) : FenceEvidence.SaysItCannotGoOn(at);
+            if (!isSettled)
+                return false;
+            any |= at.State == ReplicationState.Established;
+        }
+
+        if (any)
+            PullAhead(peer, "this node disconnects", forGood: true);
+        return any;
     }
 
     private bool IsAhead(Peer peer)
@@ -133,13 +160,14 @@ internal sealed class Congestion(
     }
 
     // One event: each change is before this place of the stream and mirrored, or behind it and marked (I2).
-    private void PullAhead(Peer peer, string why)
+    private void PullAhead(Peer peer, string why, bool forGood = false)
     {
         Link link = _links[peer.Id.Value];
         bool isSoonAgain = context.NowMs - link.ReturnedMs < HoldMaxMs;
         link.HoldMs = isSoonAgain ? Math.Min(link.HoldMs * 2, HoldMaxMs) : HoldMinMs;
+        link.StaysBehind = forGood;
         link.AheadSinceMs = context.NowMs;
-        context.Log($"{context.Settings.Name}@{peer.Name}: Ahead: {why}; what {peer.Name} misses is marked until the link has drained");
+        context.Log($"{context.Settings.Name}@{peer.Name}: Ahead: {why}; what {peer.Name} misses is marked{(forGood ? "" : " until the link has drained")}");
         foreach (Volume volume in context.Volumes)
         {
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
@@ -158,7 +186,7 @@ internal sealed class Congestion(
     private void ReturnIfDrained(Peer peer)
     {
         Link link = _links[peer.Id.Value];
-        if (peer.Sent.Count > 0 || context.NowMs - link.AheadSinceMs < link.HoldMs)
+        if (link.StaysBehind || peer.Sent.Count > 0 || context.NowMs - link.AheadSinceMs < link.HoldMs)
             return;
         link.ReturnedMs = context.NowMs;
         connections.Renegotiate(peer, $"the link has drained: {peer.Name} catches up");

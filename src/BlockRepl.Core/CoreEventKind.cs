@@ -80,6 +80,11 @@ public enum CoreEventKind : byte
     /// <summary>The configuration was changed: Subject = <see cref="ResourceSettings"/> with the same name, node and peers.</summary>
     SettingsChanged,
 
+    /// <summary>
+    /// A volume of this node that another one is resynced after begins to be resynced, or is done: <see cref="CoreEvent.Number"/> is 1 while the other must wait.
+    /// </summary>
+    ResyncTurn,
+
     /// <summary>The configuration has a volume more: Subject = its name. It has the next number, and no disk yet.</summary>
     VolumeAdded,
 

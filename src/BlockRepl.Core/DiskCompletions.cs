@@ -265,7 +265,16 @@ internal sealed class DiskCompletions(
         context.NoteDiskProgress(volume);
         volume.PendingMetadata.Remove(write);
         if (result.IsOk)
+        {
+            if (write.Superblock is { } durable)
+            {
+                DiskState said = volume.SaidDisk(context.Role);
+                volume.Durable = durable;
+                context.IsPeerStatusDue |= volume.SaidDisk(context.Role) != said;
+            }
+
             write.OnDurable?.Invoke();
+        }
         else
             disk.Fail(volume, $"metadata could not be written: {result}");
         if (!result.IsOk)

@@ -104,7 +104,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         peer.Step = HandshakeStep.State;
         var volumes = ImmutableArray.CreateBuilder<VolumeStateInfo>();
         foreach (Volume volume in context.Volumes)
-            volumes.Add(HandshakeComparison.Describe(volume, peer));
+            volumes.Add(_comparison.Describe(volume, peer));
         context.Send(peer, new ResourceStateMessage(
             context.Role, context.Settings.Protocol, volumes.ToImmutable(), context.LastSequence.Next, peer.DiscardMyData)
         {
@@ -294,7 +294,8 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         Superblock superblock = volume.Superblock!;
         SuperblockFlags flags = Generations.FlagsFor(DiskState.UpToDate, superblock.Flags)
             & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
-        if (!wasUpToDate || flags != superblock.Flags)
+        superblock = context.Role == Role.Primary ? superblock : EarlyAnswers.Without(superblock);
+        if (!wasUpToDate || flags != superblock.Flags || superblock != volume.Superblock)
         {
             volume.Superblock = superblock with { Flags = flags };
             context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock });

@@ -17,7 +17,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
     public Action<Volume, long> OnLargerPeer { get; set; } = (_, _) => { };
 
     /// <summary>What this node has of a volume, towards one peer.</summary>
-    public static VolumeStateInfo Describe(Volume volume, Peer peer)
+    public VolumeStateInfo Describe(Volume volume, Peer peer)
     {
         PeerVolume peerVolume = volume.Peers[peer.Id.Value];
         if (volume.Superblock is not { } superblock || peerVolume.Slot < 0)
@@ -30,7 +30,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         VolumeFlags flags = VolumeFlags.None;
         if ((superblock.Flags & SuperblockFlags.CrashedPrimary) != 0)
             flags |= VolumeFlags.CrashedPrimary;
-        if ((superblock.Flags & SuperblockFlags.LostPower) != 0)
+        if ((superblock.Flags & SuperblockFlags.LostPower) != 0 && !IsOnlyCopyOfAnswers(superblock, peerVolume))
             flags |= VolumeFlags.LostPower;
         if ((slot.Flags & PeerSlotFlags.FullSync) != 0)
             flags |= VolumeFlags.FullSyncNeeded;
@@ -44,6 +44,12 @@ internal sealed class HandshakeComparison(ResourceContext context)
             CapacityBytes = volume.CapacityBytes,
         };
     }
+
+    // Only protocol C says that the survivor has everything: a crashed Primary that answered early may have flushed what its peer never got, and losing power must not cost that (G1). A peer
+    // of version 1 applies the rule itself.
+    private bool IsOnlyCopyOfAnswers(Superblock superblock, PeerVolume at) =>
+        at.Peer.Version >= ProtocolVersion.V2 && (superblock.Flags & SuperblockFlags.CrashedPrimary) != 0
+        && (EarlyAnswers.HasRoom(superblock) ? EarlyAnswers.IsOnRecord(superblock, at.Slot) : context.Settings.Protocol != WriteProtocol.C);
 
     /// <summary>
     /// Sets each volume's <see cref="PeerVolume.Verdict"/> and what else follows from the peer's state, and returns what this node is to say; or returns why it cannot.
@@ -156,8 +162,8 @@ internal sealed class HandshakeComparison(ResourceContext context)
         DirtyBlocks = info.DirtyBlocks,
         CrashedPrimary = (info.Flags & VolumeFlags.CrashedPrimary) != 0,
 
-        // Only protocol C says that the survivor has everything: with A and B a Primary that lost power may have flushed what its peer never got (G1).
-        LostPower = context.Settings.Protocol == WriteProtocol.C && peer.PeerProtocol == WriteProtocol.C && (info.Flags & VolumeFlags.LostPower) != 0,
+        // Towards version 1 the configurations speak, as there; else whoever says it has made sure that it may count.
+        LostPower = (!isVersion1 || (context.Settings.Protocol == WriteProtocol.C && peer.PeerProtocol == WriteProtocol.C)) && (info.Flags & VolumeFlags.LostPower) != 0,
         FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
         WasPrimaryAtSplit = (info.Flags & VolumeFlags.PrimaryAtSplit) != 0,
         DiscardMyData = discard,

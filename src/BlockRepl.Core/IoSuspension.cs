@@ -131,7 +131,9 @@ internal sealed class IoSuspension(ResourceContext context, WritePath writes, Lo
     {
         foreach (Volume volume in context.Volumes)
         {
-            if (volume.OwnBarrierInFlight || Array.Exists(volume.Peers, static peer => peer.IsReplicating && peer.Unstable.Count > 0))
+            bool isUnstable = volume.OwnBarrierInFlight || Array.Exists(
+                volume.Peers, static peer => (peer.IsReplicating && peer.Unstable.Count > 0) || peer.Verify?.Repairing is { IsQuiet: false });
+            if (isUnstable)
                 return false;
         }
 

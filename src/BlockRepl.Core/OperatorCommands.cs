@@ -15,7 +15,7 @@ internal sealed class OperatorCommands(
     IoSuspension suspension,
     Verification verification,
     Resizing resizing,
-    ReturningDisk returning,
+    Detaching detaching,
     VolumeRemoval removal)
 {
     /// <summary>Begins a command; its answer comes with <see cref="EffectKind.CompleteCommand"/>.</summary>
@@ -62,7 +62,7 @@ internal sealed class OperatorCommands(
                 suspension.Resume(cookie);
                 break;
             case OperatorVerb.Detach:
-                context.CompleteCommand(cookie, returning.Detach(command.Volume, roles.IsBusy || shutdown.IsBusy));
+                detaching.Start(command.Volume, roles.IsBusy || shutdown.IsBusy, cookie);
                 break;
             case OperatorVerb.SkipInitialSync:
                 skipInitialSync.Start(cookie);

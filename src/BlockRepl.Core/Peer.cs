@@ -48,7 +48,10 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>When a write counts as done, by the peer's configuration; what it last said on this connection.</summary>
     public WriteProtocol PeerProtocol { get; set; } = WriteProtocol.C;
 
-    /// <summary>When a write counts as done on this connection: the safer of what the two configurations say (docs/decisions/0040).</summary>
+    /// <summary>The safer of what the two configurations say (docs/decisions/0040).</summary>
+    public WriteProtocol Agreed { get; set; } = WriteProtocol.C;
+
+    /// <summary>When a write counts as done on this connection: <see cref="Agreed"/>, or C until it is on record that changes are answered early (<see cref="EarlyAnswers"/>).</summary>
     public WriteProtocol Protocol { get; set; } = WriteProtocol.C;
 
     /// <summary>What this node last told the peer of itself on this connection.</summary>

@@ -19,7 +19,8 @@ internal sealed class PeerMessages(
     SettingsChange settings,
     Verification verification,
     Congestion congestion,
-    Resizing resizing)
+    Resizing resizing,
+    Detaching detaching)
 {
     /// <summary>Any message but the frames of the data path. Returns what is wrong with it, or null.</summary>
     public string? Receive(Peer peer, PeerMessage message)
@@ -97,6 +98,11 @@ internal sealed class PeerMessages(
             case ResizeReplyMessage reply:
                 if (secondary.FindVolume(peer, reply.Nr) is { } grown)
                     resizing.PeerAnswers(grown, reply);
+                return null;
+            case DetachRequestMessage request:
+                return ForVolume(peer, request.Nr, volume => detaching.PeerAsks(volume, request));
+            case DetachReplyMessage reply:
+                detaching.PeerAnswers(peer, reply);
                 return null;
             case SettingsUpdateMessage update:
                 settings.PeerChanged(peer, update);
@@ -220,6 +226,9 @@ internal sealed class PeerMessages(
         PeerDiskGone(volume, DiskState.Failed);
         return null;
     }
+
+    /// <summary>The peer is about to detach its disk: it is a copy no more.</summary>
+    public void PeerDetaches(PeerVolume volume) => PeerDiskGone(volume, DiskState.Failed);
 
     private void PeerDiskGone(PeerVolume volume, DiskState state)
     {

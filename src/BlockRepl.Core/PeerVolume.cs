@@ -133,7 +133,10 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     public ResyncStatus? PeerResync { get; set; }
 
     /// <summary>The pauses of both sides add up.</summary>
-    public bool IsPaused => IsPausedHere || IsPausedThere;
+    public bool IsPaused => IsPausedHere || IsPausedThere || AwaitsTurn;
+
+    /// <summary>Another volume of this node goes first (<c>resync-after</c>).</summary>
+    public bool AwaitsTurn { get; set; }
 
     /// <summary>
     /// A disk failed, here or there: what belonged to a resync may still be on its way, and the other side learns it from the status on its.

@@ -39,7 +39,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         foreach (PeerVolume peer in volume.Peers)
         {
             bool isInSync = peer.Peer.IsConnected && peer.IsReplicating && peer.State == ReplicationState.Established
-                && peer.PeerDisk == DiskState.UpToDate && peer.Bitmap is { SetCount: 0 };
+                && peer.PeerDisk == DiskState.UpToDate && peer.Bitmap is { SetCount: 0 } && peer.PeerMarkedBlocks == 0;
             if (isInSync && peer.Peer.Version >= ProtocolVersion.V2)
                 return peer;
         }

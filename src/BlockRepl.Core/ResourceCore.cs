@@ -22,6 +22,7 @@ public sealed class ResourceCore
     private readonly ServingPath _serving;
     private readonly RemoteService _remote;
     private readonly ReturningDisk _returning;
+    private readonly Detaching _detaching;
     private readonly ResyncSource _source;
     private readonly ResyncTarget _target;
     private readonly Handshake _handshake;
@@ -43,6 +44,7 @@ public sealed class ResourceCore
     private readonly Fencing _fencing;
     private readonly IoSuspension _suspension;
     private readonly Outdating _outdating;
+    private readonly EarlyAnswers _earlyAnswers;
     private readonly OperatorCommands _commands;
     private readonly DataAccess _access;
 
@@ -69,8 +71,10 @@ public sealed class ResourceCore
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing, _remote);
         _outdating = new Outdating(_context);
+        _earlyAnswers = new EarlyAnswers(_context);
         _suspension = new IoSuspension(_context, _writes, _disk, _fencing);
-        _returning = new ReturningDisk(_context, _disk, _remote);
+        _returning = new ReturningDisk(_disk);
+        _detaching = new Detaching(_context, _disk, _remote);
         _attachment = new Attachment(_context);
         _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment, _outdating) { TellPeers = SendStatus };
         _skipInitialSync = new SkipInitialSync(_context, _generations);
@@ -78,15 +82,17 @@ public sealed class ResourceCore
         _resizing = new Resizing(_context, _connections);
         _removal = new VolumeRemoval(_context, _writes, _disk, _connections, _attachment);
         _handshake.OnLargerPeer = _resizing.Continue;
-        _resyncRequests = new ResyncRequests(_context, _generations, _source, _target);
+        _resyncRequests = new ResyncRequests(_context, freeze, _generations, _source, _target);
         _resyncPauses = new ResyncPauses(_context);
-        _verification = new Verification(_context, _disk);
+        _verification = new Verification(_context, freeze, _disk);
         _commands = new OperatorCommands(
-            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing, _returning, _removal);
+            _context, _roles, _shutdown, _connections, _skipInitialSync, _resyncRequests, _resyncPauses, _outdating, _suspension, _verification, _resizing, _detaching, _removal);
         _congestion = new Congestion(_context, _writes, _generations, _connections, _resyncRequests);
+        _shutdown.LeaveBehind = _congestion.LeaveBehind;
         _messages = new PeerMessages(
             _context, _handshake, _connections, _roles, _writes, _secondary, _source, _target, _skipInitialSync, _resyncRequests, _resyncPauses, _settings,
-            _verification, _congestion, _resizing);
+            _verification, _congestion, _resizing, _detaching);
+        _detaching.OnPeerDetaches = _messages.PeerDetaches;
         _completions = new DiskCompletions(_context, _disk, _writes, _secondary, _serving, _source, _target, _remote, _verification);
         Status = new ResourceStatusReader(_context, _writes, _fencing, _suspension, _roles);
 
@@ -106,7 +112,11 @@ public sealed class ResourceCore
         _target.OnFinished = peerVolume => _handlers.Call(HandlerKind.AfterResyncTarget, peerVolume.Peer, peerVolume.Volume);
         ServiceWiring.Connect(_remote, _returning, _writes, _secondary, _attachment, _resyncRequests, _target);
         _handshake.OnRefused = _connections.Refuse;
-        _handshake.OnConnected = peer => _remote.Connected(peer, () => _writes.Thaw(FreezeReason.NoData));
+        _handshake.OnConnected = peer =>
+        {
+            _earlyAnswers.Settle(); // before anything that was held goes on
+            _remote.Connected(peer, () => _writes.Thaw(FreezeReason.NoData));
+        };
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
         _verification.Source.OnDifferent = peerVolume => _handlers.Call(HandlerKind.OutOfSync, peerVolume.Peer, peerVolume.Volume);
@@ -199,6 +209,9 @@ public sealed class ResourceCore
             case CoreEventKind.VolumeAdded:
                 _context.AddVolume((string)e.Subject!).IsNewOnPrimary = _context.Role == Role.Primary;
                 _context.StateChanged = true;
+                break;
+            case CoreEventKind.ResyncTurn:
+                _resyncPauses.SetTurn(VolumeOf(e), e.Number != 0);
                 break;
             case CoreEventKind.DiskGrown:
                 OnDiskGrown(e);
@@ -322,6 +335,7 @@ public sealed class ResourceCore
         }
 
         _resyncRequests.Advance();
+        _detaching.Advance();
         _skipInitialSync.Advance();
         if (_roles.IsBusy)
             _roles.Advance();
@@ -337,6 +351,8 @@ public sealed class ResourceCore
                 _handshake.Advance(peer);
         }
 
+        if (_context.StateChanged)
+            _earlyAnswers.Settle();
         _suspension.Settle();
         _outdating.Settle();
 

@@ -169,9 +169,10 @@ public sealed class ResourceStatusReader
         PeerVolume at = At(volume, peer);
         string waiting = (at.IsPausedHere, at.IsPausedThere) switch
         {
+            (false, false) when at.AwaitsTurn => "its turn (resync-after)",
             (true, true) => $"resume-sync on {_context.Settings.NodeName} and {at.Peer.Name}",
             (true, false) => $"resume-sync on {_context.Settings.NodeName}",
-            (false, true) => $"resume-sync on {at.Peer.Name}",
+            (false, true) => $"resume-sync on {at.Peer.Name}, or its turn there (resync-after)",
             _ => at.Source is not null && at.Peer.Pace.IsHeldBack ? $"the application (resync-impact {_context.Settings.ResyncImpactPercent}%)" : "",
         };
         if (at.Source is { IsBegun: true } job)
@@ -211,7 +212,7 @@ public sealed class ResourceStatusReader
     {
         var volumes = ImmutableArray.CreateBuilder<PeerVolumeStatus>(_context.Volumes.Length);
         foreach (Volume volume in _context.Volumes)
-            volumes.Add(new PeerVolumeStatus(volume.Nr, volume.Disk, volume.Peers[peer.Id.Value].Bitmap?.SetCount ?? 0));
+            volumes.Add(new PeerVolumeStatus(volume.Nr, volume.SaidDisk(_context.Role), volume.Peers[peer.Id.Value].Bitmap?.SetCount ?? 0));
         return new PeerStatusMessage(_context.Role, volumes.MoveToImmutable()) { Resyncs = ResyncsFor(peer) };
     }
 
@@ -224,11 +225,12 @@ public sealed class ResourceStatusReader
         {
             PeerVolume at = volume.Peers[peer.Id.Value];
             bool isSource = at.Source is { IsBegun: true };
-            if (!isSource && !at.IsPausedHere)
+            bool isHeld = at.IsPausedHere || at.AwaitsTurn;
+            if (!isSource && !isHeld)
                 continue;
             ResyncProgress progress = isSource ? Resync(volume.Nr, peer.Id)!.Value : default;
             resyncs.Add(new ResyncStatus(
-                volume.Nr, at.IsPausedHere, progress.TotalBytes, progress.LeftBytes, progress.BytesPerSecond, progress.EqualBytes, progress.ZeroBytes));
+                volume.Nr, isHeld, progress.TotalBytes, progress.LeftBytes, progress.BytesPerSecond, progress.EqualBytes, progress.ZeroBytes));
         }
 
         return resyncs.ToImmutable();

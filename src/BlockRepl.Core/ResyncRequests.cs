@@ -12,7 +12,7 @@ namespace BlockRepl.Core;
 /// While a node waits for an answer it refuses what the other asks, so two requests that cross end both. A node that asked to be the target is not promotable meanwhile
 /// (<see cref="ReplicationState.WFBitMapT"/>). Nothing is lost if the connection ends at any point: until the source has named the resync durably nothing has changed, and then its marks say everything.
 /// </remarks>
-internal sealed class ResyncRequests(ResourceContext context, Generations generations, ResyncSource source, ResyncTarget target)
+internal sealed class ResyncRequests(ResourceContext context, FreezeRecord freeze, Generations generations, ResyncSource source, ResyncTarget target)
 {
     // DRBD's rule for "marks, and nobody went on alone": the two share their generation.
     private const int SharedGenerationRule = 42;
@@ -128,7 +128,8 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
     // Marks that came to be in sync (a Primary's disk was full, and the peer took the write) are resynced by themselves once the volume is quiet.
     private void ResyncMarks(Peer peer)
     {
-        if (!peer.IsConnected || peer.Version < ProtocolVersion.V2 || context.NowMs - _marksTriedMs < MarksRetryMs)
+        // Snapshots of both disks may be under way while an operator holds I/O (I19).
+        if (!peer.IsConnected || peer.Version < ProtocolVersion.V2 || freeze.Has(FreezeReason.User) || context.NowMs - _marksTriedMs < MarksRetryMs)
             return;
         foreach (Volume volume in context.Volumes)
         {
@@ -201,6 +202,8 @@ internal sealed class ResyncRequests(ResourceContext context, Generations genera
         string name = Name(at);
         if (IsAsking(at))
             return $"a request for a resync of {name} is under way already";
+        if (freeze.Has(FreezeReason.User))
+            return $"I/O of {context.Settings.Name} is suspended on {context.Settings.NodeName}: a resync would change a disk that snapshots are taken of";
         if (!at.IsMatched || at.State != ReplicationState.Established)
             return $"{name} is {at.State}, not Established";
         bool isReturn = !hereIsTarget && at.IsServing && at.Volume.HasDisk;

@@ -285,7 +285,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
     {
         Volume volume = peerVolume.Volume;
         SourceJob job = peerVolume.Source!;
-        Superblock superblock = volume.Superblock!;
+        Superblock superblock = context.Role == Role.Primary ? volume.Superblock! : EarlyAnswers.Without(volume.Superblock!);
         volume.Disk = DiskState.UpToDate;
         superblock = superblock with
         {

@@ -341,7 +341,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         };
         superblock = superblock.WithPeer(
             peerVolume.Slot,
-            superblock.Peers[peerVolume.Slot].WithoutGeneration() with { Flags = superblock.Peers[peerVolume.Slot].Flags & PeerSlotFlags.PeerFencing });
+            superblock.Peers[peerVolume.Slot].WithoutGeneration() with { Flags = superblock.Peers[peerVolume.Slot].Flags & (PeerSlotFlags.PeerFencing | PeerSlotFlags.SyncPaused) });
         if (volume.IsReturning)
         {
             superblock = superblock with { Flags = superblock.Flags | SuperblockFlags.PrimaryIndicator };

@@ -12,7 +12,7 @@ namespace BlockRepl.Core;
 ///               │ refused, or the connection lost: given up, Diskless
 /// </code>
 /// </remarks>
-internal sealed class ReturningDisk(ResourceContext context, LocalDisk disk, RemoteService remote)
+internal sealed class ReturningDisk(LocalDisk disk)
 {
     private readonly List<ByteRange> _pieces = [];
 
@@ -81,47 +81,5 @@ internal sealed class ReturningDisk(ResourceContext context, LocalDisk disk, Rem
         SequenceNumber from = peerVolume.Volume.MirrorsFrom;
         peerVolume.Unstable.CutNewer(position < from ? from : position, _pieces);
         return _pieces;
-    }
-
-    /// <summary><c>detach</c>: 0 or 11.</summary>
-    public CommandResult Detach(VolumeNr? named, bool isBusy)
-    {
-        foreach (Volume volume in context.Volumes)
-        {
-            if ((named is null || named == volume.Nr) && WhyNotDetach(volume, isBusy) is { } refusal)
-                return refusal;
-        }
-
-        foreach (Volume volume in context.Volumes)
-        {
-            if (named is null || named == volume.Nr)
-                disk.GiveUp(volume, "detached by an operator", isLoss: false);
-        }
-
-        return CommandResult.Ok;
-    }
-
-    private CommandResult? WhyNotDetach(Volume volume, bool isBusy)
-    {
-        string name = $"{context.Settings.Name}/{volume.Name}";
-        if (!volume.HasDisk && volume.Disk != DiskState.Attaching)
-            return null;
-        if (isBusy || volume.Disk == DiskState.Attaching)
-            return CommandResult.Refused($"{name}: a role change, a shutdown or an attachment is under way", "try again when it is over");
-        if (context.Role == Role.Primary)
-        {
-            return remote.FindServer(volume) is not null
-                ? null
-                : CommandResult.Refused(
-                    $"{name} is Primary here, and no peer in sync could serve it without this disk", $"wait for the peer: blockrepl wait-sync {context.Settings.Name}; or demote first");
-        }
-
-        foreach (PeerVolume peer in volume.Peers)
-        {
-            if (peer.Peer.IsConnected && peer.Peer.Role == Role.Primary && (peer.IsServing || peer.PeerDisk != DiskState.UpToDate))
-                return CommandResult.Refused($"{name}: {peer.Peer.Name} is Primary and its disk is {peer.PeerDisk}: this is its only current copy", $"attach its disk first: blockrepl attach {name}, there");
-        }
-
-        return null;
     }
 }

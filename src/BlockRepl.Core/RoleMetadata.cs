@@ -44,6 +44,7 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
                 flags = Generations.FlagsFor(DiskState.UpToDate, flags) & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
             }
 
+            superblock = EarlyAnswers.ForPromotion(volume, superblock);
             Write(volume, superblock with { Flags = flags, BootId = context.BootId });
         }
     }
@@ -81,7 +82,7 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
             }
 
             SuperblockFlags flags = Generations.FlagsFor(worth(volume), volume.Superblock!.Flags);
-            Write(volume, volume.Superblock with { Flags = flags & ~SuperblockFlags.PrimaryIndicator }, write);
+            Write(volume, EarlyAnswers.Without(volume.Superblock) with { Flags = flags & ~SuperblockFlags.PrimaryIndicator }, write);
         }
     }
 

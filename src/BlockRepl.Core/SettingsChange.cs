@@ -43,8 +43,8 @@ internal sealed class SettingsChange(ResourceContext context, Connections connec
         WriteProtocol agreed = Safer(context.Settings.Protocol, theirs);
         if (theirs != context.Settings.Protocol)
             context.Log($"{context.Settings.Name}@{peer.Name}: {Describe(context, peer)}");
-        context.StateChanged |= peer.Protocol != agreed;
-        peer.Protocol = agreed;
+        context.StateChanged |= peer.Agreed != agreed;
+        peer.Agreed = agreed;
     }
 
     /// <summary>What is in force while the two configurations differ, in words; empty when they say the same, or while the peer's is not known.</summary>

@@ -24,12 +24,16 @@ internal sealed class Shutdown(
         Idle,
         Flush,
         Outdate,
+        LeaveBehind,
         Farewell,
         Persist,
     }
 
     /// <summary>Set by <see cref="ResourceCore"/>: tells the peers this node's state as it is now.</summary>
     public Action TellPeers { get; set; } = () => { };
+
+    /// <summary>Set by <see cref="ResourceCore"/>: has a peer outdated; false if that is not possible, or not needed.</summary>
+    public Func<Peer, bool> LeaveBehind { get; set; } = _ => false;
 
     public bool IsBusy => _step != Step.Idle;
 
@@ -56,9 +60,16 @@ internal sealed class Shutdown(
                 OutdateOrLeave();
                 break;
             case Step.Flush when context.Role == Role.Primary:
-                // A barrier that was on its way already may have been too early for the newest changes.
+                // A barrier that was on its way already may have been too early for the newest changes. Not where nothing is unstable: of two volumes one would always have a barrier under way.
                 foreach (Volume volume in context.Volumes)
-                    writes.SendOwnBarrier(volume);
+                {
+                    if (Array.Exists(volume.Peers, static peer => peer.IsReplicating && peer.Unstable.Count > 0))
+                        writes.SendOwnBarrier(volume);
+                }
+
+                break;
+            case Step.LeaveBehind when context.NowMs >= _deadlineMs || Array.TrueForAll(context.Peers, HasNothingToGoOnWith):
+                SayFarewell();
                 break;
             case Step.Farewell when NothingWritten():
                 PersistClean();
@@ -92,6 +103,10 @@ internal sealed class Shutdown(
         _deadlineMs = context.NowMs + PatienceMs;
         _step = Step.Flush;
         _pending = 0;
+
+        // Nothing is answered that relies on the peer's absence before it is known not to go on (G13), nor for long: the farewell lets go what is held.
+        if (LeavesSecondary)
+            writes.Freeze(FreezeReason.Handshake);
         foreach (Volume volume in context.Volumes)
         {
             if (!volume.HasDisk)
@@ -162,6 +177,19 @@ internal sealed class Shutdown(
     {
         bool leavesPrimary = context.Settings.Fencing != FencingPolicy.DontCare && context.Role == Role.Secondary
             && Array.Exists(context.Peers, static peer => peer.IsConnected && peer.Role == Role.Primary);
+        if (LeavesSecondary)
+        {
+            bool any = false;
+            foreach (Peer peer in context.Peers)
+                any |= LeaveBehind(peer);
+            if (any)
+            {
+                _step = Step.LeaveBehind;
+                _deadlineMs = context.NowMs + PatienceMs;
+                return;
+            }
+        }
+
         List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated)];
         if (!leavesPrimary || good.Count == 0)
         {
@@ -177,6 +205,12 @@ internal sealed class Shutdown(
             SayFarewell();
         });
     }
+
+    // With a fencing policy a Primary that leaves on its operator's word has its peer outdated first (DRBD: conn_try_disconnect), and needs no fence then.
+    private bool LeavesSecondary => context.Settings.Fencing != FencingPolicy.DontCare && context.Role == Role.Primary;
+
+    private bool HasNothingToGoOnWith(Peer peer) =>
+        !peer.IsConnected || context.Volumes.TrueForAll(volume => FenceEvidence.SaysItCannotGoOn(volume.Peers[peer.Id.Value]) || !volume.Peers[peer.Id.Value].IsMatched);
 
     private void SayFarewell()
     {
@@ -229,6 +263,7 @@ internal sealed class Shutdown(
         object? cookie = _cookie;
         _cookie = null;
         context.StateChanged = true;
+        writes.Thaw(FreezeReason.Handshake);
         context.CompleteCommand(cookie, CommandResult.Ok);
     }
 }

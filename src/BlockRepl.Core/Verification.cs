@@ -16,13 +16,13 @@ internal sealed class Verification
     private readonly VerifyRepair _repair;
     private readonly VerifyTarget _target;
 
-    public Verification(ResourceContext context, LocalDisk disk)
+    public Verification(ResourceContext context, FreezeRecord freeze, LocalDisk disk)
     {
         _context = context;
         _disk = disk;
         _evidence = new VerifyEvidence(context);
         _asks = new VerifyAsks(context);
-        _repair = new VerifyRepair(context, disk);
+        _repair = new VerifyRepair(context, freeze, disk);
         _target = new VerifyTarget(context, disk);
         Source = new VerifySource(context, _repair);
     }

@@ -6,9 +6,9 @@ namespace BlockRepl.Core;
 /// <summary>
 /// Writes the marked blocks over on the other side while both stay UpToDate and every change is mirrored (docs/decisions/0030). A block is read while no change that overlaps it is
 /// under way and is in the stream before anything newer (I4), so the other side, in stream order, only ever becomes more equal: there is no need to call it Inconsistent.
-/// A mark is cleared when a flush on both sides covers the block (hard part 4).
+/// A mark is cleared when a flush on both sides covers the block (hard part 4). While an operator holds I/O nothing is written: snapshots may be under way (I19).
 /// </summary>
-internal sealed class VerifyRepair(ResourceContext context, LocalDisk disk)
+internal sealed class VerifyRepair(ResourceContext context, FreezeRecord freeze, LocalDisk disk)
 {
     /// <summary>Everything is compared and something is marked: the other side is told what the data that follows is.</summary>
     public void Begin(PeerVolume peerVolume)
@@ -31,8 +31,8 @@ internal sealed class VerifyRepair(ResourceContext context, LocalDisk disk)
         VerifyRepairJob repairing = job.Repairing!;
         if (repairing.Flush != 0)
             return;
-        long block = FindMark(peerVolume, repairing.Cursor);
-        if (block < 0 && repairing.ReadsInFlight == 0 && repairing.Sent.Count == 0)
+        long block = freeze.Has(FreezeReason.User) ? -1 : FindMark(peerVolume, repairing.Cursor);
+        if (block < 0 && repairing.IsQuiet && !freeze.Has(FreezeReason.User))
             block = FindMark(peerVolume, 0);
         while (block >= 0 && repairing.ReadsInFlight < VerifyRepairJob.ReadsMax && repairing.SentBytes < VerifyRepairJob.FlushBytes)
         {

@@ -32,6 +32,9 @@ internal sealed class VerifyRepairJob
 
     public bool IsStableThere { get; set; }
 
+    /// <summary>Nothing of it is on its way.</summary>
+    public bool IsQuiet => ReadsInFlight == 0 && Sent.Count == 0 && Flush == 0;
+
     /// <summary>A mark that lands now is no older than what was read: it stays (I5).</summary>
     public void NoteMark(ByteRange range) => _markedAgain.Add(range);
 

@@ -74,6 +74,8 @@ internal sealed class VerifyTarget(ResourceContext context, LocalDisk disk)
         request.BufferOffset = bufferOffset;
         request.Chunk = new ResyncChunk { Volume = volume.Nr, Range = range, Peer = peerVolume.Peer.Id, Link = peerVolume.Peer.Link, Repair = job };
         job.WritesInFlight++;
+        job.Repaired ??= new DirtyBitmap(peerVolume.Bitmap!.BlockCount);
+        job.Repaired.Set(range.FirstBlock, range.BlockCount);
         if (volume.Active.TryStart(request))
             context.StartOnDisk(EffectKind.LocalChange, request);
         return null;
@@ -105,6 +107,8 @@ internal sealed class VerifyTarget(ResourceContext context, LocalDisk disk)
     {
         peerVolume.VerifyTarget = null;
         peerVolume.LastVerify = job.Report(context.NowMs, detail, message);
+        if (detail.Length == 0 && job.Repaired is { } repaired)
+            ClearMarks(peerVolume, repaired);
         context.StateChanged = true;
         context.Log($"{Name(peerVolume)}: verify {(detail.Length == 0 ? "done" : $"stops: {detail}")}: {message.Different} blocks differ, {message.Repaired} repaired");
     }
@@ -118,6 +122,20 @@ internal sealed class VerifyTarget(ResourceContext context, LocalDisk disk)
         context.Log($"{Name(peerVolume)}: verify stops: {why}");
         if (peerVolume.Peer.Link == job.Conditions.Link && peerVolume.Peer.IsConnected)
             context.Send(peerVolume.Peer, new VerifyControlMessage(peerVolume.Volume.Nr, VerifyAction.Stop, job.Id) { Text = why });
+    }
+
+    // What the other side has written over here is the same on both, stably: marks that an earlier comparison left on this side speak of what is gone.
+    private void ClearMarks(PeerVolume peerVolume, DirtyBitmap repaired)
+    {
+        var write = new MetadataWrite { Volume = peerVolume.Volume.Nr };
+        for (long block = repaired.FindNextSet(0); block >= 0; block = block + 1 < repaired.BlockCount ? repaired.FindNextSet(block + 1) : -1)
+        {
+            if (peerVolume.Bitmap!.Clear(block, 1) > 0)
+                write.Bitmaps.Add(new BitmapRange(peerVolume.Slot, peerVolume.Bitmap, block, 1));
+        }
+
+        if (!write.IsEmpty)
+            context.WriteMetadata(peerVolume.Volume, write);
     }
 
     private void FlushIfWritten(PeerVolume peerVolume, VerifyTargetJob job)

@@ -22,6 +22,9 @@ internal sealed class VerifyTargetJob(ulong id, VerifyConditions conditions, Byt
     /// <summary>What follows as resync data is the repair.</summary>
     public bool IsRepairing { get; set; }
 
+    /// <summary>Blocks that the repair has written here; null before it does.</summary>
+    public DirtyBitmap? Repaired { get; set; }
+
     /// <summary>Writes of the repair on their way to the disk.</summary>
     public int WritesInFlight { get; set; }
 

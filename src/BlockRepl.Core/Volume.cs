@@ -27,6 +27,9 @@ internal sealed class Volume
     /// </summary>
     public Superblock? Superblock { get; set; }
 
+    /// <summary>The newest superblock that is durable; null while Diskless.</summary>
+    public Superblock? Durable { get; set; }
+
     /// <summary>Bytes that clients see: the agreed size, or all that the disk holds before there was a peer to agree with.</summary>
     public long SizeBytes { get; set; }
 
@@ -124,6 +127,20 @@ internal sealed class Volume
     public bool IsClosed { get; set; }
 
     public bool HasDisk => Disk > DiskState.Failed;
+
+    /// <summary>
+    /// The disk's state as far as a peer may rely on it. That this node cannot go on by itself is evidence there, as good as a fence (G13): not said before a crash here can no longer take it
+    /// back. A disk that comes back under a Primary is nobody's to go on with.
+    /// </summary>
+    public DiskState SaidDisk(Role role)
+    {
+        bool isWorse = role != Role.Primary && Disk is DiskState.Inconsistent or DiskState.Outdated;
+        if (!isWorse || Durable is not { } durable || (durable.Flags & SuperblockFlags.Consistent) == 0)
+            return Disk;
+        if ((durable.Flags & SuperblockFlags.Outdated) != 0)
+            return DiskState.Outdated;
+        return (durable.Flags & SuperblockFlags.WasUpToDate) != 0 ? DiskState.UpToDate : DiskState.Consistent;
+    }
 
     /// <summary>Changes of clients go to the local disk.</summary>
     public bool WritesLocally => HasDisk && (!IsReturning || MirrorsBack);

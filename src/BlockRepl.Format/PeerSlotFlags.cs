@@ -26,4 +26,12 @@ public enum PeerSlotFlags : uint
     /// This node was Primary when it lost the peer, before the bitmap's generation began (DRBD: bit 0 of the bitmap UUID). Format version 2; version 1 has no room for it.
     /// </summary>
     PrimaryAtSplit = 1 << 4,
+
+    /// <summary>
+    /// As Primary this node has answered changes that the peer may lack (protocols A and B), and the two have not been found equal since. Format version 2; version 1 has no room for it.
+    /// </summary>
+    AnsweredEarly = 1 << 5,
+
+    /// <summary>An operator of this node has paused resyncs with the peer (DRBD forgets that at a restart). Format version 2; version 1 has no room for it.</summary>
+    SyncPaused = 1 << 6,
 }

@@ -54,7 +54,7 @@ public static class SuperblockCodec
     private const PeerSlotFlags KnownPeerFlags =
         PeerSlotFlags.FullSync | PeerSlotFlags.PeerOutdated | PeerSlotFlags.WasConnected | PeerSlotFlags.PeerFencing;
 
-    private const PeerSlotFlags PeerFlagsSince2 = PeerSlotFlags.PrimaryAtSplit;
+    private const PeerSlotFlags PeerFlagsSince2 = PeerSlotFlags.PrimaryAtSplit | PeerSlotFlags.AnsweredEarly | PeerSlotFlags.SyncPaused;
 
     /// <summary>
     /// Fills <paramref name="destination"/> (4096 bytes). A superblock that could not be read back is a bug and checked here.

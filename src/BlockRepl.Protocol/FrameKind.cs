@@ -108,6 +108,12 @@ public enum FrameKind : byte
     /// <summary>The answer.</summary>
     ResizeReply = 40,
 
+    /// <summary>A Secondary wants to detach a disk (version 2).</summary>
+    DetachRequest = 41,
+
+    /// <summary>The answer.</summary>
+    DetachReply = 42,
+
     /// <summary>A later version's frame that may be dropped (body numbers 64 to 2046).</summary>
     Ignorable = 254,
 

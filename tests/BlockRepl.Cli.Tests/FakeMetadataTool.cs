@@ -27,6 +27,12 @@ internal sealed class FakeMetadataTool : IVolumeMetadataTool
         return Answer(place);
     }
 
+    public ControlResult Restore(VolumePlace place, string dump, bool force)
+    {
+        Calls.Add($"restore {place} {dump.Length} characters{(force ? " force" : "")}");
+        return Answer(place);
+    }
+
     public ControlResult Wipe(VolumePlace place)
     {
         Calls.Add($"wipe {place}");

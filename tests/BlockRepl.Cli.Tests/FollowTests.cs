@@ -13,7 +13,7 @@ public sealed class FollowTests
         await using var harness = await Harness.StartAsync(Statuses.Mail(), Statuses.Mail(name: "web"));
 
         Assert.Equal((0, """
-            exists resource name:mail role:Secondary suspended:no may_promote:yes
+            exists resource name:mail role:Secondary suspended:no may_promote:yes promotion_score:10102
             exists connection name:mail conn-name:beta connection:Connected role:Primary
             exists device name:mail volume:spool disk:UpToDate size:1048576
             exists peer-device name:mail conn-name:beta volume:spool replication:Established peer-disk:UpToDate out-of-sync:0
@@ -21,7 +21,7 @@ public sealed class FollowTests
 
             """.ReplaceLineEndings("\n"), ""), await harness.RunAsync("events", "--now", "mail"));
         var (_, json, _) = await harness.RunAsync("events", "--now", "--json", "web");
-        Assert.StartsWith("""{"event":"exists","object":"resource","name":"web","role":"Secondary","suspended":"no","may_promote":"yes"}""", json, StringComparison.Ordinal);
+        Assert.StartsWith("""{"event":"exists","object":"resource","name":"web","role":"Secondary","suspended":"no","may_promote":"yes","promotion_score":10102}""", json, StringComparison.Ordinal);
     }
 
     [Fact]

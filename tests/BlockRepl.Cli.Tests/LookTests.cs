@@ -139,7 +139,9 @@ public sealed class LookTests
                     "al_applied_bytes": 0,
                     "waiting_for": [
                       "the peer, for 3 s"
-                    ]
+                    ],
+                    "metadata_errors": 0,
+                    "metadata_error": null
                   },
                   {
                     "name": "index",
@@ -154,7 +156,9 @@ public sealed class LookTests
                     "al_active_extents": 0,
                     "al_applied_extents": 0,
                     "al_applied_bytes": 0,
-                    "waiting_for": []
+                    "waiting_for": [],
+                    "metadata_errors": 0,
+                    "metadata_error": null
                   }
                 ],
                 "connections": [
@@ -212,12 +216,15 @@ public sealed class LookTests
                     "protocol_version": 0,
                     "detail": null,
                     "fence": null,
-                    "note": null
+                    "note": null,
+                    "checksum_errors": 0,
+                    "checksum_error": null
                   }
                 ],
                 "node": "beta",
                 "protocol": "C",
                 "may_promote": false,
+                "promotion_score": 10101,
                 "why_not_promotable": "the disk of mail/spool is Inconsistent",
                 "hint": "wait for the resync: blockrepl wait-sync mail",
                 "awaits_fence": false,

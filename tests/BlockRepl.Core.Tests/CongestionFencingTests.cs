@@ -31,6 +31,31 @@ public class CongestionFencingTests
         Assert.True(late.IsAcknowledged);
     }
 
+    /// <summary>What the peer says of itself is evidence as good as a fence: it says so when a crash can no longer take it back (G13).</summary>
+    [Fact]
+    public void G13_a_peer_that_is_not_durably_Outdated_yet_is_fenced_when_it_is_lost()
+    {
+        ClusterHarness cluster = FencingTests.InSync(FencingPolicy.ResourceAndStonith, CongestionTests.PullAhead);
+        PullAhead(cluster);
+        do
+        {
+            cluster.RunDiskExcept(cluster.Beta, EffectKind.WriteMetadata);
+        }
+        while (cluster.CompleteOne(cluster.Alpha) || cluster.Deliver(cluster.Beta) || cluster.Deliver(cluster.Alpha));
+        Assert.Equal(ReplicationState.Behind, cluster.Beta.Status.ReplicationState(V, ClusterHarness.PeerOf));
+        Assert.NotEqual(DiskState.Outdated, FencingTests.StateIn(cluster.Beta.Metadata[0].Superblock));
+        cluster.IsNetworkUp = false;
+        cluster.Beta.Kill();
+        cluster.NoticeLinkDown(cluster.Alpha);
+        ClientRequest late = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.False(FencingTests.IsKnownOutdated(cluster.Alpha));
+        Assert.False(late.IsAnswered);
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
+        cluster.Run();
+        Assert.True(late.IsAcknowledged);
+    }
+
     /// <summary>A request for a resync crosses with the news: it is refused, and the node is Behind all the same.</summary>
     [Fact]
     public void G6_a_node_that_asks_for_a_resync_while_the_Primary_pulls_ahead_is_Outdated_all_the_same()

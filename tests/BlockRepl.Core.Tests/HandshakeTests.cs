@@ -105,6 +105,111 @@ public class HandshakeTests
         cluster.Alpha.AssertHolds(write);
     }
 
+    /// <summary>G1, G2: what was promised when the changes were answered counts, not what the files say when the crashed Primary is back.</summary>
+    [Theory]
+    [InlineData(WriteProtocol.A, WriteProtocol.C)]
+    [InlineData(WriteProtocol.B, WriteProtocol.C)]
+    [InlineData(WriteProtocol.C, WriteProtocol.A)]
+    public void A_crashed_Primarys_return_is_judged_by_the_protocol_that_was_in_force(WriteProtocol then, WriteProtocol now)
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { Protocol = then });
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        if (then == WriteProtocol.C)
+        {
+            // On both, flushed on neither: alpha loses it.
+            cluster.Run();
+        }
+        else
+        {
+            // Flushed on alpha; beta has perhaps never got it.
+            cluster.RunDisk(cluster.Alpha);
+            if (then == WriteProtocol.B)
+            {
+                cluster.DeliverAll(cluster.Beta);
+                cluster.DeliverAll(cluster.Alpha);
+            }
+
+            ClientRequest flush = cluster.Flush(cluster.Alpha);
+            cluster.RunDisk(cluster.Alpha);
+            Assert.True(flush.IsAcknowledged);
+        }
+
+        Assert.True(write.IsAcknowledged);
+        cluster.CutSilently();
+        cluster.Alpha.PowerCut();
+        if (then == WriteProtocol.B)
+            cluster.Beta.Kill();
+        else
+            cluster.NoticeLinkDown(cluster.Beta);
+        foreach (SimulatedNode node in new[] { cluster.Alpha, cluster.Beta })
+        {
+            if (node.IsAlive)
+                node.Reconfigure(s => s with { Protocol = now });
+            else
+                node.Settings = node.Settings with { Protocol = now };
+        }
+
+        cluster.Alpha.Start();
+        if (!cluster.Beta.IsAlive)
+            cluster.Beta.Start();
+        cluster.Command(cluster.Beta, OperatorVerb.Connect);
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Connect);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(write);
+    }
+
+    /// <summary>The other way round: after an orderly end, or once the peer has everything, protocol C counts again.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_Primary_that_answered_early_once_is_judged_by_protocol_C_again_when_the_peer_has_everything(bool live)
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { Protocol = WriteProtocol.A });
+        cluster.Write(cluster.Alpha, 4096);
+        cluster.Run();
+        if (!live)
+            cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary);
+        foreach (SimulatedNode node in new[] { cluster.Alpha, cluster.Beta })
+            node.Reconfigure(s => s with { Protocol = WriteProtocol.C });
+        cluster.Run();
+        if (!live)
+            cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        cluster.Alpha.PowerCut();
+        cluster.Alpha.Start();
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Connect);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(write);
+    }
+
+    /// <summary>The record that changes are answered early is durable before the first of them is.</summary>
+    [Fact]
+    public void Nothing_is_answered_early_before_that_is_on_record()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        foreach (SimulatedNode node in new[] { cluster.Alpha, cluster.Beta })
+            node.Reconfigure(s => s with { Protocol = WriteProtocol.A });
+        do
+        {
+            cluster.RunDiskExcept(cluster.Alpha, EffectKind.WriteMetadata);
+        }
+        while (cluster.CompleteOne(cluster.Beta) || cluster.Deliver(cluster.Beta) || cluster.Deliver(cluster.Alpha));
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.RunDiskExcept(cluster.Alpha, EffectKind.WriteMetadata);
+        Assert.Null(write.Result);
+        cluster.RunDisk(cluster.Alpha);
+        Assert.Null(write.Result);
+        ClientRequest early = cluster.Write(cluster.Alpha, 8192);
+        cluster.RunDisk(cluster.Alpha);
+        Assert.True(early.IsAcknowledged);
+        cluster.Run();
+        cluster.AssertInSync();
+    }
+
     [Fact]
     public void After_both_nodes_lost_power_what_was_flushed_is_on_both()
     {

@@ -91,4 +91,62 @@ public class OutdateTests
         cluster.Run();
         Assert.Equal(1, ticket.ExitCode);
     }
+
+    /// <summary>DRBD's conn_try_disconnect: a Primary that leaves on an operator's word has its peer outdated first, durably, and needs no fence.</summary>
+    [Theory]
+    [InlineData(FencingPolicy.ResourceOnly)]
+    [InlineData(FencingPolicy.ResourceAndStonith)]
+    public void G13_a_Primary_that_disconnects_leaves_its_peer_Outdated_and_fences_nobody(FencingPolicy policy)
+    {
+        ClusterHarness cluster = InSync(policy);
+        List<ClientRequest> before = [];
+        for (int i = 0; i < 5; i++)
+            before.Add(cluster.Write(cluster.Alpha, i * 4096));
+        CommandTicket ticket = cluster.Command(cluster.Alpha, OperatorVerb.Disconnect);
+        ClientRequest during = cluster.Write(cluster.Alpha, 0);
+        while (ticket.Result is null)
+        {
+            Assert.True(cluster.StepOnce(), "the command is not answered");
+            Assert.True(!during.IsAnswered || StateIn(cluster.Beta.Metadata[0].Superblock) == DiskState.Outdated, "answered before the peer is known not to go on");
+        }
+
+        Assert.Equal(0, ticket.ExitCode);
+        cluster.Run();
+        Assert.All(before, request => Assert.True(request.IsAcknowledged));
+        Assert.True(during.IsAcknowledged);
+        Assert.True(IsKnownOutdated(cluster.Alpha));
+        Assert.DoesNotContain(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.FencePeer);
+        Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(V));
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(during);
+    }
+
+    /// <summary>The peer does not answer: the Primary waits for some seconds, and fences it as one that is lost. Nobody's requests are forgotten.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void G13_a_Primary_that_disconnects_from_a_peer_that_does_not_answer_fences_it(bool isFrozen)
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
+        CommandTicket ticket = cluster.Command(cluster.Alpha, OperatorVerb.Disconnect);
+        if (isFrozen)
+            cluster.Beta.IsFrozen = true;
+        else
+            cluster.CutSilently();
+        ClientRequest during = cluster.Write(cluster.Alpha, 0);
+        for (int i = 0; i < 10 && ticket.Result is null; i++)
+        {
+            cluster.Run();
+            cluster.Tick();
+        }
+
+        cluster.Run();
+        Assert.Equal(0, ticket.ExitCode);
+        Assert.False(during.IsAnswered);
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
+        cluster.Run();
+        Assert.True(during.IsAcknowledged);
+    }
 }

@@ -36,12 +36,24 @@ public class RandomisedTests
     public void A_peer_that_falls_behind_converges(int batch) =>
         RunBatch(batch, isReckless: true, settings: s => CongestionTests.PullAhead(s) with { CongestionFillBytes = 4 * Primitives.Block.Size });
 
-    private static void RunBatch(int batch, bool isReckless, bool verifies = false, Func<ResourceSettings, ResourceSettings>? settings = null)
+    /// <summary>I4, G4, G5: changes that overtake resync data at the sender leave nothing older over anything newer, whatever interrupts the resync.</summary>
+    [Theory]
+    [InlineData(12)]
+    [InlineData(13)]
+    public void Changes_that_overtake_resync_data_leave_the_replicas_equal(int batch)
+    {
+        RunBatch(batch, isReckless: false, overtakes: true);
+        RunBatch(batch, isReckless: true, verifies: true, overtakes: true);
+        RunBatch(batch, isReckless: true, settings: s => s with { ResyncChecksums = ResyncChecksums.Always }, overtakes: true);
+    }
+
+    private static void RunBatch(
+        int batch, bool isReckless, bool verifies = false, Func<ResourceSettings, ResourceSettings>? settings = null, bool overtakes = false)
     {
         for (int i = 0; i < SeedsPerBatch; i++)
         {
             ulong seed = (ulong)(batch * SeedsPerBatch + i + 1);
-            var run = new RandomRun(seed, isReckless, settings) { Verifies = verifies };
+            var run = new RandomRun(seed, isReckless, settings) { Verifies = verifies, Overtakes = overtakes };
             try
             {
                 run.Execute();

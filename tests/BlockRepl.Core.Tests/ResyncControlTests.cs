@@ -300,6 +300,61 @@ public class ResyncControlTests
         Assert.Equal(link, cluster.Link!.Id);
     }
 
+    /// <summary>A pause is durable before it is answered, and both nodes' restarts leave it; so does the resync that ends meanwhile on another volume's word.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void G9_a_pause_outlives_the_daemon(bool atTheTarget)
+    {
+        ClusterHarness cluster = WithData();
+        SimulatedNode paused = atTheTarget ? cluster.Beta : cluster.Alpha;
+        CommandTicket ticket = cluster.Command(paused, OperatorVerb.PauseSync);
+        Assert.Null(ticket.Result);
+        cluster.Run();
+        Assert.Equal(0, ticket.ExitCode);
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.Alpha.Kill();
+        cluster.Beta.Kill();
+        cluster.IsNetworkUp = true;
+        cluster.StartBoth();
+        cluster.Run();
+        Assert.Equal((ReplicationState.PausedSyncS, ReplicationState.PausedSyncT), (StateOf(cluster.Alpha), StateOf(cluster.Beta)));
+        Assert.Equal(0, cluster.CommandAndRun(paused, OperatorVerb.ResumeSync).ExitCode);
+        cluster.AssertInSync();
+        cluster.Alpha.Kill();
+        cluster.Beta.Kill();
+        cluster.StartBoth();
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.InvalidateRemote);
+        cluster.AssertInSync();
+    }
+
+    /// <summary>resync-after: while it is another volume's turn the resync stands, on both nodes, and says so; changes are mirrored as in a pause.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_volume_waits_for_its_turn(bool atTheTarget)
+    {
+        ClusterHarness cluster = WithData();
+        SimulatedNode waiting = atTheTarget ? cluster.Beta : cluster.Alpha;
+        waiting.Apply(new CoreEvent { Kind = CoreEventKind.ResyncTurn, Number = 1 });
+        cluster.Command(cluster.Alpha, OperatorVerb.InvalidateRemote);
+        cluster.Run();
+        Assert.Equal((ReplicationState.PausedSyncS, ReplicationState.PausedSyncT), (StateOf(cluster.Alpha), StateOf(cluster.Beta)));
+        Assert.Contains("resync-after", waiting.Status.Resync(ClusterHarness.Volume0, ClusterHarness.PeerOf)!.Value.WaitingFor, StringComparison.Ordinal);
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        waiting.Apply(new CoreEvent { Kind = CoreEventKind.ResyncTurn, Number = 0 });
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(write);
+    }
+
     [Fact]
     public void Pauses_of_both_nodes_add_up_and_outlive_a_reconnect()
     {

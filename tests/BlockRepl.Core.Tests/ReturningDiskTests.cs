@@ -285,4 +285,45 @@ public class ReturningDiskTests
         cluster.Alpha.Attach(0);
         cluster.Run();
     }
+
+    /// <summary>The operator detaches the Secondary's disk while the Primary loses its own, at any step of each other: no client sees an error, and one of the two disks stays in use.</summary>
+    [Fact]
+    public void G11_a_detach_that_crosses_with_the_loss_of_the_Primarys_disk_leaves_one_of_them()
+    {
+        int refused = 0, granted = 0;
+        for (int steps = 0; ; steps++)
+        {
+            ClusterHarness cluster = ClusterHarness.InSync();
+            cluster.Write(cluster.Alpha, 0);
+            cluster.Run();
+            CommandTicket detach = cluster.Command(cluster.Beta, OperatorVerb.Detach);
+            int done = 0;
+            while (done < steps && cluster.StepOnce())
+                done++;
+            if (done < steps)
+                break;
+            bool isAlone = cluster.Alpha.Status.PeerDiskState(ClusterHarness.Volume0, ClusterHarness.PeerOf) != DiskState.UpToDate;
+            ClientRead read = cluster.Read(cluster.Alpha, 0, localFailure: DiskResult.Io);
+            cluster.Run();
+
+            // Once the Primary has agreed, its disk is the only one; before that, the peer's is still there to serve.
+            Assert.Equal(isAlone ? DiskResult.Io : DiskResult.Ok, read.Result);
+            Assert.Equal(isAlone ? 0 : 11, detach.ExitCode);
+            Assert.Equal(isAlone ? DiskState.UpToDate : DiskState.Failed, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+            _ = isAlone ? granted++ : refused++;
+        }
+
+        Assert.True(refused > 0 && granted > 0, $"{refused} refused, {granted} granted");
+    }
+
+    [Fact]
+    public void A_detach_whose_answer_is_lost_with_the_connection_does_not_happen()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        CommandTicket detach = cluster.Command(cluster.Beta, OperatorVerb.Detach);
+        cluster.Cut();
+        cluster.Run();
+        Assert.Equal(11, detach.ExitCode);
+        cluster.AssertInSync();
+    }
 }

@@ -94,6 +94,28 @@ public class ServedPrimaryTests
         Assert.Equal(old, cluster.Beta.Metadata[0].Superblock.Peers[0].BitmapGeneration);
     }
 
+    /// <summary>
+    /// A comparison of two Secondaries has marked what differs on one of them; the other is promoted and cannot read. Its clients must not be given the blocks that differ: marks on
+    /// either side say that the two are not in sync.
+    /// </summary>
+    [Fact]
+    public void G11_a_peer_with_marks_that_only_it_has_does_not_serve()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        cluster.Alpha.Disks[0].Corrupt(0);
+        VerifyTests.Verify(cluster.Alpha);
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Assert.Equal((1L, 0L), (cluster.Alpha.Metadata[0].MarkedBlocks, cluster.Beta.Metadata[0].MarkedBlocks));
+        ClientRead read = cluster.Read(cluster.Beta, 0, localFailure: DiskResult.Io);
+        cluster.Run();
+        Assert.Equal(DiskResult.Io, read.Result);
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+    }
+
     /// <summary>G8: what the lost disk misses is on record at the server before it is answered, through the server's own crash.</summary>
     [Fact]
     public void G8_every_change_that_the_lost_disk_misses_is_on_record_at_the_server()

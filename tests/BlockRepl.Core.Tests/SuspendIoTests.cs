@@ -161,4 +161,67 @@ public class SuspendIoTests
         cluster.CommandAndRun(cluster.Alpha, OperatorVerb.ResumeIo);
         Assert.True(held.IsAcknowledged);
     }
+
+    /// <summary>A resync that begins by itself, or on somebody's word, would change the Secondary's disk under a snapshot: none does before the resume.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void I19_no_resync_begins_while_suspended(bool byHand)
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        ClientRequest refused = cluster.Write(cluster.Alpha, 0);
+        cluster.Complete(cluster.Alpha, EffectKind.LocalChange, DiskResult.NoSpace);
+        cluster.Run();
+        Assert.Equal(DiskResult.NoSpace, refused.Result);
+        Assert.Equal(1, VerifyTests.OutOfSync(cluster.Alpha));
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.SuspendIo).ExitCode);
+        for (int i = 0; i < 30; i++)
+        {
+            cluster.Tick();
+            cluster.Run();
+        }
+
+        if (byHand)
+        {
+            Assert.Equal(11, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.InvalidateRemote).ExitCode);
+            Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Invalidate).ExitCode);
+        }
+
+        Assert.Equal(1, VerifyTests.OutOfSync(cluster.Alpha));
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.ResumeIo).ExitCode);
+        for (int i = 0; i < 30; i++)
+        {
+            cluster.Tick();
+            cluster.Run();
+        }
+
+        cluster.AssertInSync();
+    }
+
+    /// <summary>The same for a comparison that repairs: what it has sent is stable before the answer, and the rest waits for the resume.</summary>
+    [Fact]
+    public void I19_a_repair_waits_while_suspended()
+    {
+        int held = 0;
+        for (int steps = 0; steps < 400; steps += 3)
+        {
+            ClusterHarness cluster = VerifyTests.WithDamage(3, 700, 1500, 2500, 4095);
+            VerifyTests.Verify(cluster.Alpha, new VerifyOptions { Repair = true });
+            for (int i = 0; i < steps; i++)
+                cluster.StepOnce();
+            Assert.Equal(0, cluster.CommandAndRunUntilAnswered(cluster.Alpha, OperatorVerb.SuspendIo).ExitCode);
+            SparseImage before = cluster.Beta.Disks[0].Stable.Clone();
+            cluster.Run();
+            Assert.Empty(before.Differences(cluster.Beta.Disks[0].Cache));
+            held += VerifyTests.ReportOf(cluster.Alpha).IsRunning ? 1 : 0;
+            cluster.CommandAndRun(cluster.Alpha, OperatorVerb.ResumeIo);
+            Assert.Equal(5, VerifyTests.ReportOf(cluster.Alpha).RepairedBlocks);
+            cluster.AssertInSync();
+        }
+
+        Assert.InRange(held, 1, 134);
+    }
 }

@@ -184,4 +184,22 @@ public class VerifyRepairTests
         node.Start();
         cluster.Command(node, OperatorVerb.Connect);
     }
+
+    /// <summary>A comparison has marked what differs on the Primary; the operator then says that the other node was right. Nothing stays marked, durably.</summary>
+    [Fact]
+    public void Marks_of_an_earlier_comparison_go_when_the_other_side_repairs()
+    {
+        ClusterHarness cluster = VerifyTests.WithDamage();
+        cluster.Alpha.Disks[0].Corrupt(700);
+        VerifyTests.Verify(cluster.Alpha);
+        cluster.Run();
+        Assert.Equal(1, cluster.Alpha.Metadata[0].MarkedBlocks);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        VerifyTests.Verify(cluster.Alpha, new VerifyOptions { Repair = true, RepairFrom = "beta", StartBytes = 0 });
+        cluster.Run();
+        Assert.Equal(1, VerifyTests.ReportOf(cluster.Beta).RepairedBlocks);
+        Assert.Equal((0L, 0L), (cluster.Alpha.Metadata[0].MarkedBlocks, cluster.Beta.Metadata[0].MarkedBlocks));
+        Assert.Equal((0L, 0L), (VerifyTests.OutOfSync(cluster.Alpha), VerifyTests.OutOfSync(cluster.Beta)));
+        cluster.AssertInSync();
+    }
 }

@@ -76,6 +76,9 @@ internal static class Samples
         new ResizeRequestMessage(1, new(0), false, 0, false),
         new ResizeReplyMessage(ulong.MaxValue, new(65535), long.MaxValue, true, ""),
         new ResizeReplyMessage(2, new(1), 0, false, "the disk has not grown"),
+        new DetachRequestMessage(ulong.MaxValue, new(65535)),
+        new DetachReplyMessage(7, true, ""),
+        new DetachReplyMessage(8, false, "the only current copy"),
     ];
 
     public static readonly ChangeHeader[] Changes =

@@ -40,6 +40,9 @@ public sealed class ClusterHarness
     /// <summary>While false no link comes up.</summary>
     public bool IsNetworkUp { get; set; } = true;
 
+    /// <summary>Resync data waits to be sent until something says so, or nothing else can happen: application's changes overtake it where they may.</summary>
+    public bool HoldsBulk { get; set; }
+
     /// <summary>The newest link; null before the first.</summary>
     public SimulatedLink? Link => _link;
 
@@ -345,7 +348,7 @@ public sealed class ClusterHarness
 
     /// <summary>Lets one thing happen; false if nothing can.</summary>
     public bool StepOnce() =>
-        CompleteOne(Alpha) || CompleteOne(Beta) || Deliver(Beta) || Deliver(Alpha) || TryEstablish();
+        CompleteOne(Alpha) || CompleteOne(Beta) || Deliver(Beta) || Deliver(Alpha) || Alpha.SendBulk() || Beta.SendBulk() || TryEstablish();
 
     internal void Send(SimulatedNode from, LinkId link, byte[] frame)
     {

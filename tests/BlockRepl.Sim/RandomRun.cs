@@ -20,6 +20,7 @@ public sealed class RandomRun
     private readonly List<ClientRequest> _flushes = [];
     private readonly bool[] _diedConnected = [true, true];
     private readonly Prng _verifyChance;
+    private readonly Prng _bulkChance;
     private bool _mayDiverge;
 
     /// <param name="seed">What repeats it.</param>
@@ -38,10 +39,18 @@ public sealed class RandomRun
         // A and B acknowledge what a failover may lose.
         _mayDiverge = _cluster.Alpha.Settings.Protocol != WriteProtocol.C;
         _verifyChance = new Prng(seed ^ 0x5EED);
+        _bulkChance = new Prng(seed ^ 0xB01D);
     }
 
     /// <summary>Volumes are compared now and then, some with a repair; no difference may be found, for nobody damages anything.</summary>
     public bool Verifies { get; init; }
+
+    /// <summary>Resync data waits at the sender for a while, and changes overtake it where they may.</summary>
+    public bool Overtakes
+    {
+        get => _cluster.HoldsBulk;
+        init => _cluster.HoldsBulk = value;
+    }
 
     private SimulatedNode[] Nodes => [_cluster.Alpha, _cluster.Beta];
 
@@ -130,6 +139,8 @@ public sealed class RandomRun
         SimulatedNode node = Pick();
         if (!node.IsAlive)
             return;
+        if (Overtakes && _bulkChance.OneIn(4) && node.SendBulk())
+            Note($"{node.Name} sends resync data");
         List<PendingOperation> operations = [.. node.Completable()];
         if (operations.Count > 0 && _chance.OneIn(2))
         {

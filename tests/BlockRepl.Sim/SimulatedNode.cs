@@ -11,6 +11,8 @@ public sealed class SimulatedNode
 {
     private readonly ClusterHarness _cluster;
     private readonly EffectQueue _effects = new();
+    private readonly List<Effect> _sending = [];
+    private SendQueue _sends = new();
     private ResourceCore? _core;
     private Guid _bootId;
 
@@ -380,6 +382,7 @@ public sealed class SimulatedNode
         _core = null;
         IsFrozen = false;
         _effects.Clear();
+        _sends = new SendQueue();
         Pending.Clear();
         Handlers.Clear();
         WantsLink = false;
@@ -434,6 +437,29 @@ public sealed class SimulatedNode
         Protocol.BlockDigest.Compute(content, chunk.Digests);
     }
 
+    /// <summary>Sends the oldest piece of resync data that waits for its turn; false if there is none.</summary>
+    public bool SendBulk()
+    {
+        if (!_sends.HasBulk)
+            return false;
+        _sends.TakeBulk(_sending);
+        SendTaken();
+        return true;
+    }
+
+    private void SendOrdered()
+    {
+        _sends.TakeOrdered(_sending);
+        SendTaken();
+    }
+
+    private void SendTaken()
+    {
+        foreach (Effect effect in _sending)
+            _cluster.Send(this, effect.Link, FrameCodec.Encode(in effect));
+        _sending.Clear();
+    }
+
     private void CarryOut(ref Effect effect)
     {
         Effects.Add(effect.Kind);
@@ -452,7 +478,12 @@ public sealed class SimulatedNode
                 Pending.Add(new PendingOperation(effect.Kind, effect.Volume, effect.Subject, 0, 0));
                 break;
             case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable or EffectKind.SendReadReply:
-                _cluster.Send(this, effect.Link, FrameCodec.Encode(in effect));
+                _sends.Add(in effect);
+                SendOrdered();
+                while (!_cluster.HoldsBulk && SendBulk())
+                {
+                }
+
                 break;
             case EffectKind.Reply:
                 var request = (ClientRequest)effect.Cookie!;

@@ -15,6 +15,7 @@ internal static class MetadataCommands
             (configuration, place, volume, node, force) => new VolumeCreator(services.CreateMetadataTool()).Create(configuration, place, volume, node, force));
         yield return Offline(global, console, "upgrade-md", "Give metadata the newest format version; older releases then refuse the disk",
             null, (_, place, _, _, _) => services.CreateMetadataTool().Upgrade(place));
+        yield return Restore(global, console, services);
         yield return Offline(global, console, "wipe-md", "Destroy metadata; the data stays",
             "Really do it: what the node knows about its peer is lost",
             (_, place, _, _, force) => force
@@ -24,6 +25,35 @@ internal static class MetadataCommands
             NameArgument.Flag("--json", "A line of JSON a volume"), (place, json) => services.CreateMetadataTool().Dump(place, json));
         yield return Look(global, console, "verify-md", "Check every copy and checksum of the metadata; also beside a running daemon",
             null, (place, _) => services.CreateMetadataTool().Verify(place));
+    }
+
+    private static Command Restore(GlobalOptions global, CliConsole console, CliServices services)
+    {
+        var name = NameArgument.Create(required: true, takesVolume: true);
+        var file = new Argument<string>("FILE") { Description = "What dump-md printed for this volume on this node; - is standard input" };
+        var force = NameArgument.Flag("--force", "Write over existing metadata, and over data where internal metadata goes");
+        var command = new Command("restore-md", "Write metadata from a dump; what was written to the volume since is not in it") { name, file, force };
+        command.SetAction(parse =>
+        {
+            string path = parse.GetValue(file)!;
+            string text;
+            try
+            {
+                text = path == "-" ? Console.In.ReadToEnd() : File.ReadAllText(path);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return ResourceCommands.Print(console, [ControlResult.Failed($"{path} cannot be read: {e.Message}", "name a file that dump-md was written to")]);
+            }
+
+            bool isForced = parse.GetValue(force);
+            var (configuration, node) = global.Load(parse);
+            VolumePlace[] places = [.. Named(configuration, parse.GetValue(name)!).Select(v => Place(configuration, v.Resource, v.Volume, node))];
+            return places.Length == 1
+                ? ResourceCommands.Print(console, [services.CreateMetadataTool().Restore(places[0], text, isForced)])
+                : ResourceCommands.Print(console, [new ControlResult(ExitCodes.Usage, "restore-md takes one volume: a dump is of one", "name it as RESOURCE/VOLUME")]);
+        });
+        return command;
     }
 
     private static Command Look(

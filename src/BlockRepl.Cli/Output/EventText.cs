@@ -19,7 +19,7 @@ public static class EventText
                 continue;
             }
             // DRBD writes hyphens everywhere but here.
-            var key = property.Name == "may_promote" ? property.Name : property.Name.Replace('_', '-');
+            var key = property.Name is "may_promote" or "promotion_score" ? property.Name : property.Name.Replace('_', '-');
             text.Append(' ').Append(key).Append(':').Append(property.Value.ToString());
         }
         return text.ToString();

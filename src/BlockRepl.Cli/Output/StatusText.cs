@@ -40,6 +40,8 @@ public static class StatusText
                 output.WriteLine($"    no data accessible: {volume.NoData}");
             if (volume.AlAppliedExtents > 0)
                 output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    its daemon had died: the activity log's {volume.AlAppliedExtents} extents were marked, {Bytes(volume.AlAppliedBytes)}"));
+            if (volume.MetadataErrors > 0)
+                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    {paint.Bad("damaged metadata")} found and made good {volume.MetadataErrors} times since the daemon started, last: {volume.MetadataError}"));
             foreach (var waiting in volume.WaitingFor)
                 output.WriteLine($"    waiting for {waiting}");
         }
@@ -64,6 +66,8 @@ public static class StatusText
             output.WriteLine($"    {connection.Detail}");
         if (connection.Fence is not null)
             output.WriteLine($"    fence: {connection.Fence}");
+        if (connection.ChecksumErrors > 0)
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"    {paint.Bad("damaged frames")} came {connection.ChecksumErrors} times since the daemon started and were not applied, last: {connection.ChecksumError}"));
         if (connection.Note is not null)
             output.WriteLine($"    {connection.Note}");
         foreach (var volume in connection.Volumes)

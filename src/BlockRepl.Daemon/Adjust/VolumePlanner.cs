@@ -17,7 +17,7 @@ internal sealed class VolumePlanner(string nodeName)
         for (int i = 0; i < after.Volumes.Count; i++)
         {
             if (before.Volumes[i].Name != after.Volumes[i].Name || !IsSamePlace(before.Volumes[i], after.Volumes[i], nodeName)
-                || SizeOf(before.Volumes[i], nodeName) != SizeOf(after.Volumes[i], nodeName))
+                || SizeOf(before.Volumes[i], nodeName) != SizeOf(after.Volumes[i], nodeName) || before.Volumes[i].ResyncAfter != after.Volumes[i].ResyncAfter)
             {
                 return false;
             }
@@ -86,6 +86,8 @@ internal sealed class VolumePlanner(string nodeName)
 
         if (SizeOf(before, nodeName) != SizeOf(wanted, nodeName))
             lines.Add($"{volume.Name}: size {Bytes(SizeOf(before, nodeName))} -> {Bytes(SizeOf(wanted, nodeName))}, for resize to take up");
+        if (before.ResyncAfter != wanted.ResyncAfter)
+            lines.Add($"{volume.Name}: resync-after {before.ResyncAfter ?? "none"} -> {wanted.ResyncAfter ?? "none"}");
         if (lines.Count > 0)
             plan.Steps.Add(new AdjustStep(lines, () => resource.AloneAsync(() => Task.FromResult(Take(resource, volume, wanted)))));
     }
@@ -95,6 +97,7 @@ internal sealed class VolumePlanner(string nodeName)
         // The number is the runtime's, not the file's: it stays while the resource is up.
         volume.Configuration = wanted with { Nr = volume.Configuration.Nr };
         resource.Runtime.RememberVolumes();
+        resource.Runtime.PublishStatus();
         return ControlResult.Done;
     }
 

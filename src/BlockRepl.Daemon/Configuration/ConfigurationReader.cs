@@ -62,10 +62,42 @@ public static class ConfigurationReader
         var nbd = links.ReadNbd(reader);
         var metrics = links.ReadMetrics(reader);
         var resources = ReadResources(reader, new ResourceReader(perNode, new DiskOwners(errors), directory, errors), errors);
+        CheckResyncOrder(resources, errors);
         if (!errors.IsEmpty)
             return null;
         var configuration = new ClusterConfiguration { File = file, Nodes = nodes, Tls = tls, Nbd = nbd, Metrics = metrics, Resources = resources };
         return configuration with { Warnings = ConfigurationReview.Warnings(configuration) };
+    }
+
+    // A volume that waits for itself would never be resynced.
+    private static void CheckResyncOrder(IReadOnlyList<ResourceConfiguration> resources, ErrorSink errors)
+    {
+        Dictionary<string, VolumeConfiguration> volumes = [];
+        foreach (ResourceConfiguration resource in resources)
+        {
+            foreach (VolumeConfiguration volume in resource.Volumes)
+                volumes[$"{resource.Name}/{volume.Name}"] = volume;
+        }
+
+        foreach ((string name, VolumeConfiguration volume) in volumes)
+        {
+            List<string> chain = [name];
+            for (string? after = volume.ResyncAfter; after is not null; after = volumes[after].ResyncAfter)
+            {
+                if (!volumes.ContainsKey(after))
+                {
+                    if (chain.Count == 1)
+                        errors.Add(volume.Source, $"volume \"{name}\": resync-after: there is no volume \"{after}\"; write VOLUME or RESOURCE/VOLUME");
+                    break;
+                }
+
+                chain.Add(after);
+                if (after == name)
+                    errors.Add(volume.Source, $"volume \"{name}\": resync-after: it would wait for itself: {string.Join(", then ", chain)}");
+                if (chain.IndexOf(after) < chain.Count - 1)
+                    break;
+            }
+        }
     }
 
     private static List<NodeConfiguration> ReadNodes(MappingReader root, ErrorSink errors)

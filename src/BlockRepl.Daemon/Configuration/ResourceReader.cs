@@ -161,6 +161,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             Disk = disk,
             MetaDisk = meta ?? new PerNode<string?>((string?)null),
             Size = size,
+            ResyncAfter = reader.Text("resync-after") is { } after ? after.Contains('/') ? after : $"{resource}/{after}" : null,
             Source = name.At,
         };
     }

@@ -20,6 +20,9 @@ public sealed record VolumeConfiguration
     /// <summary>Bytes of a regular file that has yet to be created; null when not configured.</summary>
     public PerNode<long>? Size { get; init; }
 
+    /// <summary>The volume, as RESOURCE/VOLUME, whose resync goes first; null if this one waits for none.</summary>
+    public string? ResyncAfter { get; init; }
+
     /// <summary>Where the volume stands in the file.</summary>
     public SourcePosition Source { get; init; }
 }

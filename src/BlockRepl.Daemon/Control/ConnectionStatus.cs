@@ -40,4 +40,10 @@ public sealed record ConnectionStatus
 
     /// <summary>What is in force while the two nodes' configurations differ, in words; null when they do not.</summary>
     public string? Note { get; init; }
+
+    /// <summary>Frames from the peer whose checksum or structure was wrong, since the daemon started; each ended its connection, and what it carried was resynced (G10).</summary>
+    public long ChecksumErrors { get; init; }
+
+    /// <summary>The last of them, and when; null if there was none.</summary>
+    public string? ChecksumError { get; init; }
 }

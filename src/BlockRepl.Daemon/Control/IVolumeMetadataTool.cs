@@ -20,6 +20,12 @@ public interface IVolumeMetadataTool
     /// </summary>
     ControlResult Upgrade(VolumePlace place);
 
+    /// <summary>
+    /// Writes metadata as a text of <see cref="Dump"/> says. Refused (11) for a dump of another volume, node, kind or size, while another process has the disk, and over existing metadata or data in
+    /// its place, unless <paramref name="force"/>. Cut at any point it leaves what was there, none, or fresh metadata.
+    /// </summary>
+    ControlResult Restore(VolumePlace place, string dump, bool force);
+
     /// <summary>Makes the metadata unrecognisable; the data stays. Refused (11) while another process has the disk.</summary>
     ControlResult Wipe(VolumePlace place);
 

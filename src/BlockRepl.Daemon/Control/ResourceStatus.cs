@@ -32,6 +32,24 @@ public sealed record ResourceStatus
     /// <summary>True on a Secondary when <c>primary</c> without <c>--force</c> would succeed without asking a handler; false on a Primary.</summary>
     public bool MayPromote { get; init; }
 
+    /// <summary>
+    /// How good a Primary this node would make, by DRBD's formula: 10000 if every volume has a local disk, 100 for each local volume that is UpToDate (at most 99), 1 for each UpToDate
+    /// replica of the volume that has the fewest; 0 if some volume has none, or while requests wait for data or fail for want of it.
+    /// </summary>
+    public int PromotionScore
+    {
+        get
+        {
+            const int CountMax = 99;
+            int replicas = Volumes.Select(ReplicasOf).DefaultIfEmpty(0).Min();
+            if (replicas == 0 || Suspended.Contains("no-data") || Volumes.Any(static volume => volume.NoData is not null))
+                return 0;
+            bool hasDisks = Volumes.All(static volume => volume.DiskState > DiskState.Failed);
+            int local = Volumes.Count(static volume => volume.DiskState == DiskState.UpToDate);
+            return (hasDisks ? 10_000 : 0) + 100 * Math.Min(local, CountMax) + Math.Min(replicas, CountMax);
+        }
+    }
+
     /// <summary>Why <see cref="MayPromote"/> is false, in words; null when it is true, and on a Primary.</summary>
     public string? WhyNotPromotable { get; init; }
 
@@ -55,4 +73,7 @@ public sealed record ResourceStatus
 
     /// <summary>What the verb <c>note</c> left for whoever looks next: a cluster manager's agent says here why it does not promote; null if nothing.</summary>
     public string? Note { get; init; }
+
+    private int ReplicasOf(VolumeStatus volume) => (volume.DiskState == DiskState.UpToDate ? 1 : 0)
+        + Connections.Count(connection => connection.Volumes.Any(there => there.Name == volume.Name && there.PeerDiskState == DiskState.UpToDate));
 }

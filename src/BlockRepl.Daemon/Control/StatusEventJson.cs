@@ -17,8 +17,8 @@ public static class StatusEventJson
             foreach (var field in change.Fields)
             {
                 var key = field.Key.Replace('-', '_');
-                // Only these two are numbers; a volume may be called "0" and is a name all the same.
-                if (field.Key is "out-of-sync" or "size")
+                // Only these are numbers; a volume may be called "0" and is a name all the same.
+                if (field.Key is "out-of-sync" or "size" or "promotion_score")
                     json.WriteNumber(key, long.Parse(field.Value, System.Globalization.CultureInfo.InvariantCulture));
                 else
                     json.WriteString(key, field.Value);

@@ -19,6 +19,7 @@ internal sealed record StatusObject(string Type, string Key, IReadOnlyList<Statu
                 name, new("role", status.Role.ToString()),
                 new("suspended", status.Suspended.Count == 0 ? "no" : string.Join(',', status.Suspended)),
                 new("may_promote", status.MayPromote ? "yes" : "no"),
+                new("promotion_score", status.PromotionScore.ToString(CultureInfo.InvariantCulture)),
             ]),
         ];
         foreach (var connection in status.Connections)

@@ -43,4 +43,10 @@ public sealed record VolumeStatus
 
     /// <summary>What requests wait for and since when, in words (G12, hard part 28); empty when nothing waits.</summary>
     public IReadOnlyList<string> WaitingFor { get; init; } = [];
+
+    /// <summary>Pieces of damaged metadata that attaches have found since the daemon started, and made good (G10).</summary>
+    public long MetadataErrors { get; init; }
+
+    /// <summary>The last of them, and when; null if there was none.</summary>
+    public string? MetadataError { get; init; }
 }

@@ -36,6 +36,25 @@ public sealed class VolumeMetadataTool(Func<ulong> drawDeviceId) : IVolumeMetada
         place, createMetaDisk: false, (disk, metaDisk) => VolumeMetadataStore.Upgrade(disk, metaDisk, new VolumeIdentity(place.Resource, place.Volume, place.Node)));
 
     /// <inheritdoc/>
+    public ControlResult Restore(VolumePlace place, string dump, bool force)
+    {
+        if (MetadataDump.Parse(dump, out string why) is not { } parsed)
+            return ControlResult.Refused($"{place}: this is not what dump-md prints: {why}", $"make a dump: blockrepl dump-md {place}");
+        ControlResult result = WithDisks(place, createMetaDisk: true, (disk, metaDisk) => MetadataRestorer.Restore(disk, metaDisk, parsed, new MetadataCreateOptions
+        {
+            Identity = new VolumeIdentity(place.Resource, place.Volume, place.Node),
+            DeviceId = drawDeviceId(),
+            PeerNames = [],
+            PeerSlots = Math.Max(Math.Max(1, place.Peers.Count), parsed.Marks.Count),
+            ActivityLogExtents = parsed.Superblock.ActivityLogExtents,
+            Force = force,
+        }));
+        return result.ExitCode == ExitCodes.Done
+            ? ControlResult.Answer($"{place}: restored. Nothing in it tells what was written after the dump was made: if anything was, say invalidate on one node, or verify")
+            : result;
+    }
+
+    /// <inheritdoc/>
     public ControlResult Wipe(VolumePlace place) => WithDisks(place, createMetaDisk: false, VolumeMetadataStore.Wipe);
 
     /// <inheritdoc/>

@@ -92,7 +92,7 @@ internal sealed partial class DiskJobs
     {
         bool isCompared = request.Origin == ChangeOrigin.ResyncCompare;
         if (disk is not null && !isCompared && !request.Chunk!.IsExpectedHole)
-            _runtime.AwaitResyncRoom(request);
+            _runtime.Room.AwaitForResync(request);
         DiskResult result = isCompared ? ResyncReader.Compare(request.Chunk!, disk) : ResyncReader.Read(request.Chunk!, disk);
         return Completed(CoreEventKind.ResyncReadCompleted, request, result);
     }

@@ -78,7 +78,11 @@ internal sealed partial class DiskVerbs
         }
 
         foreach (string warning in opened.Warnings)
+        {
             LogDamage(_log, volume.Name, warning);
+            volume.MetadataDamage.Add(warning);
+        }
+
         volume.AttachDisk(opened.Disk);
         _runtime.Post(new CoreEvent
         {

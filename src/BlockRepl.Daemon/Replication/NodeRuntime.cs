@@ -22,6 +22,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     private readonly PeerListener _peers;
     private readonly Adjuster _adjuster;
     private readonly NodeDevices _devices;
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _resyncOrder = Task.CompletedTask;
     private DaemonContext _context;
 
     /// <param name="context">The daemon's configuration and surroundings.</param>
@@ -72,6 +74,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         // Timers, the control service and dialling share the pool, whose threads beyond this number come only twice a second.
         ThreadPool.SetMinThreads(16, 16);
         _devices.Load();
+        _resyncOrder = new ResyncOrder(_resources, _context.Events, _log).RunAsync(_stopping.Token);
         if (_context.BringUp)
         {
             foreach (ManagedResource resource in _resources)
@@ -124,6 +127,8 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
         // Before the links are closed: from now on nobody reconnects them, and no demotion asks who uses a device.
         await _devices.StopAsync();
         _nbd.Stop("the daemon is stopping");
+        await _stopping.CancelAsync();
+        await _resyncOrder;
         foreach (ManagedResource resource in _resources)
         {
             try
@@ -147,6 +152,7 @@ public sealed partial class NodeRuntime : IControlTarget, IPeerAcceptor, IDispos
     public void Dispose()
     {
         _devices.Dispose();
+        _stopping.Cancel();
         foreach (ManagedResource resource in _resources)
             resource.Dispose();
         _nbd.Dispose();

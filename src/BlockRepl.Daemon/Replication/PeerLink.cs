@@ -8,12 +8,24 @@ namespace BlockRepl.Daemon.Replication;
 /// One established stream to a peer, from Core's Send effects to the channel. Effects are queued under the resource's gate, which fixes their order; whoever
 /// comes first drains the queue, and finds more the busier it is: batches form by themselves. Never blocks on the network.
 /// </summary>
+/// <remarks>
+/// Resync data is given to the channel only when the channel has next to nothing left to send: what stands there can no longer be overtaken by an application's change. While the application
+/// keeps the link busy a piece goes all the same every <see cref="BulkWaitMs"/>, so that a resync always ends.
+/// </remarks>
 internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, BatchCompressor compressor)
 {
+    /// <summary>How long a piece of resync data waits at most while others go before it.</summary>
+    public const long BulkWaitMs = 250;
+
+    // With so much or less in the channel's queue the next piece of resync data may follow.
+    private const long BulkBelowBytes = 64 << 10;
+
     private readonly Lock _queueLock = new();
     private readonly FrameBatcher _batcher = new(channel, compressor);
-    private List<Effect> _queue = new(256);
-    private List<Effect> _draining = new(256);
+    private readonly SendQueue _queue = new();
+    private readonly List<Effect> _draining = new(256);
+    private long _bulkBytes;
+    private long _bulkSinceMs;
     private int _work;
     private readonly Lock _waitLock = new();
     private int _waiting;
@@ -58,11 +70,19 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
             _waiting--;
     }
 
+    /// <summary>Bytes of resync data that wait here for their turn.</summary>
+    public long BulkBytes => Volatile.Read(ref _bulkBytes);
+
     /// <summary>Queues a Send effect. Called under the resource's gate.</summary>
     public void Enqueue(in Effect effect)
     {
         lock (_queueLock)
-            _queue.Add(effect);
+        {
+            if (!_queue.HasBulk)
+                _bulkSinceMs = ResourceRuntime.NowMs;
+            _queue.Add(in effect);
+            Volatile.Write(ref _bulkBytes, _queue.BulkBytes);
+        }
     }
 
     /// <summary>Sends what is queued unless somebody is at it already, who will then send this, too.</summary>
@@ -82,26 +102,43 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
     /// <summary>The link is over: gives back the buffers of what was never sent.</summary>
     public void Discard()
     {
+        List<Effect> left = [];
         lock (_queueLock)
         {
-            foreach (Effect effect in _queue)
-                FrameBatcher.ReleaseBuffer(in effect);
-            _queue.Clear();
+            _queue.TakeAll(left);
+            Volatile.Write(ref _bulkBytes, 0);
         }
 
+        foreach (Effect effect in left)
+            FrameBatcher.ReleaseBuffer(in effect);
         Drained.Set();
     }
 
     private void SendQueued()
     {
+        while (TakeNext())
+        {
+            _batcher.Send(_draining);
+            _draining.Clear();
+        }
+    }
+
+    // The channel tells when it has run empty, which drains again.
+    private bool TakeNext()
+    {
+        long channelBytes = Channel.QueuedBytes;
         lock (_queueLock)
         {
-            if (_queue.Count == 0)
-                return;
-            (_queue, _draining) = (_draining, _queue);
-        }
+            _queue.TakeOrdered(_draining);
+            bool hasWaited = ResourceRuntime.NowMs - _bulkSinceMs >= BulkWaitMs;
+            if (_queue.HasBulk && (hasWaited || (_draining.Count == 0 && channelBytes <= BulkBelowBytes)))
+            {
+                _queue.TakeBulk(_draining);
+                _bulkSinceMs = ResourceRuntime.NowMs;
+                Volatile.Write(ref _bulkBytes, _queue.BulkBytes);
+            }
 
-        _batcher.Send(_draining);
-        _draining.Clear();
+            return _draining.Count > 0;
+        }
     }
 }

@@ -57,7 +57,13 @@ internal sealed class PeerStream : IPeerChannelHandler
     }
 
     /// <inheritdoc/>
-    public void OnDrained(IPeerChannel channel) => _link?.Drained.Set();
+    public void OnDrained(IPeerChannel channel)
+    {
+        if (_link is not { } link)
+            return;
+        link.Drained.Set();
+        link.Drain();
+    }
 
     /// <inheritdoc/>
     public void OnClosed(IPeerChannel channel, ChannelCloseReason reason, string detail)
@@ -128,9 +134,9 @@ internal sealed class PeerStream : IPeerChannelHandler
     private string? ReceiveChanges(BlockBuffer message)
     {
         if (!ChangesFrameReader.TryRead(message.Span, out ChangesFrameReader reader, out FrameError error))
-            return error.ToString();
+            return Describe(error);
         if (!reader.VerifyCrc())
-            return "a Changes frame's CRC-32C does not fit its data";
+            return Mismatch("a Changes frame's CRC-32C does not fit its data");
         BlockBuffer? data = Expand(message, reader.Compression, reader.DataOffset, reader.DataLength, reader.RawLength, out int at);
         if (data is null)
             return "a Changes frame's data cannot be decompressed";
@@ -165,9 +171,9 @@ internal sealed class PeerStream : IPeerChannelHandler
     private string? ReceiveResyncData(BlockBuffer message)
     {
         if (!ResyncDataFrameReader.TryRead(message.Span, out ResyncDataFrameReader reader, out FrameError error))
-            return error.ToString();
+            return Describe(error);
         if (!reader.VerifyCrc())
-            return "a ResyncData frame's CRC-32C does not fit its data";
+            return Mismatch("a ResyncData frame's CRC-32C does not fit its data");
         BlockBuffer? data = Expand(message, reader.Compression, reader.DataOffset, reader.DataLength, reader.RawLength, out int at);
         if (data is null)
             return "a ResyncData frame's data cannot be decompressed";
@@ -190,9 +196,9 @@ internal sealed class PeerStream : IPeerChannelHandler
     private string? ReceiveReadReply(BlockBuffer message)
     {
         if (!ReadReplyFrameReader.TryRead(message.Span, out ReadReplyFrameReader reader, out FrameError error))
-            return error.ToString();
+            return Describe(error);
         if (!reader.VerifyCrc())
-            return "a ReadReply frame's CRC-32C does not fit its data";
+            return Mismatch("a ReadReply frame's CRC-32C does not fit its data");
         BlockBuffer? data = Expand(message, reader.Compression, reader.DataOffset, reader.DataLength, reader.RawLength, out int at);
         if (data is null)
             return "a ReadReply frame's data cannot be decompressed";
@@ -229,7 +235,7 @@ internal sealed class PeerStream : IPeerChannelHandler
     private string? ReceiveAck(ReadOnlySpan<byte> frame)
     {
         if (!AckFrameReader.TryRead(frame, out AckFrameReader reader, out FrameError error))
-            return error.ToString();
+            return Describe(error);
         Carrier carrier = _runtime!.BeginBatch();
         _runtime.ApplyInBatch(
             new CoreEvent
@@ -264,7 +270,7 @@ internal sealed class PeerStream : IPeerChannelHandler
     private string? ReceiveMessage(ReadOnlySpan<byte> frame)
     {
         if (!PeerMessageCodec.TryDecode(frame, out PeerMessage message, out FrameError error))
-            return error.ToString();
+            return Describe(error);
         _runtime!.Post(new CoreEvent
         {
             Kind = CoreEventKind.PeerMessage,
@@ -275,4 +281,14 @@ internal sealed class PeerStream : IPeerChannelHandler
         });
         return null;
     }
+
+    // Found, not applied, and counted for whoever looks for a bad cable, memory or switch (G10).
+    private string Mismatch(string what)
+    {
+        _runtime!.FrameMismatches[_peer.Value].Add(what);
+        return what;
+    }
+
+    // What is damaged where the frame's structure stands is found before its checksum is asked.
+    private string Describe(FrameError error) => error.Code is FrameErrorCode.UnsupportedKind or FrameErrorCode.WrongKind ? error.ToString() : Mismatch(error.ToString());
 }

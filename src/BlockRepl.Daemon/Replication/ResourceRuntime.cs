@@ -39,6 +39,8 @@ internal sealed class ResourceRuntime : IDisposable
         DeviceGuard = new DeviceGuard(_log);
         _core = new ResourceCore(settings, new SystemChance());
         _links = new PeerLink?[settings.Peers.Length];
+        Room = new LinkRoom(_links, () => Settings);
+        FrameMismatches = [.. settings.Peers.Select(_ => new MismatchCount())];
         Connectors = [.. Enumerable.Range(0, settings.Peers.Length).Select(i => connectorFor(new PeerId(i)))];
         Volumes = new RuntimeVolumeTable([.. configuration.Volumes.Select(volume => new RuntimeVolume(this, volume))]);
         Handlers = new HandlerRunner(() => Configuration, context, outcome => PostWithoutBlocking(
@@ -60,6 +62,9 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>Who reaches each peer, by <see cref="PeerId"/>.</summary>
     public PeerConnector[] Connectors { get; }
 
+    /// <summary>Frames from each peer whose checksum did not fit, since the daemon started (G10).</summary>
+    public MismatchCount[] FrameMismatches { get; }
+
     /// <summary>Runs the operator's programs.</summary>
     public HandlerRunner Handlers { get; }
 
@@ -72,8 +77,8 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>How long a call into a disk may take; 0 for ever.</summary>
     public long DiskTimeoutMs => Volatile.Read(ref _diskTimeoutMs);
 
-    /// <summary>When a peer was last heard (monotonic ms); 0 if it is not there.</summary>
-    public long LastHeardMs(PeerId peer) => Volatile.Read(ref _links[peer.Value])?.Channel.LastReceivedMs ?? 0;
+    /// <summary>Who waits for room on the links.</summary>
+    public LinkRoom Room { get; }
 
     /// <summary>Watches over the kernel devices of the volumes while nobody serves them.</summary>
     public DeviceGuard DeviceGuard { get; }
@@ -207,11 +212,7 @@ internal sealed class ResourceRuntime : IDisposable
     }
 
     /// <summary>The link that Core talks to a peer on, if it is still the one named.</summary>
-    public PeerLink? FindLink(PeerId peer, LinkId id)
-    {
-        PeerLink? link = Volatile.Read(ref _links[peer.Value]);
-        return link is not null && link.Id == id ? link : null;
-    }
+    public PeerLink? FindLink(PeerId peer, LinkId id) => Room.Find(peer, id);
 
     /// <summary>Reads something of the state under the gate; must be quick.</summary>
     public T Read<T>(Func<ResourceStatusReader, T> read)
@@ -220,57 +221,8 @@ internal sealed class ResourceRuntime : IDisposable
             return read(_core.Status);
     }
 
-    /// <summary>Holds a writer up while a peer's queue is over its limit (G12): with protocols A and B nothing else does.</summary>
-    public void AwaitRoom()
-    {
-        long queuedBytesMax = QueuedBytesMax;
-        foreach (PeerLink? link in _links)
-        {
-            if (link is null || link.Channel.QueuedBytes <= queuedBytesMax)
-                continue;
-            link.BeginWait(NowMs);
-            while (link.Channel.QueuedBytes > queuedBytesMax && FindLink(link.Peer, link.Id) is not null)
-            {
-                link.Drained.Reset();
-                if (link.Channel.QueuedBytes > queuedBytesMax)
-                    link.Drained.Wait(100);
-            }
-
-            link.EndWait();
-        }
-    }
-
     /// <summary>The threads of a disk that is about to be attached to a volume.</summary>
     public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => _executor.CreateThreads(volume, disk);
-
-    /// <summary>What waits in the queue to a peer, and what may before writers are held up.</summary>
-    public (long QueuedBytes, long QueuedBytesMax) QueueOf(PeerId peer) => (Volatile.Read(ref _links[peer.Value])?.Channel.QueuedBytes ?? 0, QueuedBytesMax);
-
-    // Where a congested peer may fall behind, that decides first.
-    private long QueuedBytesMax => (16L << 20) + (Settings.OnCongestion == CongestionPolicy.PullAhead ? Settings.CongestionFillBytes : 0);
-
-    /// <summary>Clients that wait for room on a link, and since when, a sentence each (hard part 28).</summary>
-    public IEnumerable<string> LinkWaits()
-    {
-        foreach (PeerLink? link in _links)
-        {
-            if (link?.Waiting is { Count: > 0 } waiting)
-                yield return $"room on the link to {Settings.Peers[link.Peer.Value]}: {waiting.Count} clients for {NowMs - waiting.SinceMs} ms";
-        }
-    }
-
-    /// <summary>Holds the resync's reader up while the link has enough to send: application data goes first.</summary>
-    public void AwaitResyncRoom(ChangeRequest request)
-    {
-        const long QueuedBytesMax = 2 << 20;
-        ResyncChunk chunk = request.Chunk!;
-        while (FindLink(chunk.Peer, chunk.Link) is { } link && link.Channel.QueuedBytes > QueuedBytesMax)
-        {
-            link.Drained.Reset();
-            if (link.Channel.QueuedBytes > QueuedBytesMax)
-                link.Drained.Wait(100);
-        }
-    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -49,13 +49,17 @@ internal sealed class ResourceTimer : IDisposable
             for (int i = 0; i < _runtime.Settings.Peers.Length; i++)
             {
                 var peer = new PeerId(i);
+                PeerLink? link = _runtime.Room.Of(peer);
+
+                // Resync data that gave way to an application's goes after a while in any case.
+                link?.Drain();
                 _runtime.PostWithoutBlocking(new CoreEvent
                 {
                     Kind = CoreEventKind.Tick,
                     NowMs = ResourceRuntime.NowMs,
                     WallMs = ResourceRuntime.WallMs,
                     Peer = peer,
-                    Number = (ulong)_runtime.LastHeardMs(peer),
+                    Number = (ulong)(link?.Channel.LastReceivedMs ?? 0),
                 });
             }
         }

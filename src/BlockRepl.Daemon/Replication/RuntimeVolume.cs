@@ -42,6 +42,12 @@ internal sealed class RuntimeVolume : INbdExport
     /// <summary>The configuration, with the number that the volume has while the resource is up. Replaced by <c>adjust</c>.</summary>
     public VolumeConfiguration Configuration { get; set; }
 
+    /// <summary>Another volume of this node is resynced first; kept by <see cref="ResyncOrder"/>.</summary>
+    public bool AwaitsTurn { get; set; }
+
+    /// <summary>Damage that was found in the metadata at attaches since the daemon started (G10).</summary>
+    public MismatchCount MetadataDamage { get; } = new();
+
     /// <summary>RESOURCE/VOLUME: the export's name and the volume's spelling everywhere.</summary>
     public string Name => $"{_runtime.Configuration.Name}/{Configuration.Name}";
 
@@ -244,7 +250,7 @@ internal sealed class RuntimeVolume : INbdExport
 
     private void SubmitChanges(ReadOnlySpan<NbdRequest> batch)
     {
-        _runtime.AwaitRoom();
+        _runtime.Room.AwaitForWriter();
         DeviceCapabilities? capabilities = Disk?.Capabilities;
         Carrier carrier = _runtime.BeginBatch();
         carrier.FlushesInline = batch.Length == 1;

@@ -53,12 +53,6 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             MayPromote = core.Role != Role.Primary && why is null,
             WhyNotPromotable = why,
             Hint = hint ?? ConnectionHint(name),
-            Fencing = runtime.Configuration.Fencing switch
-            {
-                Configuration.FencingPolicy.DontCare => "dont-care",
-                Configuration.FencingPolicy.ResourceOnly => "resource-only",
-                _ => "resource-and-stonith",
-            },
             HasFencePeer = runtime.Settings.Handlers.Contains(HandlerKind.FencePeer),
             Handlers = runtime.Handlers.Tally(),
             RunningSeconds = (ResourceRuntime.NowMs - _startedMs) / 1000,
@@ -82,8 +76,10 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             AlActiveExtents = core.ActiveExtents(nr),
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,
-            WaitingFor = [.. core.WaitingFor(nr), .. volume.SlowCalls(), .. runtime.LinkWaits()],
+            WaitingFor = [.. core.WaitingFor(nr), .. volume.SlowCalls(), .. runtime.Room.Waits()],
             ServedBy = core.ServedBy(nr) is { Length: > 0 } server ? server : null,
+            MetadataErrors = volume.MetadataDamage.Read().Count,
+            MetadataError = volume.MetadataDamage.Read().Last,
             NoData = core.NoDataReason(nr) is { Length: > 0 } reason ? reason : null,
         };
     }
@@ -95,7 +91,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
         if (core.ConnectionState(peer) == ConnectionState.Connecting && connector.Detail.Length > 0)
             detail = connector.Detail;
         string name = runtime.Settings.Peers[peer.Value];
-        (long queuedBytes, long queuedBytesMax) = runtime.QueueOf(peer);
+        (long queuedBytes, long queuedBytesMax) = runtime.Room.QueueOf(peer);
         return new ConnectionStatus
         {
             Peer = name,
@@ -108,6 +104,8 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             SinceSeconds = Math.Max(0, ResourceRuntime.NowMs - core.StateSinceMs(peer)) / 1000,
             Detail = detail.Length > 0 ? detail : null,
             Fence = core.Fence(peer) is { Length: > 0 } fence ? fence : core.IsPeerFenced(peer) ? "outdated" : null,
+            ChecksumErrors = runtime.FrameMismatches[peer.Value].Read().Count,
+            ChecksumError = runtime.FrameMismatches[peer.Value].Read().Last,
             Note = core.Disagreement(peer) is { Length: > 0 } note ? note : null,
             Volumes = [.. runtime.Volumes.Select(volume => BuildPeerVolume(volume, peer))],
         };

@@ -2,7 +2,7 @@ using BlockRepl.Primitives;
 
 namespace BlockRepl.Protocol.Wire;
 
-/// <summary>The bodies of the frames about changes of the configuration and of sizes. Reading errors stay in the reader.</summary>
+/// <summary>The bodies of the frames about changes of the configuration, of sizes and of disks. Reading errors stay in the reader.</summary>
 internal static class AdjustMessages
 {
     public static void Write(ref ProtoWriter writer, PeerMessage message)
@@ -25,6 +25,15 @@ internal static class AdjustMessages
                 writer.Int64(3, m.SizeBytes);
                 writer.Bool(4, m.ReadsZero);
                 writer.Text(5, m.Reason);
+                break;
+            case DetachRequestMessage m:
+                writer.UInt64(1, m.Id);
+                writer.UInt64(2, m.Nr.Value);
+                break;
+            case DetachReplyMessage m:
+                writer.UInt64(1, m.Id);
+                writer.Bool(2, m.Granted);
+                writer.Text(3, m.Reason);
                 break;
             default:
                 throw Check.Unreachable($"no encoding for {message.Kind}");
@@ -112,5 +121,42 @@ internal static class AdjustMessages
         }
 
         return new ResizeReplyMessage(id, nr, (long)size, readsZero, reason);
+    }
+
+    public static PeerMessage DetachRequest(ref ProtoReader reader)
+    {
+        ulong id = 0;
+        VolumeNr nr = default;
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                id = reader.UInt64("id");
+            else if (field == 2)
+                nr = PeerMessageReader.Nr(ref reader);
+            else
+                reader.Skip();
+        }
+
+        return new DetachRequestMessage(id, nr);
+    }
+
+    public static PeerMessage DetachReply(ref ProtoReader reader)
+    {
+        ulong id = 0;
+        bool granted = false;
+        string reason = "";
+        while (reader.Next(out uint field))
+        {
+            if (field == 1)
+                id = reader.UInt64("id");
+            else if (field == 2)
+                granted = reader.Bool("granted");
+            else if (field == 3)
+                reason = reader.Text("reason");
+            else
+                reader.Skip();
+        }
+
+        return new DetachReplyMessage(id, granted, reason);
     }
 }

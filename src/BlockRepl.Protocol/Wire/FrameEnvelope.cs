@@ -20,7 +20,8 @@ internal static class FrameEnvelope
         {
             <= (uint)FrameKind.ReadReply => (FrameKind)field,
             >= (uint)FrameKind.ResyncAck and <= (uint)FrameKind.ResyncDiffers => (FrameKind)field,
-            (uint)FrameKind.SettingsUpdate or (uint)FrameKind.ResizeRequest or (uint)FrameKind.ResizeReply => (FrameKind)field,
+            (uint)FrameKind.SettingsUpdate or (uint)FrameKind.ResizeRequest or (uint)FrameKind.ResizeReply
+                or (uint)FrameKind.DetachRequest or (uint)FrameKind.DetachReply => (FrameKind)field,
             >= (uint)FrameKind.VerifyControl and <= (uint)FrameKind.Behind => (FrameKind)field,
             < ProtocolLimits.FirstIgnorableKind => FrameKind.Unsupported,
             < ProtocolLimits.FrameCrcField => FrameKind.Ignorable,

@@ -36,6 +36,8 @@ internal static class PeerMessageReader
         FrameKind.SettingsUpdate => AdjustMessages.SettingsUpdate(ref reader),
         FrameKind.ResizeRequest => AdjustMessages.ResizeRequest(ref reader),
         FrameKind.ResizeReply => AdjustMessages.ResizeReply(ref reader),
+        FrameKind.DetachRequest => AdjustMessages.DetachRequest(ref reader),
+        FrameKind.DetachReply => AdjustMessages.DetachReply(ref reader),
         _ => null,
     };
 

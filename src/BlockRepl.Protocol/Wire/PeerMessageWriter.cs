@@ -117,7 +117,7 @@ internal static class PeerMessageWriter
             case AckMessage m:
                 Ack(ref writer, m);
                 break;
-            case SettingsUpdateMessage or ResizeRequestMessage or ResizeReplyMessage:
+            case SettingsUpdateMessage or ResizeRequestMessage or ResizeReplyMessage or DetachRequestMessage or DetachReplyMessage:
                 AdjustMessages.Write(ref writer, message);
                 break;
             case BehindMessage:

@@ -20,6 +20,7 @@ internal static unsafe partial class LibC
     public const int SoError = 4;
     public const int IpProtoTcp = 6;
     public const int TcpNoDelay = 1;
+    public const int TcpNotSentLowAt = 25;
     public const int MsgDontWait = 0x40;
     public const int MsgNoSignal = 0x4000;
     public const int ShutBoth = 2;

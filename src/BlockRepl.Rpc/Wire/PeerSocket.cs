@@ -12,6 +12,9 @@ namespace BlockRepl.Rpc.Wire;
 /// </summary>
 internal sealed unsafe class PeerSocket
 {
+    // Enough that the network never runs dry while the sender's thread wakes up.
+    private const int UnsentBytes = 128 << 10;
+
     private readonly int _fd;
 
     private PeerSocket(int fd) => _fd = fd;
@@ -24,7 +27,7 @@ internal sealed unsafe class PeerSocket
         int fd = LibC.Socket(domain, LibC.SockStream | LibC.SockCloexec | LibC.SockNonblock, 0);
         if (fd < 0)
             throw Failure("cannot make a socket");
-        DisableDelay(fd);
+        SetOptions(fd);
         return new PeerSocket(fd);
     }
 
@@ -32,7 +35,7 @@ internal sealed unsafe class PeerSocket
     /// <exception cref="ChannelException">It is not a TCP socket any more; the descriptor is closed.</exception>
     public static PeerSocket Adopt(int fd)
     {
-        DisableDelay(fd);
+        SetOptions(fd);
         return new PeerSocket(fd);
     }
 
@@ -116,12 +119,18 @@ internal sealed unsafe class PeerSocket
     /// <summary>Gives the descriptor back.</summary>
     public void Close() => _ = LibC.Close(_fd);
 
-    private static void DisableDelay(int fd)
+    // What the kernel has taken nothing can overtake any more: it takes little more than the network does.
+    private static void SetOptions(int fd)
     {
-        int one = 1;
-        if (LibC.SetSockOpt(fd, LibC.IpProtoTcp, LibC.TcpNoDelay, &one, sizeof(int)) == 0)
+        Set(fd, LibC.TcpNoDelay, 1, "TCP_NODELAY");
+        Set(fd, LibC.TcpNotSentLowAt, UnsentBytes, "TCP_NOTSENT_LOWAT");
+    }
+
+    private static void Set(int fd, int option, int value, string name)
+    {
+        if (LibC.SetSockOpt(fd, LibC.IpProtoTcp, option, &value, sizeof(int)) == 0)
             return;
-        ChannelException failure = Failure("cannot set TCP_NODELAY");
+        ChannelException failure = Failure($"cannot set {name}");
         LibC.Close(fd);
         throw failure;
     }

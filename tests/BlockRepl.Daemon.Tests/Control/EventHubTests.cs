@@ -29,7 +29,7 @@ public sealed class EventHubTests
 
         Assert.Equal(
         [
-            """{"event":"exists","object":"resource","name":"mail","role":"Secondary","suspended":"no","may_promote":"yes"}""",
+            """{"event":"exists","object":"resource","name":"mail","role":"Secondary","suspended":"no","may_promote":"yes","promotion_score":10102}""",
             """{"event":"exists","object":"connection","name":"mail","conn_name":"beta","connection":"Connected","role":"Primary"}""",
             """{"event":"exists","object":"device","name":"mail","volume":"spool","disk":"UpToDate","size":1048576}""",
             """{"event":"exists","object":"peer-device","name":"mail","conn_name":"beta","volume":"spool","replication":"Established","peer_disk":"UpToDate","out_of_sync":0}""",
@@ -50,6 +50,7 @@ public sealed class EventHubTests
         Assert.Equal(
         [
             """{"event":"change","object":"resource","name":"mail","role":"Primary"}""",
+            """{"event":"change","object":"resource","name":"mail","promotion_score":10101}""",
             """{"event":"change","object":"connection","name":"mail","conn_name":"beta","connection":"Connecting","role":"Unknown"}""",
             """{"event":"change","object":"peer-device","name":"mail","conn_name":"beta","volume":"spool","replication":"Off","peer_disk":"DUnknown","out_of_sync":4096}""",
         ], Drain(subscription));
@@ -100,5 +101,20 @@ public sealed class EventHubTests
         hub.Publish(Statuses.Mail());
         Assert.True(change.IsCompletedSuccessfully);
         Assert.False(hub.NextChangeAsync().IsCompleted);
+    }
+
+    /// <summary>DRBD's formula (drbdsetup_events2.c): disks, then UpToDate volumes here, then the fewest UpToDate replicas.</summary>
+    [Fact]
+    public void The_promotion_score_is_DRBDs()
+    {
+        ResourceStatus both = Statuses.Mail();
+        Assert.Equal(10_102, both.PromotionScore);
+        Assert.Equal(10_101, Statuses.Mail(peerDisk: DiskState.DUnknown, connection: ConnectionState.Connecting).PromotionScore);
+        Assert.Equal(10_001, Statuses.Mail(disk: DiskState.Inconsistent).PromotionScore);
+        Assert.Equal(1, Statuses.Mail(disk: DiskState.Diskless).PromotionScore);
+        Assert.Equal(0, Statuses.Mail(disk: DiskState.Outdated, peerDisk: DiskState.Outdated).PromotionScore);
+        Assert.Equal(0, (both with { Suspended = ["no-data"] }).PromotionScore);
+        VolumeStatus[] two = [both.Volumes[0], new VolumeStatus { Name = "more", DiskState = DiskState.UpToDate }];
+        Assert.Equal(10_201, (both with { Volumes = two }).PromotionScore);
     }
 }

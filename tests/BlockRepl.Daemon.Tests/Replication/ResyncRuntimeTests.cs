@@ -1,8 +1,12 @@
+using BlockRepl.Core;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Device;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
+using BlockRepl.Rpc;
+using PeerVolumeStatus = BlockRepl.Daemon.Control.PeerVolumeStatus;
 
 namespace BlockRepl.Daemon.Tests.Replication;
 
@@ -82,7 +86,7 @@ public class ResyncRuntimeTests
         await nodes.AwaitAsync(nodes.Beta, status => At(status).ReplicationState == ReplicationState.PausedSyncT);
         PeerVolumeStatus paused = At(nodes.Alpha.GetStatus()[0]);
         Assert.Null(paused.ResyncEtaSeconds);
-        Assert.Equal("resume-sync on beta", paused.ResyncWaitingFor);
+        Assert.StartsWith("resume-sync on beta", paused.ResyncWaitingFor, StringComparison.Ordinal);
         Assert.InRange(paused.ResyncPercent, 0, 99.99);
         Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Disconnect)).ExitCode);
         Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Connect)).ExitCode);
@@ -117,5 +121,66 @@ public class ResyncRuntimeTests
             Assert.True(nodes.AlphaVolume.Disk!.Read(at, left).IsOk && nodes.BetaVolume.Disk!.Read(at, right).IsOk);
             Assert.True(left.AsSpan().SequenceEqual(right));
         }
+    }
+
+    /// <summary>resync-after: the second volume stands while the first is being resynced, and goes on by itself.</summary>
+    [Fact]
+    public async Task A_chain_of_volumes_is_resynced_one_after_the_other()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync(second: "resync-after: v");
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.PauseSync, volume: "v")).ExitCode);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.InvalidateRemote, volume: "v")).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, _ => nodes.Alpha.Resources[0].Runtime.Volumes[1].AwaitsTurn);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.InvalidateRemote, volume: "w")).ExitCode);
+        await nodes.AwaitAsync(nodes.Beta, status => status.Connections[0].Volumes[1].ReplicationState == ReplicationState.PausedSyncT);
+        PeerVolumeStatus waiting = nodes.Alpha.GetStatus()[0].Connections[0].Volumes[1];
+        Assert.Equal(ReplicationState.PausedSyncS, waiting.ReplicationState);
+        Assert.Contains("resync-after", waiting.ResyncWaitingFor, StringComparison.Ordinal);
+        Assert.Equal(nodes.Alpha.GetStatus()[0].Volumes[1].SizeBytes, waiting.OutOfSyncBytes);
+        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.ResumeSync, volume: "v")).ExitCode);
+        await nodes.AwaitAsync(nodes.Alpha, IsInSync);
+        Assert.False(nodes.Alpha.Resources[0].Runtime.Volumes[1].AwaitsTurn && nodes.Beta.Resources[0].Runtime.Volumes[1].AwaitsTurn);
+    }
+
+    /// <summary>G10: a frame whose checksum does not fit ends the connection, and is counted and shown; what it carried is not applied.</summary>
+    [Fact]
+    public async Task G10_a_damaged_frame_is_counted_and_shown()
+    {
+        await using TwoNodes nodes = await TwoNodes.InSyncAsync();
+        Assert.Equal((0L, null), (nodes.Alpha.GetStatus()[0].Connections[0].ChecksumErrors, nodes.Alpha.GetStatus()[0].Connections[0].ChecksumError));
+        var channel = new RecordingChannel();
+        var stream = new PeerStream(nodes.Alpha.Resources[0].Runtime, new PeerId(0), _ => { });
+        byte[] frame = PeerMessageCodec.Encode(new AliveMessage(new SequenceNumber(5)));
+        frame[3] ^= 1;
+        BlockBuffer buffer = BlockBufferPool.Shared.Rent(frame.Length, BufferPurpose.NbdWrite);
+        frame.CopyTo(buffer.Span);
+        stream.OnMessage(channel, buffer);
+        Assert.Contains("CRC-32C", channel.ClosedBecause, StringComparison.Ordinal);
+        ConnectionStatus status = nodes.Alpha.GetStatus()[0].Connections[0];
+        Assert.Equal(1, status.ChecksumErrors);
+        Assert.Contains("CRC-32C does not fit its bytes at 2", status.ChecksumError, StringComparison.Ordinal);
+        stream.OnClosed(channel, ChannelCloseReason.ProtocolError, channel.ClosedBecause!);
+        await nodes.AwaitAsync(nodes.Alpha, IsInSync);
+    }
+
+    private sealed class RecordingChannel : IPeerChannel
+    {
+        public string? ClosedBecause { get; private set; }
+
+        public string? AuthenticatedPeer => null;
+
+        public bool IsDialer => true;
+
+        public string RemoteAddress => "nowhere";
+
+        public long QueuedBytes => 0;
+
+        public long LastReceivedMs => Environment.TickCount64;
+
+        public void Send(ReadOnlySpan<byte> head, ReadOnlySpan<PayloadSegment> payload)
+        {
+        }
+
+        public void Close(ChannelCloseReason reason, string detail) => ClosedBecause ??= detail;
     }
 }

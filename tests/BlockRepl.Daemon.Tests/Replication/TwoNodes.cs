@@ -48,10 +48,21 @@ internal sealed class TwoNodes : IAsyncDisposable
     public string DiskOf(string node) => Path.Combine(_directory.Path, node + ".img");
 
     /// <summary>Creates metadata, starts both and makes alpha Primary with beta in sync.</summary>
-    public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20, IKernelNbd? kernel = null)
+    /// <param name="more">Lines for the resource.</param>
+    /// <param name="size">Bytes of each disk.</param>
+    /// <param name="second">Keys of a second volume, w; none without them.</param>
+    /// <param name="kernel">The kernel's NBD client as alpha sees it; null: none.</param>
+    public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20, string second = "", IKernelNbd? kernel = null)
     {
         var nodes = new TwoNodes { _kernel = kernel };
         string file = nodes.File;
+        string secondVolume = second.Length > 0 ? $"w: {{ disk: {{ alpha: alpha-w.img, beta: beta-w.img }}, size: {size}, {second} }}" : "";
+        if (second.Length > 0)
+        {
+            nodes.CreateDisk("alpha", "beta", Resource, "w", "alpha-w.img", size);
+            nodes.CreateDisk("beta", "alpha", Resource, "w", "beta-w.img", size);
+        }
+
         await System.IO.File.WriteAllTextAsync(file, $$"""
             nodes:
               alpha: { address: "127.0.0.1:{{FreePort()}}" }
@@ -63,6 +74,7 @@ internal sealed class TwoNodes : IAsyncDisposable
                 {{more}}
                 volumes:
                   v: { disk: { alpha: alpha.img, beta: beta.img }, size: {{size}} }
+                  {{secondVolume}}
             """);
         nodes.Alpha = await nodes.StartAsync(file, "alpha", "beta", size);
         nodes.Beta = await nodes.StartAsync(file, "beta", "alpha", size);

@@ -1,0 +1,90 @@
+using BlockRepl.Format;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Core;
+
+/// <summary>
+/// Keeps on record that this Primary answers changes which its peer may lack (protocols A and B): after a crash that record, and not what the configuration says by then, tells whose data
+/// counts (rule 40, docs/decisions/0060). Until it is durable protocol C stays in force.
+/// </summary>
+/// <remarks>
+/// <code>
+/// agreed on A or B ─► record durable ─► in force
+/// agreed on C ─► in force ─► the peer has applied all that was answered early ─► record taken back
+/// </code>
+/// A demotion and the end of a resync take it back as well. Metadata of format version 1 has no room for it: there the configuration speaks, as before.
+/// </remarks>
+internal sealed class EarlyAnswers(ResourceContext context)
+{
+    /// <summary>Whether a slot says that changes were answered which this peer may lack.</summary>
+    public static bool IsOnRecord(Superblock superblock, int slot) => (superblock.Peers[slot].Flags & PeerSlotFlags.AnsweredEarly) != 0;
+
+    /// <summary>The metadata can hold the record.</summary>
+    public static bool HasRoom(Superblock superblock) => superblock.Version >= 2;
+
+    /// <summary>A superblock whose slots say what is agreed on with each peer that is there; for a node that is about to be Primary.</summary>
+    public static Superblock ForPromotion(Volume volume, Superblock superblock)
+    {
+        foreach (PeerVolume at in volume.Peers)
+        {
+            if (at.Peer.Step == HandshakeStep.Done && at.Peer.Agreed != WriteProtocol.C)
+                superblock = With(superblock, at.Slot, true);
+        }
+
+        return superblock;
+    }
+
+    /// <summary>A superblock that says of no peer that it may lack what was answered.</summary>
+    public static Superblock Without(Superblock superblock)
+    {
+        for (int slot = 0; slot < superblock.Peers.Length; slot++)
+            superblock = With(superblock, slot, false);
+        return superblock;
+    }
+
+    /// <summary>Puts what is agreed on in force, or what must come before it on its way. Called after every event that has changed something.</summary>
+    public void Settle()
+    {
+        foreach (Peer peer in context.Peers)
+        {
+            if (peer.Step != HandshakeStep.Done || context.Role != Role.Primary)
+            {
+                peer.Protocol = peer.Agreed;
+                continue;
+            }
+
+            bool isEarly = peer.Agreed != WriteProtocol.C;
+            bool isRecorded = true;
+            foreach (Volume volume in context.Volumes)
+            {
+                PeerVolume at = volume.Peers[peer.Id.Value];
+                bool isPrimaryDisk = volume.HasDisk && volume.Superblock is not null && at.Slot >= 0 && (volume.Superblock.Flags & SuperblockFlags.PrimaryIndicator) != 0;
+                if (!isPrimaryDisk || volume.Superblock is not { } superblock || !HasRoom(superblock))
+                    continue;
+                isRecorded &= volume.Durable is { } durable && IsOnRecord(durable, at.Slot);
+                bool isObsolete = !isEarly && peer.AnsweredEarly <= peer.Applied;
+                if (IsOnRecord(superblock, at.Slot) != isEarly && (isEarly || isObsolete))
+                    Write(volume, With(superblock, at.Slot, isEarly));
+            }
+
+            peer.Protocol = isEarly && isRecorded ? peer.Agreed : WriteProtocol.C;
+        }
+    }
+
+    private static Superblock With(Superblock superblock, int slot, bool isEarly)
+    {
+        if (!HasRoom(superblock) || slot < 0 || IsOnRecord(superblock, slot) == isEarly)
+            return superblock;
+        PeerSlot before = superblock.Peers[slot];
+        return superblock.WithPeer(slot, before with { Flags = before.Flags ^ PeerSlotFlags.AnsweredEarly });
+    }
+
+    private void Write(Volume volume, Superblock superblock)
+    {
+        volume.Superblock = superblock;
+
+        // A generation of its own must not become durable before the flush that it waits for; it takes this along.
+        if (!volume.GenerationAwaitsFlush)
+            context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = superblock, OnDurable = () => context.StateChanged = true });
+    }
+}

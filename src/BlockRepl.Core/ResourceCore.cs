@@ -47,12 +47,14 @@ public sealed class ResourceCore
     private readonly EarlyAnswers _earlyAnswers;
     private readonly OperatorCommands _commands;
     private readonly DataAccess _access;
+    private readonly PeerStatusSender _tellPeers;
 
     /// <param name="settings">The resource's configuration; replaced by <see cref="CoreEventKind.SettingsChanged"/>.</param>
     /// <param name="chance">Where random numbers come from.</param>
     public ResourceCore(ResourceSettings settings, IChance chance)
     {
         _context = new ResourceContext(settings, chance);
+        _tellPeers = new PeerStatusSender(_context, peer => Status!.ForPeer(peer));
         _handlers = new Handlers(_context);
         _generations = new Generations(_context);
         _disk = new LocalDisk(_context);
@@ -73,10 +75,10 @@ public sealed class ResourceCore
         _outdating = new Outdating(_context);
         _earlyAnswers = new EarlyAnswers(_context);
         _suspension = new IoSuspension(_context, _writes, _disk, _fencing);
-        _returning = new ReturningDisk(_disk);
+        _returning = new ReturningDisk(_context, _disk);
         _detaching = new Detaching(_context, _disk, _remote);
         _attachment = new Attachment(_context);
-        _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment, _outdating) { TellPeers = SendStatus };
+        _shutdown = new Shutdown(_context, _writes, _disk, _connections, _attachment, _outdating) { TellPeers = _tellPeers.Send };
         _skipInitialSync = new SkipInitialSync(_context, _generations);
         _settings = new SettingsChange(_context, _connections);
         _resizing = new Resizing(_context, _connections);
@@ -104,7 +106,7 @@ public sealed class ResourceCore
             _completions.DiskFailed(volume);
             _resizing.DiskLost(volume);
             _handlers.Call(HandlerKind.LocalIoError, volume: volume);
-            SendStatus();
+            _tellPeers.Send();
         };
         _source.OnBeginning = peerVolume => _handlers.Call(HandlerKind.BeforeResyncSource, peerVolume.Peer, peerVolume.Volume);
         _access = new DataAccess(_context, _handlers);
@@ -366,7 +368,7 @@ public sealed class ResourceCore
         _verification.Advance();
 
         if (_context.StateChanged || _context.IsPeerStatusDue)
-            SendStatus();
+            _tellPeers.Send();
     }
 
     private void ForgetDiskIfQuiet(Volume volume)
@@ -382,23 +384,6 @@ public sealed class ResourceCore
         volume.IsClosed = false;
         _attachment.Forget(volume);
         _context.Log($"{_context.Settings.Name}/{volume.Name}: Diskless");
-    }
-
-    private void SendStatus()
-    {
-        _context.IsPeerStatusDue = false;
-        // Only what has changed: an answer to each status with a status would never end.
-        foreach (Peer peer in _context.Peers)
-        {
-            if (!peer.IsConnected || peer.Link == LinkId.None)
-                continue;
-            PeerStatusMessage status = Status.ForPeer(peer);
-            if (peer.StatusSent is { } before && before.Role == status.Role && before.Volumes.AsSpan().SequenceEqual(status.Volumes.AsSpan())
-                && before.Resyncs.AsSpan().SequenceEqual(status.Resyncs.AsSpan()))
-                continue;
-            peer.StatusSent = status;
-            _context.Send(peer, status);
-        }
     }
 
     private Volume VolumeOf(in CoreEvent e) => _context.Volumes[e.Volume.Value];

@@ -12,7 +12,7 @@ namespace BlockRepl.Core;
 ///               │ refused, or the connection lost: given up, Diskless
 /// </code>
 /// </remarks>
-internal sealed class ReturningDisk(LocalDisk disk)
+internal sealed class ReturningDisk(ResourceContext context, LocalDisk disk)
 {
     private readonly List<ByteRange> _pieces = [];
 

@@ -1,3 +1,4 @@
 using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("BlockRepl.Daemon.Tests")]
+[assembly: InternalsVisibleTo("BlockRepl.Sim.Run")]

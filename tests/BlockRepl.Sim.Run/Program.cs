@@ -1,4 +1,5 @@
-using BlockRepl.Sim;
+using System.Diagnostics;
+using System.Security.Cryptography;
 using BlockRepl.Sim.Run;
 
 // Exit status: 0 nothing failed, 1 a seed failed, 2 the command line is wrong.
@@ -10,7 +11,7 @@ if (Options.Parse(args, out string wrong) is not { } options)
 
 if (options.IsHelp)
 {
-    Console.WriteLine("usage: tools/sim --seed N [--count K] [--canary NAME]");
+    Console.WriteLine(Options.Help);
     return 0;
 }
 
@@ -20,25 +21,65 @@ if (options.Canary.Length > 0 && !CanarySwitch.TryTurnOn(options.Canary, out str
     return 2;
 }
 
-for (long i = 0; i < options.Count; i++)
+List<SeedRun> kept = options.RunsKept ? KeptSeeds.Read() : [];
+ulong first = options.Seed ?? BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4));
+if (options.Seed is null && !options.RunsKept)
+    Console.WriteLine($"first seed: {first}");
+if (options.IsTracing)
 {
-    ulong seed = options.Seed + (ulong)i;
-    foreach (bool isReckless in new[] { false, true })
+    var traced = new SeedRun(first, options.UntilUs, options.Without);
+    traced.Execute(isTracing: true);
+    foreach (string line in traced.Trace)
+        Console.WriteLine(line);
+}
+
+var watch = Stopwatch.StartNew();
+var total = new Statistics();
+List<SeedRun> failed = [];
+long next = -1;
+var threads = new Thread[options.Threads];
+for (int t = 0; t < threads.Length; t++)
+{
+    threads[t] = new Thread(RunSeeds);
+    threads[t].Start();
+}
+
+foreach (Thread thread in threads)
+    thread.Join();
+failed.Sort(static (one, other) => one.Seed.CompareTo(other.Seed));
+
+// One of each kind in full; what fails in the same way is named.
+foreach (IGrouping<string, SeedRun> alike in failed.GroupBy(static run => run.Family))
+{
+    SeedRun run = alike.First();
+    SeedRun shown = options.Shrinks ? Shrinker.Shrink(run, Console.Out) : run;
+    shown.Report(Console.Out, options.Canary);
+    if (alike.Count() > 1)
+        Console.WriteLine($"the same way: {string.Join(", ", alike.Skip(1).Select(other => other.Seed))}");
+    Console.WriteLine();
+}
+
+total.Print(Console.Out, watch.Elapsed.TotalSeconds);
+Console.WriteLine(failed.Count == 0 ? "nothing failed" : $"{failed.Count} of {total.Seeds} seeds failed");
+return failed.Count == 0 ? 0 : 1;
+
+void RunSeeds()
+{
+    while (true)
     {
-        var run = new RandomRun(seed, isReckless);
-        try
+        long nr = Interlocked.Increment(ref next);
+        bool isOver = options.RunsKept ? nr >= kept.Count : options.SoakMinutes > 0 ? watch.Elapsed.TotalMinutes >= options.SoakMinutes : nr >= options.Count;
+        if (isOver)
+            return;
+        SeedRun run = options.RunsKept ? kept[(int)nr] : new SeedRun(first + (ulong)nr, options.UntilUs, options.Without);
+        bool isGood = run.Execute();
+        lock (total)
         {
-            run.Execute();
-        }
-        catch (Exception e)
-        {
-            Console.WriteLine(run.History(60));
-            Console.WriteLine($"seed {seed} failed: {e.Message}");
-            Console.WriteLine($"again: tools/sim --seed {seed}{(options.Canary.Length > 0 ? " --canary " + options.Canary : "")}");
-            return 1;
+            run.Statistics.Seeds = 1;
+            run.Statistics.SimulatedUs = run.EndedAtUs;
+            total.Add(run.Statistics);
+            if (!isGood)
+                failed.Add(run);
         }
     }
 }
-
-Console.WriteLine($"{options.Count} seeds, nothing failed");
-return 0;

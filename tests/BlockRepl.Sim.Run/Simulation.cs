@@ -12,10 +12,10 @@ internal sealed class Simulation
     /// <summary>Simulated time within which healed nodes must be connected, in sync and idle.</summary>
     public const long HealingUs = 300_000_000;
 
+    private const int CrossVolumeRule = 91;
     private static readonly PeerId Peer = new(0);
     private readonly List<string> _trace = [];
     private readonly bool[] _isInSync;
-    private readonly int?[] _source;
     private readonly bool[] _hasChanged = new bool[2];
     private readonly Role[] _roles = new Role[2];
     private readonly ConnectionState[] _connections = new ConnectionState[2];
@@ -40,7 +40,6 @@ internal sealed class Simulation
         Work = new Workload(this);
         Operator = new OperatorDesk(this);
         _isInSync = new bool[plan.Volumes];
-        _source = new int?[plan.Volumes];
         _diskStates = new DiskState[2, plan.Volumes];
         _replication = new ReplicationState[2, plan.Volumes];
         _isSplit = new bool[2, plan.Volumes];
@@ -143,6 +142,8 @@ internal sealed class Simulation
     {
         if (IsTracing)
             Note(node, $"  logs: {text}");
+        if (text.Contains(": resync done as target", StringComparison.Ordinal))
+            ResyncedAsTarget(node, text);
         int at = text.IndexOf("connection lost: ", StringComparison.Ordinal);
         if (at < 0)
             return;
@@ -307,6 +308,18 @@ internal sealed class Simulation
         }
     }
 
+    // The target has it all, also if the connection ends before the source hears of it.
+    private void ResyncedAsTarget(SimNode target, string text)
+    {
+        for (int v = 0; v < Plan.Volumes; v++)
+        {
+            if (!text.StartsWith($"mail/{Plan.Settings.Volumes[v]}@", StringComparison.Ordinal))
+                continue;
+            Statistics.Resyncs++;
+            Oracle.NoteInSync(v, 1 - target.Index);
+        }
+    }
+
     private void SetUp()
     {
         foreach (SimNode node in Nodes)
@@ -358,20 +371,11 @@ internal sealed class Simulation
 
     private void WatchForSync(int volume)
     {
-        for (int n = 0; n < 2; n++)
-        {
-            if (Nodes[n].IsAlive && Nodes[n].Status.ReplicationState(new VolumeNr((ushort)volume), Peer) == ReplicationState.SyncSource)
-                _source[volume] = n;
-        }
-
         bool isInSync = SeesInSync(Nodes[0], volume) && SeesInSync(Nodes[1], volume)
             && Nodes[0].LiveLink is { } end && end.Link == Nodes[1].LiveLink?.Link;
         if (isInSync && !_isInSync[volume])
         {
-            if (_source[volume] is not null)
-                Statistics.Resyncs++;
-            Oracle.NoteInSync(volume, _source[volume]);
-            _source[volume] = null;
+            Oracle.NoteInSync(volume, null);
         }
 
         _isInSync[volume] = isInSync;
@@ -387,6 +391,8 @@ internal sealed class Simulation
                 continue;
             Statistics.SplitBrains++;
             Note(node, "finds a split brain");
+            if (node.Status.Verdict(new VolumeNr((ushort)v), Peer).Rule == CrossVolumeRule && !Plan.IsReckless)
+                throw new KnownLimitException("one side is ahead on one volume, the other on another, and this is called a split brain (rule 91)");
             if (!_hasChanged[0] || !_hasChanged[1])
                 throw new ViolationException("G7", $"a split brain was invented: changed alone: alpha {_hasChanged[0]}, beta {_hasChanged[1]}");
             if (!Plan.IsReckless)

@@ -44,7 +44,11 @@ internal sealed class Oracle
     public long Tick() => ++Now;
 
     /// <summary>A client's change is on its way.</summary>
-    public WriteRecord Issued(SimRequest request, int node, bool isPeerConnected)
+    /// <param name="request">It.</param>
+    /// <param name="node">The node that it is asked of.</param>
+    /// <param name="isPeerConnected">Its peer may get it.</param>
+    /// <param name="oldestOpen">When the oldest request without an answer was asked for: a read may still return what was there then.</param>
+    public WriteRecord Issued(SimRequest request, int node, bool isPeerConnected, long oldestOpen)
     {
         long first = request.Range.Offset / Sectors.Bytes;
         int count = (int)(request.Range.Length / Sectors.Bytes);
@@ -60,7 +64,7 @@ internal sealed class Oracle
         {
             List<Entry> entries = EntriesOf(request.Volume, sector);
             if (entries.Count >= 12)
-                Prune(entries);
+                Prune(entries, oldestOpen);
             entries.Add(new Entry(record, request.Id));
         }
 
@@ -396,7 +400,7 @@ internal sealed class Oracle
     }
 
     // What no node can hold any more.
-    private static void Prune(List<Entry> entries)
+    private static void Prune(List<Entry> entries, long oldestOpen)
     {
         int kept = 0;
         for (int i = 0; i < entries.Count; i++)
@@ -404,7 +408,7 @@ internal sealed class Oracle
             Entry old = entries[i];
             bool isGone = false;
             foreach (Entry entry in entries)
-                isGone |= entry.Write.IsAcknowledged && entry.Write.IssuedAt > old.Write.EndedAt && (old.Write.MaybeOn & ~entry.Write.StableOn) == 0;
+                isGone |= entry.Write.IsAcknowledged && entry.Write.EndedAt < oldestOpen && entry.Write.IssuedAt > old.Write.EndedAt && (old.Write.MaybeOn & ~entry.Write.StableOn) == 0;
             if (!isGone)
                 entries[kept++] = old;
         }

@@ -19,6 +19,9 @@ internal sealed class SeedRun(ulong seed, long untilUs, HashSet<Fault> without)
     /// <summary>What went wrong; null if nothing.</summary>
     public Exception? Failure { get; private set; }
 
+    /// <summary>What it drew.</summary>
+    public RunPlan? Plan { get; private set; }
+
     /// <summary>What was done.</summary>
     public Statistics Statistics { get; private set; } = new();
 
@@ -32,10 +35,15 @@ internal sealed class SeedRun(ulong seed, long untilUs, HashSet<Fault> without)
     public bool Execute(bool isTracing = false)
     {
         Failure = null;
-        var simulation = new Simulation(seed, new RunPlan(seed, without), isTracing);
+        Plan = new RunPlan(seed, without);
+        var simulation = new Simulation(seed, Plan, isTracing);
         try
         {
             simulation.Run(untilUs);
+        }
+        catch (KnownLimitException)
+        {
+            simulation.Statistics.KnownLimits++;
         }
         catch (Exception e)
         {
@@ -62,7 +70,7 @@ internal sealed class SeedRun(ulong seed, long untilUs, HashSet<Fault> without)
     {
         get
         {
-            string message = Failure is ViolationException ? Failure.Message : Failure + "";
+            string message = (Plan?.IsReckless == true ? "reckless " : "") + (Failure is ViolationException ? Failure.Message : Failure + "");
             string head = string.Concat(message.Split('\n').Take(3)).Replace("alpha", "beta", StringComparison.Ordinal);
             return new string([.. head.Where(static c => !char.IsAsciiDigit(c))])[..Math.Min(60, head.Count(static c => !char.IsAsciiDigit(c)))];
         }

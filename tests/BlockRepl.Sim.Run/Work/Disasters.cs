@@ -7,7 +7,15 @@ namespace BlockRepl.Sim.Run;
 /// <summary>Faults and deeds at random moments, each of a kind that the plan allows.</summary>
 internal sealed class Disasters(Simulation simulation)
 {
-    private static readonly Fault[] Kinds = Enum.GetValues<Fault>();
+    // How often each is drawn, beside the others; one that cannot happen at the moment is drawn again.
+    private static readonly Fault[] Kinds = [.. Enum.GetValues<Fault>().SelectMany(static fault => Enumerable.Repeat(fault, fault switch
+    {
+        Fault.Handover or Fault.ClientReconnect => 8,
+        Fault.LinkLost or Fault.LinkSilent or Fault.LinkHalf or Fault.Stall or Fault.CorruptFrame or Fault.Demote or Fault.InvalidateRemote => 4,
+        Fault.Kill or Fault.PowerCut or Fault.Freeze or Fault.PauseSync or Fault.Verify or Fault.RecklessPromotion => 3,
+        Fault.Partition or Fault.DiskHang or Fault.MetadataRot or Fault.Invalidate or Fault.Detach or Fault.Disconnect or Fault.Settings or Fault.SuspendIo or Fault.Restart => 2,
+        _ => 1,
+    }))];
     private int _growths;
 
     /// <summary>None happens any more.</summary>

@@ -110,7 +110,7 @@ internal sealed class Healing(Simulation simulation)
         else
             ConnectAgain(desk);
         if (round > 20)
-            ForceWhereNobodyIsGood(desk);
+            ForceWhereNobodyIsGood(desk, round);
     }
 
     private bool IsSplit(SimNode node)
@@ -157,9 +157,16 @@ internal sealed class Healing(Simulation simulation)
         desk.Command(survivor, new OperatorCommand(OperatorVerb.Connect));
     }
 
-    private void ForceWhereNobodyIsGood(OperatorDesk desk)
+    private void ForceWhereNobodyIsGood(OperatorDesk desk, int round)
     {
-        if (Array.Exists(simulation.Nodes, node => node.IsPrimary || !Simulation.IsConnected(node)))
+        // A Primary without a disk takes one back only from a peer that serves it.
+        foreach (SimNode node in simulation.Nodes)
+        {
+            if (node.IsPrimary && Array.Exists(node.Disks, static disk => disk.IsClosed))
+                desk.Demote(node);
+        }
+
+        if (Array.Exists(simulation.Nodes, node => node.IsPrimary || Array.Exists(node.Disks, static disk => disk.IsClosed) || (round < 60 && !Simulation.IsConnected(node))))
             return;
         for (ushort v = 0; v < simulation.Plan.Volumes; v++)
         {

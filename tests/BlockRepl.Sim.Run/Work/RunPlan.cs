@@ -51,7 +51,7 @@ internal sealed class RunPlan
             TimeoutMs = chance.OneIn(2) ? 6_000 : 2_000,
             KoCount = chance.OneIn(2) ? 7 : 2,
             OnCongestion = Protocol == WriteProtocol.A && chance.OneIn(2) ? CongestionPolicy.PullAhead : CongestionPolicy.Block,
-            CongestionFillBytes = 64 << 10,
+            CongestionFillBytes = 12 << 10,
             EpochWritesMax = chance.OneIn(2) ? 16 : 2048,
             EpochAgeMaxMs = chance.OneIn(2) ? 1_000 : 30_000,
             ResyncImpactPercent = chance.OneIn(2) ? 100 : 30,

@@ -223,6 +223,21 @@ internal sealed class Workload
         return new SimRequest { Kind = kind, Volume = client.Volume, Range = range, Flags = flags, Id = kind == ChangeKind.Write ? ++_ids : 0, Client = client };
     }
 
+    private long OldestOpen()
+    {
+        long oldest = long.MaxValue;
+        foreach (SimClient client in _clients)
+        {
+            foreach (SimRequest request in client.InFlight)
+            {
+                if (request.IssuedAt > 0)
+                    oldest = Math.Min(oldest, request.IssuedAt);
+            }
+        }
+
+        return oldest;
+    }
+
     private void Ask(SimNode node, SimRequest request)
     {
         request.Client.InFlight.Add(request);
@@ -243,7 +258,7 @@ internal sealed class Workload
             return;
         }
 
-        request.Record = _simulation.Oracle.Issued(request, node.Index, _simulation.IsPeerThere(node.Index));
+        request.Record = _simulation.Oracle.Issued(request, node.Index, _simulation.IsPeerThere(node.Index), OldestOpen());
         request.IssuedAt = request.Record.IssuedAt;
         _simulation.NoteChange(node.Index);
         BlockBuffer? buffer = null;

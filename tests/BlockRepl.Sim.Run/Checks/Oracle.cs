@@ -1,0 +1,443 @@
+using System.Runtime.InteropServices;
+
+namespace BlockRepl.Sim.Run;
+
+/// <summary>
+/// Knows what each sector of each node may hold: of the writes asked for, those that no later one replaces that the node must have. Follows for each write which nodes must have it, and on which it must be
+/// stable, so that it can tell a write that may be lost (its only copies lost power unflushed) from one that must not be (G1 to G3).
+/// </summary>
+/// <remarks>
+/// A write is on the node that acknowledged it, and on the peer if that was in sync under protocol C. A power cut takes what is not stable. When the two get in sync, the source of the resync decides; a write
+/// that the source lacks must not have been acknowledged, unless a person named the target as the one whose data go (G7).
+/// </remarks>
+internal sealed class Oracle
+{
+    private readonly Dictionary<long, List<Entry>[]>[] _blocks;
+    private readonly List<WriteRecord>[] _unsettled;
+    private readonly long[] _lastPowerCut = [-1, -1];
+    private readonly WriteRecord _initial = new() { IssuedAt = -1, EndedAt = 0, IsAcknowledged = true, On = 3, StableOn = 3, MaybeOn = 3 };
+    private int _epoch;
+
+    public Oracle(int volumes)
+    {
+        _blocks = new Dictionary<long, List<Entry>[]>[volumes];
+        _unsettled = new List<WriteRecord>[volumes];
+        for (int v = 0; v < volumes; v++)
+        {
+            _blocks[v] = [];
+            _unsettled[v] = [];
+        }
+    }
+
+    private readonly record struct Entry(WriteRecord Write, ulong Id);
+
+    /// <summary>Counts requests and answers.</summary>
+    public long Now { get; private set; }
+
+    /// <summary>Nodes whose data a person has given up since the two were last in sync.</summary>
+    public bool[] IsVictim { get; } = new bool[2];
+
+    /// <summary>Each node may have gone on by itself since the two were last in sync.</summary>
+    public bool IsForked { get; set; }
+
+    /// <summary>The next moment.</summary>
+    public long Tick() => ++Now;
+
+    /// <summary>A client's change is on its way.</summary>
+    /// <param name="request">It.</param>
+    /// <param name="node">The node that it is asked of.</param>
+    /// <param name="isPeerConnected">Its peer may get it.</param>
+    /// <param name="oldestOpen">When the oldest request without an answer was asked for: a read may still return what was there then.</param>
+    public WriteRecord Issued(SimRequest request, int node, bool isPeerConnected, long oldestOpen)
+    {
+        long first = request.Range.Offset / Sectors.Bytes;
+        int count = (int)(request.Range.Length / Sectors.Bytes);
+        var record = new WriteRecord
+        {
+            IssuedAt = Tick(),
+            Node = node,
+            Id = request.Id,
+            Place = (request.Volume, first, count),
+            MaybeOn = isPeerConnected ? 3 : 1 << node,
+        };
+        for (long sector = first; sector < first + count; sector++)
+        {
+            List<Entry> entries = EntriesOf(request.Volume, sector);
+            if (entries.Count >= 12)
+                Prune(entries, oldestOpen);
+            entries.Add(new Entry(record, request.Id));
+        }
+
+        return record;
+    }
+
+    /// <summary>It was answered with success.</summary>
+    /// <param name="write">The write.</param>
+    /// <param name="on">Nodes that have it now by what was promised.</param>
+    /// <param name="isForced">It was to be stable when it is answered (FUA).</param>
+    /// <param name="isWeak">The peer is there and need not have it: protocol A or B.</param>
+    public void Acknowledged(WriteRecord write, int on, bool isForced, bool isWeak)
+    {
+        write.IsWeak = isWeak;
+        write.EndedAt = Tick();
+        write.IsAcknowledged = true;
+        for (int node = 0; node < 2; node++)
+        {
+            // What the peer confirmed before it lost power counts for nothing, though the confirmation came later.
+            if (_lastPowerCut[node] > write.IssuedAt && !isForced)
+                on &= ~(1 << node);
+        }
+
+        write.On = on;
+        write.MaybeOn |= on;
+        if (isForced)
+            write.StableOn = on;
+        _unsettled[write.Place.Volume].Add(write);
+    }
+
+    /// <summary>It failed, or its node died: it may be there or not.</summary>
+    public void Ended(WriteRecord write, bool isPeerConnected)
+    {
+        if (isPeerConnected)
+            write.MaybeOn |= 3;
+        write.EndedAt = Tick();
+    }
+
+    /// <summary>A flush was answered with success: what was answered before it was asked for is stable.</summary>
+    public void Flushed(int volume, long askedAt, int on)
+    {
+        for (int node = 0; node < 2; node++)
+        {
+            if (_lastPowerCut[node] > askedAt)
+                on &= ~(1 << node);
+        }
+
+        foreach (WriteRecord write in _unsettled[volume])
+        {
+            if (write.EndedAt < askedAt)
+                write.StableOn |= write.On & on;
+        }
+
+        ForgetSettled(volume);
+    }
+
+    /// <summary>A node lost power.</summary>
+    public void NotePowerCut(int node)
+    {
+        _lastPowerCut[node] = Tick();
+        _epoch++;
+        for (int volume = 0; volume < _unsettled.Length; volume++)
+            TakeUnstable(volume, node);
+    }
+
+    /// <summary>A flush failed on a node's disk: what was not stable there may be lost.</summary>
+    public void NoteUnflushedLost(int volume, int node) => TakeUnstable(volume, node);
+
+    /// <summary>A process died: what it had in memory is gone.</summary>
+    public void NoteDeath() => _epoch++;
+
+    /// <summary>A volume got in sync.</summary>
+    /// <param name="volume">The volume.</param>
+    /// <param name="source">The node that the other was resynced from; null if there was no resync.</param>
+    public void NoteInSync(int volume, int? source)
+    {
+        List<WriteRecord> writes = _unsettled[volume];
+        for (int i = 0; i < writes.Count; i++)
+        {
+            WriteRecord write = writes[i];
+            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0)
+            {
+                if (!IsVictim[1 - node])
+                    throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
+                Forget(write);
+                writes.RemoveAt(i--);
+                continue;
+            }
+
+            if (write.On != 0)
+            {
+                write.On = write.MaybeOn = 3;
+                if (source is { } from && (write.StableOn & 1 << from) != 0)
+                    write.StableOn = 3;
+            }
+        }
+
+        ForgetSettled(volume);
+    }
+
+    /// <summary>Both nodes are in sync and idle: each has everything, whatever the protocol.</summary>
+    public void NoteIdleInSync(int volume) => NoteInSync(volume, null);
+
+    /// <summary>The two are in sync on every volume: they have one history again.</summary>
+    public void NoteOneHistory()
+    {
+        IsForked = false;
+        IsVictim[0] = IsVictim[1] = false;
+    }
+
+    /// <summary>Whether a node has everything that was acknowledged and is not lost.</summary>
+    public bool HasEverything(int node)
+    {
+        foreach (List<WriteRecord> writes in _unsettled)
+        {
+            foreach (WriteRecord write in writes)
+            {
+                if (write.On != 0 && (write.On & 1 << node) == 0)
+                    return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Checks an image against what the node must hold. With <paramref name="isPrefix"/> it must also be that of one moment of the stream, across volumes (G4). Null, or what is wrong.
+    /// </summary>
+    public string? Check(int node, SimDisk[] disks, bool isPrefix)
+    {
+        (long At, WriteRecord? Write) newest = (long.MinValue, null);
+        (long At, WriteRecord? Write) missing = (long.MaxValue, null);
+        for (int volume = 0; volume < disks.Length; volume++)
+        {
+            foreach (long block in disks[volume].Blocks)
+            {
+                if (!_blocks[volume].TryGetValue(block, out List<Entry>[]? sectors))
+                {
+                    if (disks[volume][block].AsSpan().ContainsAnyExcept((byte)0))
+                        return $"{Name(node)}: volume {volume}, block {block} holds data that nobody wrote there";
+                    continue;
+                }
+
+                if (CheckBlock(node, volume, block, sectors, disks[volume][block], isPrefix, ref newest, ref missing) is { } wrong)
+                    return wrong;
+            }
+        }
+
+        return isPrefix && newest.At >= missing.At
+            ? $"{Name(node)}: no moment of the stream: it holds {newest.Write}, but not {missing.Write}, which was acknowledged before that was asked for"
+            : null;
+    }
+
+    /// <summary>A node was promoted that lacks something: what its peer acknowledged under protocol A or B, and it does not have, may be gone for good.</summary>
+    public void NoteFailover(int node)
+    {
+        foreach (List<WriteRecord> writes in _unsettled)
+        {
+            foreach (WriteRecord write in writes)
+            {
+                if (write.IsWeak && (write.On & 1 << node) == 0)
+                    write.On = 0;
+            }
+        }
+    }
+
+    /// <summary>Whatever a node holds is the truth from now on, by force.</summary>
+    public void TakeAsTruth(int node, SimDisk[] disks)
+    {
+        long now = Tick();
+        for (int volume = 0; volume < disks.Length; volume++)
+        {
+            var stable = new WriteRecord { IssuedAt = now, EndedAt = now, Node = node, IsAcknowledged = true, On = 1 << node, StableOn = 1 << node, MaybeOn = 1 << node, Place = (volume, 0, 0) };
+            var unstable = new WriteRecord { IssuedAt = now, EndedAt = now, Node = node, IsAcknowledged = true, On = 1 << node, MaybeOn = 1 << node, Place = (volume, 0, 0) };
+            foreach ((long block, List<Entry>[] sectors) in _blocks[volume])
+            {
+                byte[] content = disks[volume][block];
+                bool isStable = !disks[volume].IsUnstable(block);
+                for (int s = 0; s < Sectors.PerBlock; s++)
+                {
+                    Sectors.TryIdentify(content.AsSpan(s * Sectors.Bytes, Sectors.Bytes), volume, block * Sectors.PerBlock + s, out ulong id);
+                    sectors[s].RemoveAll(entry => (entry.Write.On & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
+                    sectors[s].Add(new Entry(isStable ? stable : unstable, id));
+                }
+            }
+
+            _unsettled[volume].RemoveAll(write => write.On == 1 << node);
+            foreach (WriteRecord write in _unsettled[volume])
+                write.On &= ~(1 << node);
+            _unsettled[volume].Add(stable);
+            _unsettled[volume].Add(unstable);
+        }
+
+        Tick();
+    }
+
+    /// <summary>Checks what a client read. Null, or what is wrong.</summary>
+    public string? CheckRead(SimRequest read, ReadOnlySpan<byte> data, int node)
+    {
+        long now = Tick();
+        long sector = read.Range.Offset / Sectors.Bytes;
+        for (int at = 0; at < data.Length; at += Sectors.Bytes, sector++)
+        {
+            if (!Sectors.TryIdentify(data.Slice(at, Sectors.Bytes), read.Volume, sector, out ulong id))
+                return $"{Name(node)}: {read} returned a mixture, or data of another place, in sector {sector}";
+            if (!_blocks[read.Volume].TryGetValue(sector / Sectors.PerBlock, out List<Entry>[]? sectors))
+            {
+                if (id != 0)
+                    return $"{Name(node)}: {read} returned #{id} where nobody wrote";
+                continue;
+            }
+
+            List<Entry> entries = sectors[sector % Sectors.PerBlock];
+            if (FindRead(entries, id, read, node) is not { } found)
+                return $"{Name(node)}: {read}, asked for at {read.IssuedAt}, returned #{id} in sector {sector}; {Describe(entries)}";
+            if (found.ReadInEpoch != _epoch)
+            {
+                found.ReadInEpoch = _epoch;
+                found.ReadAt = now;
+            }
+        }
+
+        return null;
+    }
+
+    private static string Name(int node) => node == 0 ? "alpha" : "beta";
+
+    private static string Describe(List<Entry> entries) => "writes: " + string.Join(", ", entries.Select(entry => entry.Id == entry.Write.Id ? entry.Write.ToString() : $"{entry.Id} of an image: {entry.Write}"));
+
+    private WriteRecord? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
+    {
+        foreach (Entry entry in entries)
+        {
+            if (entry.Id == id && !IsReplacedForReader(entries, entry.Write, read, node))
+                return entry.Write;
+        }
+
+        return null;
+    }
+
+    private bool IsReplacedForReader(List<Entry> entries, WriteRecord found, SimRequest read, int node)
+    {
+        foreach (Entry entry in entries)
+        {
+            WriteRecord later = entry.Write;
+            if (later.IssuedAt <= found.EndedAt)
+                continue;
+            if (later.IsAcknowledged && later.EndedAt < read.IssuedAt && (IsForked ? (later.On & 1 << node) != 0 : later.On != 0))
+                return true;
+            if (!IsForked && later.ReadInEpoch == _epoch && later.ReadAt < read.IssuedAt)
+                return true;
+        }
+
+        return false;
+    }
+
+    private static string? CheckBlock(
+        int node, int volume, long block, List<Entry>[] sectors, byte[] content, bool isPrefix, ref (long At, WriteRecord? Write) newest, ref (long At, WriteRecord? Write) missing)
+    {
+        int bit = 1 << node;
+        WriteRecord? newestWhole = null;
+        Span<long> endOf = stackalloc long[Sectors.PerBlock];
+        for (int s = 0; s < Sectors.PerBlock; s++)
+        {
+            long number = block * Sectors.PerBlock + s;
+            if (!Sectors.TryIdentify(content.AsSpan(s * Sectors.Bytes, Sectors.Bytes), volume, number, out ulong id))
+                return $"{Name(node)}: volume {volume}, sector {number} holds a mixture, or data of another place";
+            WriteRecord? found = null;
+            int candidates = 0;
+            foreach (Entry entry in sectors[s])
+            {
+                if (entry.Id != id || IsReplaced(sectors[s], entry.Write, bit))
+                    continue;
+                candidates++;
+                if (found is null || entry.Write.EndedAt > found.EndedAt)
+                    found = entry.Write;
+            }
+
+            if (found is null)
+                return $"{Name(node)}: volume {volume}, sector {number} holds #{id}; {Describe(sectors[s])}";
+            endOf[s] = found.EndedAt;
+            if (candidates > 1)
+                continue;
+            if (id != 0 && CoversBlock(found, block) && (newestWhole is null || found.IssuedAt > newestWhole.IssuedAt))
+                newestWhole = found;
+            if (!isPrefix)
+                continue;
+            if (found.IssuedAt > newest.At)
+                newest = (found.IssuedAt, found);
+            foreach (Entry entry in sectors[s])
+            {
+                if (entry.Write.IsAcknowledged && entry.Write.On != 0 && entry.Write.IssuedAt > found.EndedAt && entry.Write.EndedAt < missing.At)
+                    missing = (entry.Write.EndedAt, entry.Write);
+            }
+        }
+
+        if (newestWhole is null)
+            return null;
+        foreach (long end in endOf)
+        {
+            if (end < newestWhole.IssuedAt)
+                return $"{Name(node)}: volume {volume}, block {block} is torn: a part of it holds {newestWhole}, another what is older";
+        }
+
+        return null;
+    }
+
+    private static bool CoversBlock(WriteRecord write, long block) =>
+        write.Place.FirstSector <= block * Sectors.PerBlock && write.Place.FirstSector + write.Place.Count >= (block + 1) * Sectors.PerBlock;
+
+    private static bool IsReplaced(List<Entry> entries, WriteRecord found, int bit)
+    {
+        foreach (Entry entry in entries)
+        {
+            if (entry.Write.IsAcknowledged && (entry.Write.On & bit) != 0 && entry.Write.IssuedAt > found.EndedAt)
+                return true;
+        }
+
+        return false;
+    }
+
+    private List<Entry> EntriesOf(int volume, long sector)
+    {
+        ref List<Entry>[]? sectors = ref CollectionsMarshal.GetValueRefOrAddDefault(_blocks[volume], sector / Sectors.PerBlock, out bool exists);
+        if (!exists)
+        {
+            sectors = new List<Entry>[Sectors.PerBlock];
+            for (int s = 0; s < Sectors.PerBlock; s++)
+                sectors[s] = [new Entry(_initial, 0)];
+        }
+
+        return sectors![sector % Sectors.PerBlock];
+    }
+
+    // What no node can hold any more.
+    private static void Prune(List<Entry> entries, long oldestOpen)
+    {
+        int kept = 0;
+        for (int i = 0; i < entries.Count; i++)
+        {
+            Entry old = entries[i];
+            bool isGone = false;
+            foreach (Entry entry in entries)
+                isGone |= entry.Write.IsAcknowledged && entry.Write.EndedAt < oldestOpen && entry.Write.IssuedAt > old.Write.EndedAt && (old.Write.MaybeOn & ~entry.Write.StableOn) == 0;
+            if (!isGone)
+                entries[kept++] = old;
+        }
+
+        entries.RemoveRange(kept, entries.Count - kept);
+    }
+
+    private void TakeUnstable(int volume, int node)
+    {
+        foreach (WriteRecord write in _unsettled[volume])
+        {
+            if ((write.StableOn & 1 << node) == 0)
+                write.On &= ~(1 << node);
+        }
+    }
+
+    private void ForgetSettled(int volume) => _unsettled[volume].RemoveAll(static write => write.StableOn == 3);
+
+    private void Forget(WriteRecord write)
+    {
+        (int volume, long first, int count) = write.Place;
+        for (long sector = first; sector < first + count; sector++)
+            EntriesOf(volume, sector).RemoveAll(entry => ReferenceEquals(entry.Write, write));
+        if (count > 0)
+            return;
+        foreach (List<Entry>[] sectors in _blocks[volume].Values)
+        {
+            foreach (List<Entry> entries in sectors)
+                entries.RemoveAll(entry => ReferenceEquals(entry.Write, write));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+using BlockRepl.Core;
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Sim.Run;
+
+/// <summary>
+/// The liveness phase: every fault ends, stopped nodes are started, and a person does what the documents say about what <c>status</c> shows. Within <see cref="Simulation.HealingUs"/> both nodes must be Connected,
+/// UpToDate/UpToDate, idle and equal, every request answered, every buffer back.
+/// </summary>
+internal sealed class Healing(Simulation simulation)
+{
+    private static readonly PeerId Peer = new(0);
+
+    /// <summary>Heals, and checks that it has helped.</summary>
+    public void Run()
+    {
+        simulation.Note(null, "everything is healed");
+        simulation.Work.IsStopped = true;
+        simulation.Operator.IsHealing = true;
+        simulation.PartitionedUntilUs = 0;
+        long start = simulation.Clock.NowUs;
+        long end = start + Simulation.HealingUs;
+        foreach (NodeDisk disk in simulation.Nodes.SelectMany(node => node.Disks))
+            OperatorDesk.Mend(disk);
+        foreach (SimLinkEnd linkEnd in simulation.Links.SelectMany(link => link.Ends))
+        {
+            linkEnd.StalledUntilUs = 0;
+            linkEnd.CorruptsNext = false;
+        }
+
+        for (int round = 0; !IsWell(); round++)
+        {
+            if (simulation.Clock.NowUs >= end)
+                throw new ViolationException("liveness", $"healed nodes are not well after {Simulation.HealingUs / 1_000_000} s: {Describe()}");
+            Help(round);
+            long until = simulation.Clock.NowUs + 1_000_000;
+            while (simulation.Clock.Step(until) && !IsWell())
+            {
+                // Until the next look.
+            }
+        }
+
+        simulation.Note(null, "all is well");
+        simulation.CheckIfIdle();
+        simulation.CheckRecords();
+        foreach (SimNode node in simulation.Nodes)
+        {
+            if (node.Pool.RentedCount != 0)
+                throw new ViolationException("buffers", $"{node.Name} has {node.Pool.RentedCount} buffers that nobody gave back");
+        }
+    }
+
+    private bool IsWell()
+    {
+        if (!simulation.IsAllInSync || !simulation.IsIdle())
+            return false;
+        foreach (SimNode node in simulation.Nodes)
+        {
+            if (node.HandlersRunning > 0 || node.Status.Suspended.Length > 0)
+                return false;
+            for (ushort v = 0; v < node.Disks.Length; v++)
+            {
+                if (node.Status.OutOfSyncBlocks(new VolumeNr(v), Peer) != 0 || node.Status.ReplicationState(new VolumeNr(v), Peer) != ReplicationState.Established)
+                    return false;
+            }
+        }
+
+        return true;
+    }
+
+    private string Describe() => string.Join("; ", simulation.Nodes.Select(Describe));
+
+    private string Describe(SimNode node)
+    {
+        if (!node.IsAlive)
+            return $"{node.Name} is down";
+        ResourceStatusReader status = node.Status;
+        string volumes = string.Join(", ", Enumerable.Range(0, node.Disks.Length).Select(v => new VolumeNr((ushort)v)).Select(nr =>
+            $"{status.DiskState(nr)}/{status.PeerDiskState(nr, Peer)} {status.ReplicationState(nr, Peer)} {status.OutOfSyncBlocks(nr, Peer)} blocks{(node.Disks[nr.Value].IsQuiet ? "" : " busy")} {string.Join(" ", status.WaitingFor(nr))}"));
+        return $"{node.Name} {status.Role} {status.ConnectionState(Peer)} {status.Detail(Peer)}: {volumes}{(status.IsIdle ? "" : ", not idle")}"
+            + $"{string.Concat(status.Suspended.Select(reason => $", suspended: {reason.Word} {reason.Detail}"))}{string.Concat(simulation.Work.Describe(node.Index).Select(request => $", waits: {request}"))}";
+    }
+
+    private void Help(int round)
+    {
+        OperatorDesk desk = simulation.Operator;
+        foreach (SimNode node in simulation.Nodes)
+        {
+            if (!node.IsAlive)
+            {
+                node.Start();
+                continue;
+            }
+
+            if (round % 5 == 0)
+            {
+                desk.Command(node, new OperatorCommand(OperatorVerb.ResumeIo));
+                desk.Command(node, new OperatorCommand(OperatorVerb.ResumeSync));
+            }
+        }
+
+        desk.BringBackDisks(all: true);
+        if (round % 5 != 4 || !Array.TrueForAll(simulation.Nodes, node => node.IsAlive) || simulation.IsAllInSync)
+            return;
+        bool isSplit = Array.Exists(simulation.Nodes, IsSplit);
+        if (!isSplit && Array.Exists(simulation.Nodes, NeedsForce))
+            isSplit = round > 20;
+        if (isSplit)
+            ResolveSplitBrain(desk);
+        else
+            ConnectAgain(desk);
+        if (round > 20)
+            ForceWhereNobodyIsGood(desk, round);
+    }
+
+    private bool IsSplit(SimNode node)
+    {
+        for (ushort v = 0; v < node.Disks.Length; v++)
+        {
+            if (node.Status.Verdict(new VolumeNr(v), Peer).Result == SyncResult.SplitBrain)
+                return true;
+        }
+
+        return false;
+    }
+
+    private bool NeedsForce(SimNode node) => node.Status.ConnectionState(Peer) == ConnectionState.StandAlone && node.IsPrimary && simulation.Other(node).IsPrimary;
+
+    private void ConnectAgain(OperatorDesk desk)
+    {
+        // A Primary is never overwritten: whose data is the older has to be demoted first.
+        foreach (SimNode node in simulation.Nodes)
+        {
+            if (node.Status.ConnectionState(Peer) != ConnectionState.StandAlone)
+                continue;
+            if (node.IsPrimary)
+                desk.Demote(node);
+            desk.Command(node, new OperatorCommand(OperatorVerb.Connect));
+        }
+    }
+
+    // The victim gives way: it is demoted, and connects with what says so.
+    private void ResolveSplitBrain(OperatorDesk desk)
+    {
+        if (!simulation.Plan.IsReckless)
+            throw new ViolationException("G7", $"a split brain although nobody promoted what he should not: {Describe()}");
+        SimNode victim = simulation.Nodes[simulation.FaultChance.Below(2)];
+        SimNode survivor = simulation.Other(victim);
+        if (victim.IsPrimary)
+        {
+            desk.Demote(victim);
+            return;
+        }
+
+        simulation.Oracle.IsVictim[victim.Index] = true;
+        desk.Command(victim, new OperatorCommand(OperatorVerb.Connect) { DiscardMyData = true });
+        desk.Command(survivor, new OperatorCommand(OperatorVerb.Connect));
+    }
+
+    private void ForceWhereNobodyIsGood(OperatorDesk desk, int round)
+    {
+        // A Primary without a disk takes one back only from a peer that serves it.
+        foreach (SimNode node in simulation.Nodes)
+        {
+            if (node.IsPrimary && Array.Exists(node.Disks, static disk => disk.IsClosed))
+                desk.Demote(node);
+        }
+
+        if (Array.Exists(simulation.Nodes, node => node.IsPrimary || Array.Exists(node.Disks, static disk => disk.IsClosed) || (round < 60 && !Simulation.IsConnected(node))))
+            return;
+        for (ushort v = 0; v < simulation.Plan.Volumes; v++)
+        {
+            if (Array.Exists(simulation.Nodes, node => node.Status.DiskState(new VolumeNr(v)) == DiskState.UpToDate))
+                return;
+        }
+
+        // Nobody has UpToDate data: a person has to say whose counts.
+        SimNode chosen = simulation.Oracle.HasEverything(0) ? simulation.Nodes[0] : simulation.Nodes[1];
+        if (!simulation.Plan.IsReckless && !simulation.Oracle.HasEverything(chosen.Index))
+            throw new ViolationException("liveness", $"no node has UpToDate data, and neither has everything: {Describe()}");
+        desk.Promote(chosen, force: true);
+    }
+}

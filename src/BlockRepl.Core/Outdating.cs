@@ -78,7 +78,7 @@ internal sealed class Outdating(ResourceContext context)
         foreach (Volume volume in volumes)
         {
             volume.Disk = DiskState.Outdated;
-            volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.Outdated, volume.Superblock.Flags) };
+            volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(Canary.OutdatedNotDurable ? DiskState.UpToDate : DiskState.Outdated, volume.Superblock.Flags) };
             context.WriteMetadata(volume, new MetadataWrite
             {
                 Volume = volume.Nr,

@@ -216,7 +216,7 @@ public sealed class ResourceCore
                 _resyncRequests.Tick(PeerOf(e));
                 break;
             default:
-                if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
+                if ((PeerOf(e).Link == e.Link || Canary.OldLinkCounts) && e.Link != LinkId.None)
                     DispatchPeer(in e, PeerOf(e));
                 break;
         }

@@ -96,7 +96,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     public void PeerAsks(Peer peer, RoleRequestMessage request)
     {
         string refusal = "";
-        if (request.Role == Role.Primary)
+        if (request.Role == Role.Primary && !Canary.SecondPrimaryGranted)
         {
             if (context.Role == Role.Primary || _step is Step.DemoteDrain or Step.DemoteFlush or Step.DemotePersist)
                 refusal = $"{context.Settings.NodeName} is Primary";
@@ -155,7 +155,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             case Step.Settle or Step.Flush when IsInDoubt():
                 Finish(Lost());
                 break;
-            case Step.Settle when IsSettled():
+            case Step.Settle when IsSettled() || Canary.PromotedUnsettled:
                 Enter(Step.Flush);
                 FlushAll();
                 break;
@@ -220,7 +220,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 return;
         }
 
-        Peer? absent = _force ? null : Array.Find(context.Peers, fencing.IsNeededToPromote);
+        Peer? absent = _force || Canary.ConsistentPromoted ? null : Array.Find(context.Peers, fencing.IsNeededToPromote);
         if (PromotionRules.Refuse(context, _force, mayFence: absent is not null) is { } refusal)
         {
             Finish(refusal);

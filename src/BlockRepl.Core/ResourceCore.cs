@@ -68,7 +68,7 @@ public sealed class ResourceCore
         _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing);
-        _outdating = new Outdating(_context);
+        _outdating = new Outdating(_context) { IsPromoting = () => _roles.HasJudgedData };
         _suspension = new IoSuspension(_context, _writes, _disk, _fencing);
         _returning = new ReturningDisk(_context, _disk, _remote);
         _attachment = new Attachment(_context);

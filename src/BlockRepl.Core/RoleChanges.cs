@@ -50,6 +50,9 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     /// <summary>The change can no longer be refused: a handshake that begins waits for its outcome (hard part 20).</summary>
     public bool IsBeyondRefusal => _step is not (Step.Idle or Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer or Step.DemoteDrain);
 
+    /// <summary>A promotion has judged this node's data and does not look at it again: what it is worth must not change before the outcome is known (G6).</summary>
+    public bool HasJudgedData => _step is Step.AwaitPeer or Step.Settle or Step.Flush or Step.Persist or Step.TakeBack;
+
     /// <summary>This node is about to be Primary: it must not let the peer be, too (hard part 20).</summary>
     private bool IsPromoting => _step is Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer or Step.Settle or Step.Flush or Step.Persist;
 
@@ -236,8 +239,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             return;
         }
 
-        _pending = 0;
-        (_step, _askedMs, _askId) = (Step.AwaitPeer, context.NowMs, context.NextTicket());
+        (_step, _pending, _askedMs, _askId) = (Step.AwaitPeer, 0, context.NowMs, context.NextTicket());
         foreach (Peer peer in context.Peers)
         {
             if (!peer.IsConnected)
@@ -264,8 +266,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     // Without the peer this data is not known to be the newest any more, and nobody was asked what the peer does.
     private bool IsInDoubt() => _isPeerLost && !_force && fencing.IsAsked && context.Volumes.Exists(static volume => volume.Disk != DiskState.UpToDate);
 
-    private CommandResult Lost() => CommandResult.Refused(
-        $"{context.Settings.Name}: the connection was lost before the promotion was over", "look at status, and try again");
+    private CommandResult Lost() => CommandResult.Refused($"{context.Settings.Name}: the connection was lost before the promotion was over", "look at status, and try again");
 
     // Everything that came over a connection that is gone must be on the disk, in order, before anything newer (hard part 11).
     private bool IsSettled()
@@ -310,8 +311,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
 
     private void FlushAll()
     {
-        _pending = context.Volumes.Length;
-        _failed = false;
+        (_pending, _failed) = (context.Volumes.Length, false);
         foreach (Volume volume in context.Volumes)
         {
             disk.Flush(volume, FlushWaiter.ForAction(result =>

@@ -15,5 +15,8 @@ public sealed class CanaryFactsAttribute(string promises, string sentence) : Att
 
     /// <summary>Seeds, from the first on, within which the simulator must find it.</summary>
     public int SeedsMax { get; init; }
+
+    /// <summary>The simulator does not find it within so many seeds yet (docs/canaries.md).</summary>
+    public bool IsOpen { get; init; }
 }
 #endif

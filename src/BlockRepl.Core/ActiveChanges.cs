@@ -44,7 +44,8 @@ internal sealed class ActiveChanges
     /// <summary>Lets the change start, or holds it back and returns false; it then comes out of <see cref="TakeReleased"/>.</summary>
     public bool TryStart(ChangeRequest request)
     {
-        if (OverlapsActive(request.Range) || OverlapsHeld(request.Range, _held.Count))
+        bool isOrdered = !(Canary.OverlapsUnordered && IsWrite(request)) && !(Canary.ResyncReadUnordered && request.Origin == ChangeOrigin.ResyncRead);
+        if (isOrdered && (OverlapsActive(request.Range) || OverlapsHeld(request.Range, _held.Count)))
         {
             _held.Add(request);
             return false;

@@ -72,7 +72,7 @@ internal sealed class ActivityLog
         {
             if (_slotOf.TryGetValue(extent, out int index))
             {
-                all &= _slots[index].IsDurable;
+                all &= _slots[index].IsDurable || Canary.ChangeBeforeLogDurable;
                 _slots[index].LastUse = ++_useClock;
                 continue;
             }

@@ -44,7 +44,7 @@ internal sealed class ActivityLogWriter(ResourceContext context, WritePath write
             {
                 long first = (long)extent * BlocksPerExtent;
                 long count = Math.Min(BlocksPerExtent, peer.Bitmap!.BlockCount - first);
-                if (count > 0 && peer.Bitmap.CountSet(first, count) > 0)
+                if (count > 0 && peer.Bitmap.CountSet(first, count) > 0 && !Canary.EvictedMarksNotWritten)
                     write.Bitmaps.Add(new BitmapRange(peer.Slot, peer.Bitmap, first, count));
             }
         }

@@ -62,7 +62,7 @@ internal sealed class Attachment(ResourceContext context)
         superblock = ClaimSlots(volume, superblock, disk);
         var write = new MetadataWrite { Volume = volume.Nr };
         volume.AppliedLog = default;
-        if (disk.ActiveExtents.Length > 0)
+        if (disk.ActiveExtents.Length > 0 && !Canary.LogNotMarkedAtAttach)
         {
             volume.AppliedLog = MarkExtents(volume, disk, write);
             context.Log($"{Name(volume)}: the activity log names {volume.AppliedLog.Extents} extents, {volume.AppliedLog.Bytes} bytes: "

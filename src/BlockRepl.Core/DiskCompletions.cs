@@ -19,6 +19,7 @@ internal sealed class DiskCompletions(
             return;
         context.NoteDiskProgress(volume);
         volume.Active.Remove(request);
+        result = Canary.PeerWriteFailureIgnored && request.Origin == ChangeOrigin.Peer ? DiskResult.Ok : result;
         switch (request.Origin)
         {
             case ChangeOrigin.Client:
@@ -111,7 +112,7 @@ internal sealed class DiskCompletions(
     private bool IsLate(Volume volume, ChangeRequest request)
     {
         request.IsUnderWay = false;
-        if (!request.IsLate)
+        if (!request.IsLate || Canary.LateCompletionCounts)
             return false;
         request.IsLate = false;
         volume.LateOperations--;

@@ -85,7 +85,7 @@ internal sealed class Fencing
             return;
         fence.IsNeeded = true;
         fence.SinceMs = _context.NowMs;
-        if (IsStonith)
+        if (IsStonith && !Canary.NotFrozenForFence)
             _writes.Freeze(Frozen);
         if (peer.IsExpectedBack)
             fence.CallAtMs = _context.NowMs + _context.Settings.TimeoutMs;
@@ -114,7 +114,7 @@ internal sealed class Fencing
         LinkId link = peer.Link;
         foreach (Volume volume in _context.Volumes)
         {
-            bool isWritten = _evidence.Set(volume.Peers[peer.Id.Value], PeerSlotFlags.PeerOutdated, false, () =>
+            bool isWritten = !Canary.EvidenceOutlivesHandshake && _evidence.Set(volume.Peers[peer.Id.Value], PeerSlotFlags.PeerOutdated, false, () =>
             {
                 if (--pending > 0 || peer.Link != link || peer.Step != HandshakeStep.State)
                     return;
@@ -253,7 +253,7 @@ internal sealed class Fencing
 
     private void Completed(Peer peer, PeerFence fence, HandlerOutcome outcome)
     {
-        if (fence.Call?.Id != outcome.Call.Id)
+        if (fence.Call?.Id != outcome.Call.Id && !Canary.StaleFenceAnswerCounts)
         {
             _context.Log($"{Name}@{peer.Name}: that was the answer to an earlier loss of the connection; it is ignored");
             return;
@@ -270,7 +270,7 @@ internal sealed class Fencing
         {
             case 3 or 4 or 7:
                 return "";
-            case 5 when _context.Volumes.TrueForAll(static volume => volume.Disk == DiskState.UpToDate):
+            case 5 when Canary.UnreachableCountsAsFenced || _context.Volumes.TrueForAll(static volume => volume.Disk == DiskState.UpToDate):
                 return "";
             case 5:
                 return "fence-peer cannot reach it (exit code 5), which says something only to a node that is UpToDate itself";

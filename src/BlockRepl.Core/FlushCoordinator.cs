@@ -28,7 +28,7 @@ internal sealed class FlushCoordinator
         _covered.Concat(_waiting).Where(static waiter => waiter.Kind == FlushWaiterKind.Client).Select(static waiter => (ChangeRequest)waiter.Subject);
 
     /// <summary>Asks for a flush that starts from now on.</summary>
-    public void Ask(FlushWaiter waiter) => _waiting.Add(waiter);
+    public void Ask(FlushWaiter waiter) => (Canary.FlushJoinsRunning && Running != 0 ? _covered : _waiting).Add(waiter);
 
     /// <summary>Nobody waits for the running flush but bookkeeping.</summary>
     public bool RunsInBackground { get; private set; }

@@ -116,7 +116,7 @@ internal sealed class Generations(ResourceContext context)
     /// <summary>Lets a change wait while a generation is on its way to disk.</summary>
     public static void AwaitGeneration(Volume volume, ChangeRequest request)
     {
-        if (!volume.GenerationPending || (request.Waits & ChangeWaits.Generation) != 0)
+        if (!volume.GenerationPending || Canary.AnswerBeforeGeneration || (request.Waits & ChangeWaits.Generation) != 0)
             return;
         request.Waits |= ChangeWaits.Generation;
         volume.AwaitingGeneration.Add(request);

@@ -97,7 +97,7 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         writes.Freeze(FreezeReason.Handshake);
         foreach (Volume volume in context.Volumes)
         {
-            if (!volume.IsQuiet || volume.MetadataWrites > 0)
+            if ((!volume.IsQuiet || volume.MetadataWrites > 0) && !Canary.StateSaidTooEarly)
                 return;
         }
 

@@ -81,7 +81,7 @@ internal sealed class IoSuspension(ResourceContext context, WritePath writes, Lo
             return;
         }
 
-        if (_step == Step.Drain && IsQuiet())
+        if (_step == Step.Drain && (IsQuiet() || Canary.SuspendEndsEarly))
             Flush();
         if (_step == Step.Flush && _flushes == 0 && IsStable())
         {

@@ -9,23 +9,30 @@ internal sealed class Outdating(ResourceContext context)
 {
     private readonly List<object?> _waiting = [];
 
+    /// <summary>Set by <see cref="ResourceCore"/>: a promotion goes on that has found the data good. Its outcome comes first: whoever fences hears "outdated", or that this node is Primary, never both (G13).</summary>
+    public Func<bool> IsPromoting { get; set; } = () => false;
+
     public void Outdate(object? cookie)
     {
-        // Once this node has said its state to the peer it must not change it before the handshake is over (I10).
+        // Once this node has said its state to the peer it must not change it before the handshake is over (I10). And what it knows of its data already must be durable: whoever
+        // hears the answer relies on it (G13).
         _waiting.Add(cookie);
         Settle();
     }
 
-    /// <summary>Carries out what waits for a handshake. Called after every event.</summary>
+    /// <summary>Carries out what waits for a handshake, for a promotion, or for the disk. Called after every event.</summary>
     public void Settle()
     {
-        if (_waiting.Count == 0 || Array.Exists(context.Peers, static peer => peer.Step is HandshakeStep.State or HandshakeStep.Verdict))
+        if (_waiting.Count == 0 || IsPromoting() || IsWrittenStill() || Array.Exists(context.Peers, static peer => peer.Step is HandshakeStep.State or HandshakeStep.Verdict))
             return;
         object?[] cookies = [.. _waiting];
         _waiting.Clear();
         foreach (object? cookie in cookies)
             Do(cookie);
     }
+
+    private bool IsWrittenStill() => context.Role != Role.Primary
+        && context.Volumes.Exists(static volume => volume is { HasDisk: true, Disk: <= DiskState.Outdated, MetadataWrites: > 0 });
 
     private void Do(object? cookie)
     {
@@ -78,7 +85,7 @@ internal sealed class Outdating(ResourceContext context)
         foreach (Volume volume in volumes)
         {
             volume.Disk = DiskState.Outdated;
-            volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.Outdated, volume.Superblock.Flags) };
+            volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(Canary.OutdatedNotDurable ? DiskState.UpToDate : DiskState.Outdated, volume.Superblock.Flags) };
             context.WriteMetadata(volume, new MetadataWrite
             {
                 Volume = volume.Nr,

@@ -187,7 +187,7 @@ internal sealed class PeerMessages(
     /// <summary>What the peer has received and applied.</summary>
     public string? Ack(Peer peer, SequenceNumber received, SequenceNumber applied)
     {
-        SequenceNumber counted = peer.Protocol == WriteProtocol.C ? applied : received;
+        SequenceNumber counted = peer.Protocol == WriteProtocol.C && !Canary.ReceiptCountsAsWritten ? applied : received;
         if (received > context.LastSequence || applied > received)
             return $"an acknowledgement of {received}/{applied}, but only {context.LastSequence} was sent";
         if (applied > peer.Applied)

@@ -149,7 +149,7 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
         if (Bitmap is null || range.Length == 0)
             return 0;
         long first = range.FirstBlock;
-        long count = Math.Min(range.BlockCount, Bitmap.BlockCount - first);
+        long count = Math.Min(Canary.PartialBlockNotMarked ? range.Length >> Block.Shift : range.BlockCount, Bitmap.BlockCount - first);
         if (count <= 0)
             return 0;
         long added = Bitmap.Set(first, count);

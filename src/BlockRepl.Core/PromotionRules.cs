@@ -21,7 +21,7 @@ internal static class PromotionRules
             bool isTarget = Array.Exists(volume.Peers, peer => peer.Target is not null || peer.State == ReplicationState.WFBitMapT);
             if (isTarget)
                 return CommandResult.NoUpToDateData($"{name}/{volume.Name} is being resynced from the peer", $"wait for it: blockrepl wait-sync {name}");
-            if (volume.Disk == DiskState.UpToDate || force || (mayFence && volume.Disk == DiskState.Consistent))
+            if (volume.Disk == DiskState.UpToDate || force || ((mayFence || Canary.ConsistentPromoted) && volume.Disk == DiskState.Consistent))
                 continue;
             string hint = volume.Disk == DiskState.Consistent
                 ? $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}"

@@ -195,7 +195,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
     /// <param name="cookie">The asker's own object.</param>
     public void ClientRead(Volume volume, ByteRange range, DiskResult local, ulong serial, object cookie)
     {
-        bool isCurrent = volume.HasDisk && !volume.IsReturning;
+        bool isCurrent = (volume.HasDisk && !volume.IsReturning) || Canary.LostDiskServesReads;
         if (isCurrent && local.IsOk)
         {
             // A disk came back while the read was on its way here.

@@ -141,7 +141,7 @@ internal sealed class ResourceContext
         effect.Link = to.Peer.Link;
         effect.Sequence = request.Sequence;
         effect.Header = new ChangeHeader(
-            request.Kind, to.Volume.Nr, request.Range.Offset, request.Range.Length, request.Flags);
+            request.Kind, to.Volume.Nr, request.Range.Offset, request.Range.Length, Canary.FuaNotForwarded ? request.Flags & ~ChangeFlags.Fua : request.Flags);
         effect.Subject = request.Buffer?.AddReference();
         effect.BufferOffset = request.BufferOffset;
         to.Peer.LastSentMs = NowMs;

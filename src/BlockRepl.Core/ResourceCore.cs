@@ -72,7 +72,7 @@ public sealed class ResourceCore
         _handshake = new Handshake(_context, _writes, _source, _target, _handlers);
         _connections = new Connections(_context, _writes, _secondary, _handshake, _generations);
         _roles = new RoleChanges(_context, _writes, _disk, _connections, _fencing, _remote);
-        _outdating = new Outdating(_context);
+        _outdating = new Outdating(_context) { IsPromoting = () => _roles.HasJudgedData };
         _earlyAnswers = new EarlyAnswers(_context);
         _suspension = new IoSuspension(_context, _writes, _disk, _fencing);
         _returning = new ReturningDisk(_context, _disk);
@@ -234,7 +234,7 @@ public sealed class ResourceCore
                 _resyncRequests.Tick(PeerOf(e));
                 break;
             default:
-                if (PeerOf(e).Link == e.Link && e.Link != LinkId.None)
+                if ((PeerOf(e).Link == e.Link || Canary.OldLinkCounts) && e.Link != LinkId.None)
                     DispatchPeer(in e, PeerOf(e));
                 break;
         }

@@ -117,7 +117,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
         // What this node was serving when the lost disk came back may still wait for the log: it is marked again when it begins, and the other side gets it from here alone (I2).
         bool isBehind = context.Role != Role.Primary && volume.AwaitingExtent.Count > 0;
-        if (job.IsDone && peerVolume.Bitmap!.SetCount == 0 && !isBehind)
+        if (!isBehind && ((job.IsDone && peerVolume.Bitmap!.SetCount == 0) || (Canary.ResyncEndsEarly && !job.HasMore)))
         {
             End(peerVolume, job);
         }

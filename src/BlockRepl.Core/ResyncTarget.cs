@@ -91,7 +91,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         superblock = (superblock.Current.IsReal && !isShared && superblock.Current != message.SyncGeneration ? superblock.WithHistory(superblock.Current) : superblock) with
         {
             Current = message.SyncGeneration,
-            Flags = Generations.FlagsFor(DiskState.Inconsistent, superblock.Flags),
+            Flags = Canary.InconsistentNotDurable ? superblock.Flags : Generations.FlagsFor(DiskState.Inconsistent, superblock.Flags),
         };
         if (peerVolume.Verdict.ResolvesSplitBrain)
         {
@@ -165,7 +165,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         request.Kind = zeroes ? ChangeKind.Zeroes : ChangeKind.Write;
         request.Origin = ChangeOrigin.ResyncWrite;
         request.Volume = volume.Nr;
-        request.Range = range;
+        request.Range = Canary.ZeroesNotWritten && zeroes ? range with { Length = 0 } : range;
         request.Link = peerVolume.Peer.Link;
         request.Buffer = buffer?.AddReference();
         request.BufferOffset = bufferOffset;
@@ -378,7 +378,7 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
 
     private void FlushIfReached(PeerVolume peerVolume, TargetJob job)
     {
-        while (job.WritesInFlight == 0 && job.AwaitingWrites.TryDequeue(out ulong id))
+        while ((job.WritesInFlight == 0 || Canary.CheckpointBeforeWrites) && job.AwaitingWrites.TryDequeue(out ulong id))
             disk.Flush(peerVolume.Volume, FlushWaiter.ForCheckpoint(peerVolume, id, isSource: false));
     }
 }

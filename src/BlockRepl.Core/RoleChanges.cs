@@ -53,6 +53,9 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     /// <summary>The change can no longer be refused: a handshake that begins waits for its outcome (hard part 20).</summary>
     public bool IsBeyondRefusal => _step is not (Step.Idle or Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer or Step.DemoteDrain);
 
+    /// <summary>A promotion has judged this node's data and does not look at it again: what it is worth must not change before the outcome is known (G6).</summary>
+    public bool HasJudgedData => _step is Step.AwaitPeer or Step.Settle or Step.Serve or Step.Flush or Step.Persist or Step.TakeBack;
+
     /// <summary>This node is about to be Primary: it must not let the peer be, too (hard part 20).</summary>
     private bool IsPromoting => IsGranted || _step is Step.AwaitHandshake or Step.AwaitFence or Step.AwaitPeer;
 
@@ -103,7 +106,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     public void PeerAsks(Peer peer, RoleRequestMessage request)
     {
         string refusal = "";
-        if (request.Role == Role.Primary)
+        if (request.Role == Role.Primary && !Canary.SecondPrimaryGranted)
         {
             if (context.Role == Role.Primary || _step is Step.DemoteDrain or Step.DemoteFlush or Step.DemotePersist)
                 refusal = $"{context.Settings.NodeName} is Primary";
@@ -165,7 +168,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             case Step.Serve or Step.Flush when !_failed && _served.WhyNotServed() is { } unserved:
                 Finish(unserved);
                 break;
-            case Step.Settle when RoleConditions.IsSettled(context):
+            case Step.Settle when RoleConditions.IsSettled(context) || Canary.PromotedUnsettled:
                 if (_served.Ask() is { } refusal)
                     Finish(refusal);
                 else
@@ -238,7 +241,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 return;
         }
 
-        Peer? absent = _force ? null : Array.Find(context.Peers, fencing.IsNeededToPromote);
+        Peer? absent = _force || Canary.ConsistentPromoted ? null : Array.Find(context.Peers, fencing.IsNeededToPromote);
         if (PromotionRules.Refuse(context, _force, mayFence: absent is not null) is { } refusal)
         {
             Finish(refusal);
@@ -254,8 +257,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             return;
         }
 
-        _pending = 0;
-        (_step, _askedMs, _askId) = (Step.AwaitPeer, context.NowMs, context.NextTicket());
+        (_step, _pending, _askedMs, _askId) = (Step.AwaitPeer, 0, context.NowMs, context.NextTicket());
         foreach (Peer peer in context.Peers)
         {
             if (!peer.IsConnected)
@@ -282,13 +284,11 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     // Without the peer this data is not known to be the newest any more, and nobody was asked what the peer does.
     private bool IsInDoubt() => _isPeerLost && !_force && fencing.IsAsked && context.Volumes.Exists(static volume => volume.Disk != DiskState.UpToDate);
 
-    private CommandResult Lost() => CommandResult.Refused(
-        $"{context.Settings.Name}: the connection was lost before the promotion was over", "look at status, and try again");
+    private CommandResult Lost() => CommandResult.Refused($"{context.Settings.Name}: the connection was lost before the promotion was over", "look at status, and try again");
 
     private void FlushAll()
     {
-        _pending = 0;
-        _failed = false;
+        (_pending, _failed) = (0, false);
         foreach (Volume volume in context.Volumes)
         {
             // What a peer serves is flushed there before it answers. On demotion its barrier is what counts.

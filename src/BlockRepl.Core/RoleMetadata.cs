@@ -40,7 +40,7 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
                     }
                 }
 
-                superblock = superblock with { Current = context.NewGeneration() };
+                superblock = superblock with { Current = Canary.ForcedKeepsGeneration ? superblock.Current : context.NewGeneration() };
                 flags = Generations.FlagsFor(DiskState.UpToDate, flags) & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
             }
 

@@ -45,7 +45,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
             request.IsApplied = true;
             peer.Barriers.Enqueue((sequence, volume, (header.Flags & ChangeFlags.Background) != 0));
         }
-        else if (header.Length == 0)
+        else if (header.Length == 0 || (Canary.TrimNotMirrored && header.Kind == ChangeKind.Trim))
         {
             request.IsApplied = true;
         }
@@ -182,10 +182,10 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
             context.Release(request);
         }
 
-        while (peer.Barriers.TryPeek(out (SequenceNumber Sequence, Volume Volume, bool IsBackground) barrier) && peer.AppliedHere >= barrier.Sequence)
+        while (peer.Barriers.TryPeek(out (SequenceNumber Sequence, Volume Volume, bool IsBackground) barrier) && (peer.AppliedHere >= barrier.Sequence || Canary.BarrierOvertakesChanges))
         {
             peer.Barriers.Dequeue();
-            disk.Flush(barrier.Volume, FlushWaiter.ForBarrier(peer, barrier.Volume, barrier.Sequence, barrier.IsBackground));
+            disk.Flush(Canary.BarrierFlushesFirstVolume ? context.Volumes[0] : barrier.Volume, FlushWaiter.ForBarrier(peer, barrier.Volume, barrier.Sequence, barrier.IsBackground));
         }
     }
 

@@ -247,7 +247,7 @@ internal sealed class SourceJob
     /// <summary>The oldest checkpoint if both sides are stable up to it; it is then forgotten here.</summary>
     public Checkpoint? TakeCompleted()
     {
-        if (!_checkpoints.TryPeek(out Checkpoint? checkpoint) || !checkpoint.IsStableHere || !checkpoint.IsStableThere)
+        if (!_checkpoints.TryPeek(out Checkpoint? checkpoint) || !checkpoint.IsStableHere || !(checkpoint.IsStableThere || Canary.MarkClearedUnflushed))
             return null;
         _checkpoints.Dequeue();
         UnconfirmedBytes -= checkpoint.Bytes;

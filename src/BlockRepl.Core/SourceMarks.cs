@@ -14,7 +14,7 @@ internal static class SourceMarks
         foreach (ulong run in part.Runs)
         {
             long count = Math.Min(checked((long)run), peerVolume.Bitmap!.BlockCount - block);
-            if (set && count > 0)
+            if (set && count > 0 && !Canary.TargetsMarksIgnored)
                 peerVolume.Bitmap.Set(block, count);
             block += count;
             set = !set;

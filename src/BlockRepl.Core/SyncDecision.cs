@@ -49,7 +49,11 @@ public static class SyncDecision
         if (self.History.Contains(peer.Current))
             return new SyncVerdict(SyncResult.SourceFull, 80, "the peer's generation is in this side's history");
         if (!self.Bitmap.IsNone && self.Bitmap == peer.Bitmap)
-            return new SyncVerdict(SyncResult.SplitBrain, 90, "both sides went on from the same generation");
+        {
+            return Canary.HigherGenerationWins ? Copy(self.Current.Value > peer.Current.Value, false, 90, "canary")
+                : new SyncVerdict(SyncResult.SplitBrain, 90, "both sides went on from the same generation");
+        }
+
         if (BeganUnheard(self, peer) || BeganUnheard(peer, self))
             return new SyncVerdict(SyncResult.SplitBrain, 90, "both sides went on from the same generation, and one missed the begin of a resync");
         if (HaveCommonAncestor(self, peer))
@@ -83,7 +87,7 @@ public static class SyncDecision
 
         // Same generation, nobody went on alone; but blocks may differ (I10): a Primary that crashed with writes in flight, or a
         // write that the peer had not made stable when the link was lost. Marks name those blocks.
-        bool marked = self.DirtyBlocks > 0 || peer.DirtyBlocks > 0;
+        bool marked = (self.DirtyBlocks > 0 || peer.DirtyBlocks > 0) && !Canary.MarkedCountsAsEqual;
         bool crashed = self.CrashedPrimary || peer.CrashedPrimary;
         if (!marked && !crashed)
             return new SyncVerdict(SyncResult.None, 40, "equal");
@@ -105,7 +109,7 @@ public static class SyncDecision
             GenerationFacts other = self.CrashedPrimary ? peer : self;
             // The former Primary's disk holds every acknowledged write unless its host lost the page cache; then the other side
             // does, unless it lost its own (G2 to G4). DRBD always takes the former Primary.
-            bool formerIsSource = !former.LostPower || other.LostPower;
+            bool formerIsSource = !former.LostPower || other.LostPower || Canary.PowerLossForgotten;
             return Copy(formerIsSource == self.CrashedPrimary, false, 40, "the Primary crashed");
         }
 

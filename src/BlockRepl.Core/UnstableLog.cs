@@ -45,7 +45,7 @@ internal sealed class UnstableLog
         long marked = 0;
         for (; _count > 0; _count--)
         {
-            marked += peerVolume.Mark(_ring[_head].Range);
+            marked += Canary.UnstableNotMarked ? 0 : peerVolume.Mark(_ring[_head].Range);
             _head = (_head + 1) & (_ring.Length - 1);
         }
 
@@ -58,7 +58,7 @@ internal sealed class UnstableLog
         for (int i = _count - 1; i >= 0 && pieces.Count > 0; i--)
         {
             ref Entry entry = ref _ring[(_head + i) & (_ring.Length - 1)];
-            if (entry.Sequence <= position)
+            if (entry.Sequence <= position || Canary.OlderResyncDataWritten)
                 return;
             ByteRange newer = entry.Range;
             for (int p = pieces.Count - 1; p >= 0; p--)

@@ -177,7 +177,7 @@ internal sealed class Volume
         SequenceNumber stable = LocalStable;
         foreach (PeerVolume peer in Peers)
         {
-            if (peer.IsReplicating && peer.Unstable.Count > 0 && peer.PeerStable < stable)
+            if (peer.IsReplicating && peer.Unstable.Count > 0 && peer.PeerStable < stable && !Canary.ExtentLeavesWhenStableHere)
                 stable = peer.PeerStable;
         }
 

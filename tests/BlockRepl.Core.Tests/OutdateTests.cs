@@ -41,6 +41,72 @@ public class OutdateTests
         cluster.AssertInSync();
     }
 
+    /// <summary>G6, G13: a fence handler that asks twice must not hear "done" while the first answer is still on its way to the disk.</summary>
+    [Fact]
+    public void Said_twice_it_is_answered_only_when_it_is_durable()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        Lose(cluster);
+        cluster.Run();
+        CommandTicket first = cluster.Command(cluster.Beta, OperatorVerb.Outdate);
+        CommandTicket second = cluster.Command(cluster.Beta, OperatorVerb.Outdate);
+        Assert.Null(first.Result);
+        Assert.Null(second.Result);
+        cluster.Run();
+        Assert.Equal(0, first.ExitCode);
+        Assert.Equal(0, second.ExitCode);
+        Assert.Equal(DiskState.Outdated, StateIn(cluster.Beta.Metadata[0].Superblock));
+    }
+
+    /// <summary>G6, G9: a target that has not durably given up its own data yet does not say that it cannot be promoted.</summary>
+    [Fact]
+    public void The_target_of_a_resync_answers_only_when_it_is_durably_Inconsistent()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.DontCare);
+        cluster.Cut();
+        cluster.IsNetworkUp = false;
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        cluster.IsNetworkUp = true;
+        while (cluster.Beta.Status.DiskState(V) != DiskState.Inconsistent)
+            Assert.True(cluster.StepOnce(), "no resync begins");
+        Assert.NotEqual(DiskState.Inconsistent, StateIn(cluster.Beta.Metadata[0].Superblock));
+        CommandTicket ticket = cluster.Command(cluster.Beta, OperatorVerb.Outdate);
+        Assert.Null(ticket.Result);
+        while (ticket.Result is null)
+            Assert.True(cluster.CompleteOne(cluster.Beta), "it is not answered");
+        Assert.Equal(17, ticket.ExitCode);
+        Assert.Equal(DiskState.Inconsistent, StateIn(cluster.Beta.Metadata[0].Superblock));
+    }
+
+    /// <summary>
+    /// G6, G13: at any step of a promotion. Whoever fences hears that this node is Outdated, and then it is not Primary; or that it is Primary, and then it is not Outdated.
+    /// </summary>
+    [Fact]
+    public void Said_during_a_promotion_one_of_the_two_is_refused()
+    {
+        bool isEverPromoted = false;
+        for (int steps = 0; ; steps++)
+        {
+            ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+            Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+            CommandTicket promotion = cluster.Command(cluster.Beta, OperatorVerb.Primary);
+            int done = 0;
+            while (done < steps && cluster.StepOnce())
+                done++;
+            if (done < steps)
+                break;
+            CommandTicket outdate = cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate);
+            Assert.NotEqual(promotion.ExitCode == 0, outdate.ExitCode == 0);
+            Assert.Equal(promotion.ExitCode == 0, cluster.Beta.Core.Role == Role.Primary);
+            Assert.Equal(outdate.ExitCode == 0 ? DiskState.Outdated : DiskState.UpToDate, StateIn(cluster.Beta.Metadata[0].Superblock));
+            isEverPromoted |= promotion.ExitCode == 0;
+        }
+
+        Assert.True(isEverPromoted);
+    }
+
     /// <summary>outdate-early: at any step of a connection that is being made it is either refused, or undone by the connection itself.</summary>
     [Fact]
     public void Said_while_the_connection_is_being_made_it_is_refused_or_undone_by_it()

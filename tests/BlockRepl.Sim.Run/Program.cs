@@ -3,6 +3,8 @@ using System.Security.Cryptography;
 using BlockRepl.Sim.Run;
 
 // Exit status: 0 nothing failed, 1 a seed failed, 2 the command line is wrong.
+if (MixCommand.Run(args) is { } status)
+    return status;
 if (Options.Parse(args, out string wrong) is not { } options)
 {
     Console.Error.WriteLine($"sim: {wrong} (--help)");

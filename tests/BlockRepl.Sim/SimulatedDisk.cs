@@ -60,6 +60,22 @@ public sealed class SimulatedDisk(long sizeBytes)
         _flushedEntries += count;
     }
 
+    /// <summary>
+    /// A flush fails (hard part 12): of what it covered, some became stable and the rest never will, although reads still return it and a later flush succeeds.
+    /// </summary>
+    public void FailFlush(long mark, Func<bool> survives)
+    {
+        int count = (int)Math.Max(0, mark - _flushedEntries);
+        for (int i = 0; i < count; i++)
+        {
+            if (survives())
+                _stable[_unflushed[i].Block] = _unflushed[i].Content;
+        }
+
+        _unflushed.RemoveRange(0, count);
+        _flushedEntries += count;
+    }
+
     /// <summary>The host loses power: each unflushed version survives if <paramref name="survives"/> says so.</summary>
     public void PowerCut(Func<bool> survives)
     {

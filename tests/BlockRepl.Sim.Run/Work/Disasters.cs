@@ -1,5 +1,4 @@
 using BlockRepl.Core;
-using BlockRepl.Format;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Sim.Run;
@@ -172,7 +171,7 @@ internal sealed class Disasters(Simulation simulation)
                 disk.Metadata.Failure = DiskResult.Io;
                 return true;
             case Fault.MetadataRot:
-                return Rot(node, volume);
+                return RottenMetadata.Take(simulation, node, volume);
             case Fault.DiskFull:
                 if (disk.IsFull || disk.IsDetached)
                     return false;
@@ -188,31 +187,6 @@ internal sealed class Disasters(Simulation simulation)
                 simulation.Note(node, $"volume {volume}: the disk hangs for {(disk.HangsUntilUs - simulation.Clock.NowUs) / 1000} ms");
                 return true;
         }
-    }
-
-    private bool Rot(SimNode node, int volume)
-    {
-        NodeDisk disk = node.Disks[volume];
-        MetadataDevice metadata = disk.Metadata;
-        if (disk.Open() is not { Store: { } store, Loaded: { } loaded })
-            throw new ViolationException("G10", $"metadata of {disk.Identity} cannot be read");
-        long offset;
-        if (Chance.OneIn(2))
-        {
-            if (loaded.DamagedSuperblockCopies > 0)
-                return false;
-            offset = store.Layout.SuperblockOffset(Chance.Below(2));
-        }
-        else
-        {
-            if (loaded.DamagedActivityLogCopies > 0)
-                return false;
-            offset = store.Layout.ActivityLogPlaceOffset((ulong)Chance.Below(MetadataLayout.ActivityLogPlaces)) + Chance.Below(MetadataLayout.ActivityLogCopies) * store.Layout.ActivityLogTransactionBytes;
-        }
-
-        metadata.Bytes[(int)offset + Chance.Below(Block.Size)] ^= (byte)(1 << Chance.Below(8));
-        simulation.Note(node, $"volume {volume}: a bit of the metadata rots at {offset}");
-        return true;
     }
 
     private bool Roles(Fault fault, SimNode node)

@@ -1,0 +1,62 @@
+using BlockRepl.Primitives;
+
+namespace BlockRepl.Sim.Mixed;
+
+/// <summary>What a history is rich in. Numbers are chances in a thousand steps.</summary>
+public sealed record Mix(string Name)
+{
+    /// <summary>A client asks for something.</summary>
+    public int Client { get; init; } = 250;
+
+    /// <summary>The network fails.</summary>
+    public int Cut { get; init; } = 20;
+
+    /// <summary>An operator acts.</summary>
+    public int Operator { get; init; } = 40;
+
+    /// <summary>A process or a host dies.</summary>
+    public int Death { get; init; } = 15;
+
+    /// <summary>Of the deaths, those of a host that loses power, in a hundred.</summary>
+    public int PowerPercent { get; init; } = 50;
+
+    /// <summary>Of the deaths, those of both nodes at once, in a hundred.</summary>
+    public int BothPercent { get; init; } = 20;
+
+    /// <summary>What is dead starts.</summary>
+    public int Start { get; init; } = 40;
+
+    /// <summary>A disk fails, is detached, attached.</summary>
+    public int Disk { get; init; }
+
+    /// <summary>Disk operations that fail.</summary>
+    public int DiskErrors { get; init; }
+
+    /// <summary>Frames that are damaged on the way, or come late from an old connection.</summary>
+    public int BadFrames { get; init; }
+
+    /// <summary>The policy of both nodes; with one, nobody promotes by force and <c>fence-peer</c> decides.</summary>
+    public FencingPolicy Fencing { get; init; } = FencingPolicy.DontCare;
+
+    /// <summary>The replication protocol.</summary>
+    public WriteProtocol Protocol { get; init; } = WriteProtocol.C;
+
+    /// <summary>An operator promotes whatever there is.</summary>
+    public bool IsReckless { get; init; }
+
+    /// <summary>Blocks of each extent that clients use.</summary>
+    public int BlocksPerExtent { get; init; } = 3;
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<Mix> All { get; } =
+    [
+        new("power") { Death = 25, PowerPercent = 80, BothPercent = 40 },
+        new("resync") { Cut = 40, Death = 20, PowerPercent = 60, BlocksPerExtent = 10, Client = 180 },
+        new("disks") { Disk = 25, DiskErrors = 15, Death = 10 },
+        new("network") { Cut = 35, BadFrames = 30, Death = 6, BlocksPerExtent = 8 },
+        new("protocol-b") { Protocol = WriteProtocol.B, Operator = 60, PowerPercent = 0 },
+        new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30 },
+        new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30 },
+        new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },
+    ];
+}

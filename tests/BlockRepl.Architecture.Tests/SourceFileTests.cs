@@ -13,6 +13,8 @@ public sealed partial class SourceFileTests
     /// <summary>Lines that name a waiting call on purpose, as <c>path</c> with the reason.</summary>
     private static readonly Dictionary<string, string> MayWaitByTime = new(StringComparer.Ordinal)
     {
+        ["src/BlockRepl.Daemon/Devices/NodeDevices.cs"] = "the kernel tells nobody who comes late that a link is dead, nor that it dropped a socket: it has to be looked at again",
+        ["src/BlockRepl.Daemon/Devices/RoleResumption.cs"] = "a deadline: a peer that never comes gives no event to wait for",
         ["src/BlockRepl.Rpc/StreamChannel.cs"] = "a deadline: a peer that never ends its side of a closed stream gives no event to wait for",
     };
 

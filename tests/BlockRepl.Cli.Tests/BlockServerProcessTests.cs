@@ -58,7 +58,7 @@ public sealed class BlockServerProcessTests
 
             Assert.True(threads > 5, text);
             long locked = long.Parse(
-                File.ReadLines($"/proc/{daemon.Id}/status").Single(line => line.StartsWith("VmLck:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+                File.ReadLines($"/proc/{daemon.Id}/status").Single(line => line.StartsWith("VmLck:", StringComparison.Ordinal)).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1],
                 CultureInfo.InvariantCulture);
             Assert.True(!mayLock || locked > 0, text);
         }

@@ -57,10 +57,10 @@ internal sealed class ResourcePlanner(NodeRuntime node, ClusterConfiguration nex
     public void Remove(AdjustPlan plan, ManagedResource resource, bool force)
     {
         string name = resource.Runtime.Settings.Name;
-        if (!force && resource.Runtime.Volumes.FirstOrDefault(volume => volume.ClientCount > 0) is { } used)
+        if (!force && resource.Runtime.Volumes.FirstOrDefault(volume => volume.Clients.Count > 0) is { } used)
         {
             plan.Refuse(
-                $"{name}: is not in the file any more, but {used.Name} is in use by {used.ClientCount} NBD client(s)",
+                $"{name}: is not in the file any more, but {used.Name} is in use by {used.Clients.Count} NBD client(s)",
                 "unmount and disconnect them first, or end them: --force");
         }
 

@@ -45,8 +45,8 @@ internal sealed class VolumePlanner(string nodeName)
 
     private static void Remove(AdjustPlan plan, ManagedResource resource, RuntimeVolume volume, bool force)
     {
-        if (volume.ClientCount > 0 && !force)
-            plan.Refuse($"{volume.Name}: is not in the file any more, but in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
+        if (volume.Clients.Count > 0 && !force)
+            plan.Refuse($"{volume.Name}: is not in the file any more, but in use by {volume.Clients.Count} NBD client(s)", "unmount and disconnect them first, or end them: --force");
         plan.Add($"{volume.Name}: removed; the peer reconnects", () => resource.RemoveVolumeAsync(volume, force));
     }
 

@@ -254,7 +254,7 @@ internal sealed class KernelDevice : VolumeDevice
             return null;
 
         // First the server, so that no request beyond the old end is refused.
-        volume.TakeSize(sizeBytes);
+        volume.Clients.TakeSize(sizeBytes);
         link.Take(volume);
         int errno = _kernel.Resize(_index, Backend, wanted);
         if (errno != 0)

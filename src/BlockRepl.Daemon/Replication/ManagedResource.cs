@@ -189,7 +189,7 @@ internal sealed partial class ManagedResource : IDisposable
         RuntimeVolume volume = Runtime.AddVolume(added);
         ControlResult attached = await _disks.AttachAsync(volume, isNew: true);
         if (attached.ExitCode == ExitCodes.Done && Runtime.GetStatus() is { Role: Role.Primary } status)
-            volume.OpenToClients(status.Of(volume).SizeBytes);
+            volume.Clients.Open(status.Of(volume).SizeBytes);
         return attached;
     });
 
@@ -198,14 +198,14 @@ internal sealed partial class ManagedResource : IDisposable
     {
         if (await _context.Devices.ReleaseAsync([volume.Name], force) is { } used)
             return used;
-        if (!volume.CloseToClients(force, $"{volume.Name} is being removed"))
-            return ControlResult.Refused($"{volume.Name} is in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
-        await volume.WhenUnusedAsync();
+        if (!volume.Clients.Close(force, $"{volume.Name} is being removed"))
+            return ControlResult.Refused($"{volume.Name} is in use by {volume.Clients.Count} NBD client(s)", "unmount and disconnect them first, or end them: --force");
+        await volume.Clients.WhenUnusedAsync();
         VolumeDisk? disk = volume.Disk;
         ControlResult removed = await AskAsync(new OperatorCommand(OperatorVerb.RemoveVolume) { Volume = volume.Configuration.Nr });
         if (removed.ExitCode == ExitCodes.StateRefused)
         {
-            volume.OpenToClients(Runtime.GetStatus().Of(volume).SizeBytes);
+            volume.Clients.Open(Runtime.GetStatus().Of(volume).SizeBytes);
             return removed;
         }
 
@@ -267,7 +267,7 @@ internal sealed partial class ManagedResource : IDisposable
             return result;
         ResourceStatus status = Runtime.GetStatus();
         foreach (RuntimeVolume volume in Runtime.Volumes)
-            volume.OpenToClients(status.Of(volume).SizeBytes);
+            volume.Clients.Open(status.Of(volume).SizeBytes);
         return result;
     }
 
@@ -280,16 +280,16 @@ internal sealed partial class ManagedResource : IDisposable
             return ControlResult.Done;
         foreach (RuntimeVolume volume in Runtime.Volumes)
         {
-            if (volume.CloseToClients(force, $"{Name} is being demoted"))
+            if (volume.Clients.Close(force, $"{Name} is being demoted"))
                 continue;
 
             // A client that has hung up a moment ago may still be on its way out.
-            Task left = volume.WhenUnusedAsync();
-            if (await Task.WhenAny(left, PatienceAsync()) == left && volume.CloseToClients(force, $"{Name} is being demoted"))
+            Task left = volume.Clients.WhenUnusedAsync();
+            if (await Task.WhenAny(left, PatienceAsync()) == left && volume.Clients.Close(force, $"{Name} is being demoted"))
                 continue;
             Reopen();
             return ControlResult.Refused(
-                $"{volume.Name} is in use by {volume.ClientCount} NBD client(s)", "unmount and disconnect them first, or end them: --force");
+                $"{volume.Name} is in use by {volume.Clients.Count} NBD client(s)", "unmount and disconnect them first, or end them: --force");
         }
 
         ControlResult result = await AskAsync(new OperatorCommand(OperatorVerb.Secondary));
@@ -308,7 +308,7 @@ internal sealed partial class ManagedResource : IDisposable
     {
         ResourceStatus status = Runtime.GetStatus();
         foreach (RuntimeVolume volume in Runtime.Volumes)
-            volume.OpenToClients(status.Of(volume).SizeBytes);
+            volume.Clients.Open(status.Of(volume).SizeBytes);
     }
 
     private async Task<ControlResult> ResizeAsync(ControlCommand command)

@@ -20,23 +20,18 @@ internal sealed class RuntimeVolume : INbdExport
     private const long SlowMs = 1_000;
 
     private readonly ResourceRuntime _runtime;
-    private readonly Lock _clientsLock = new();
-    private readonly List<INbdClient> _clients = [];
     private readonly LeavingDisks _leaving = new();
-    private NbdExportInfo _info;
     private VolumeDisk? _disk;
     private VolumeDisk? _readable;
     private ulong _lastSerial;
     private long _readBytes;
     private long _writtenBytes;
-    private bool _isClosed;
-    private TaskCompletionSource? _unused;
 
     public RuntimeVolume(ResourceRuntime runtime, VolumeConfiguration configuration)
     {
         _runtime = runtime;
         Configuration = configuration;
-        _info = new NbdExportInfo { Name = Name, SizeBytes = 0 };
+        Clients = new VolumeClients(Describe, runtime.PublishStatus);
     }
 
     /// <summary>The configuration, with the number that the volume has while the resource is up. Replaced by <c>adjust</c>.</summary>
@@ -58,17 +53,11 @@ internal sealed class RuntimeVolume : INbdExport
 
     public long WrittenBytes => Interlocked.Read(ref _writtenBytes);
 
-    public int ClientCount
-    {
-        get
-        {
-            lock (_clientsLock)
-                return _clients.Count;
-        }
-    }
+    /// <summary>Who uses the export.</summary>
+    public VolumeClients Clients { get; }
 
     /// <inheritdoc/>
-    public NbdExportInfo Info => _info;
+    public NbdExportInfo Info => Clients.Info;
 
     /// <summary>A disk was opened; Core hears of it next, and says when it may be read from.</summary>
     public void AttachDisk(VolumeDisk disk)
@@ -123,82 +112,6 @@ internal sealed class RuntimeVolume : INbdExport
             yield return call;
         foreach (string late in _leaving.Calls())
             yield return $"{late}; nobody waits for it";
-    }
-
-    /// <summary>Lets clients in again after <see cref="CloseToClients"/>.</summary>
-    public void OpenToClients(long sizeBytes)
-    {
-        lock (_clientsLock)
-        {
-            _isClosed = false;
-            _info = Describe(sizeBytes);
-        }
-    }
-
-    /// <summary>Lets no client in. Returns false, having changed nothing, if there are some and <paramref name="abort"/> is not given.</summary>
-    public bool CloseToClients(bool abort, string reason)
-    {
-        INbdClient[] clients;
-        lock (_clientsLock)
-        {
-            if (_clients.Count > 0 && !abort)
-                return false;
-            _isClosed = true;
-            clients = [.. _clients];
-        }
-
-        foreach (INbdClient client in clients)
-            client.Abort(reason);
-        return true;
-    }
-
-    /// <summary>Admits a client unless the volume is closed.</summary>
-    public bool TryAddClient(INbdClient client, long sizeBytes)
-    {
-        lock (_clientsLock)
-        {
-            if (_isClosed)
-                return false;
-            // A volume that has grown: who comes now sees the new size, who is connected keeps the one that it was told.
-            if (_clients.Count == 0 || _info.SizeBytes != sizeBytes)
-                _info = Describe(sizeBytes);
-            _clients.Add(client);
-        }
-
-        _runtime.PublishStatus();
-        return true;
-    }
-
-    /// <summary>The volume has grown under a client that can be told.</summary>
-    public void TakeSize(long sizeBytes)
-    {
-        lock (_clientsLock)
-            _info = Describe(sizeBytes);
-    }
-
-    public void RemoveClient(INbdClient client)
-    {
-        lock (_clientsLock)
-        {
-            _clients.Remove(client);
-            if (_clients.Count == 0)
-                _unused?.TrySetResult();
-        }
-
-        _runtime.PublishStatus();
-    }
-
-    /// <summary>Completes when the last client has left; at once if there is none.</summary>
-    public Task WhenUnusedAsync()
-    {
-        lock (_clientsLock)
-        {
-            if (_clients.Count == 0)
-                return Task.CompletedTask;
-            if (_unused is null || _unused.Task.IsCompleted)
-                _unused = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            return _unused.Task;
-        }
     }
 
     /// <inheritdoc/>

@@ -72,7 +72,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             ReadBytes = volume.ReadBytes,
             WrittenBytes = volume.WrittenBytes,
             NbdUri = $"nbd+unix:///{volume.Name}?socket={context.RunDirectory.NbdSocket}",
-            Clients = volume.ClientCount,
+            Clients = volume.Clients.Count,
             AlActiveExtents = core.ActiveExtents(nr),
             AlAppliedExtents = core.AppliedLog(nr).Extents,
             AlAppliedBytes = core.AppliedLog(nr).Bytes,

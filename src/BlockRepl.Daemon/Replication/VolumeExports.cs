@@ -35,7 +35,7 @@ internal sealed class VolumeExports(IReadOnlyList<ManagedResource> resources) : 
             return false;
         }
 
-        if (!volume.TryAddClient(client, state.SizeBytes))
+        if (!volume.Clients.TryAdd(client, state.SizeBytes))
         {
             refusal = $"{name} is being demoted on node {status.Node}";
             return false;
@@ -51,7 +51,7 @@ internal sealed class VolumeExports(IReadOnlyList<ManagedResource> resources) : 
         [.. resources.Where(resource => resource.Runtime.GetStatus().Role == Role.Primary).SelectMany(resource => resource.Runtime.Volumes).Select(volume => volume.Name)];
 
     /// <inheritdoc/>
-    public void Closed(INbdExport export, INbdClient client) => ((RuntimeVolume)export).RemoveClient(client);
+    public void Closed(INbdExport export, INbdClient client) => ((RuntimeVolume)export).Clients.Remove(client);
 
     // An empty name opens the only export there is.
     private RuntimeVolume? Find(string name, out ManagedResource? resource)

@@ -113,7 +113,7 @@ public partial class AdjustTests
     {
         await using TwoNodes nodes = await TwoNodes.InSyncAsync();
         var client = new IdleClient();
-        Assert.True(nodes.AlphaVolume.TryAddClient(client, nodes.Alpha.GetStatus()[0].Volumes[0].SizeBytes));
+        Assert.True(nodes.AlphaVolume.Clients.TryAdd(client, nodes.Alpha.GetStatus()[0].Volumes[0].SizeBytes));
         nodes.CreateDisk("alpha", "beta", "s", "w", "alpha-s.img");
         await nodes.EditAsync(text => text[..text.IndexOf("  r:\n", StringComparison.Ordinal)]
             + "  s:\n    volumes:\n      w: { disk: { alpha: alpha-s.img, beta: beta-s.img }, size: 64MiB }\n");
@@ -121,7 +121,7 @@ public partial class AdjustTests
         Assert.Equal(11, refused.ExitCode);
         Assert.Contains("in use by 1 NBD client", refused.Message!, StringComparison.Ordinal);
         Assert.Equal(Role.Primary, nodes.Alpha.GetStatus()[0].Role);
-        nodes.AlphaVolume.RemoveClient(client);
+        nodes.AlphaVolume.Clients.Remove(client);
         Assert.Equal(0, (await AdjustAsync(nodes.Alpha)).ExitCode);
         Assert.Equal(["s"], nodes.Alpha.GetStatus().Select(status => status.Name));
     }
@@ -157,10 +157,10 @@ public partial class AdjustTests
         }
 
         var idle = new IdleClient();
-        Assert.True(volume.TryAddClient(idle, nodes.Alpha.GetStatus()[0].Volumes[1].SizeBytes));
+        Assert.True(volume.Clients.TryAdd(idle, nodes.Alpha.GetStatus()[0].Volumes[1].SizeBytes));
         await nodes.EditAsync(text => text[..text.LastIndexOf("\n      w:", StringComparison.Ordinal)] + "\n");
         Assert.Equal(11, (await AdjustAsync(nodes.Alpha)).ExitCode);
-        volume.RemoveClient(idle);
+        volume.Clients.Remove(idle);
         Assert.Equal((0, "r/w: removed; the peer reconnects"), ((await AdjustAsync(nodes.Alpha)).ExitCode, "r/w: removed; the peer reconnects"));
         Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Write, 8192, 4096));
         Assert.Equal(0, (await AdjustAsync(nodes.Beta)).ExitCode);

@@ -68,16 +68,16 @@ public class ResizeTests
         Assert.Equal((0, 0), ((await AdjustAsync(nodes.Alpha)).ExitCode, (await AdjustAsync(nodes.Beta)).ExitCode));
         long before = nodes.Alpha.GetStatus()[0].Volumes[0].SizeBytes;
         var first = new IdleClient();
-        Assert.True(nodes.AlphaVolume.TryAddClient(first, before));
+        Assert.True(nodes.AlphaVolume.Clients.TryAdd(first, before));
         var session = new NbdSession(nodes.AlphaVolume, NbdTransmissionFlags.Volume, false, false);
         Assert.Equal(0, (await ResizeAsync(nodes.Alpha)).ExitCode);
         long after = nodes.Alpha.GetStatus()[0].Volumes[0].SizeBytes;
         var second = new IdleClient();
-        Assert.True(nodes.AlphaVolume.TryAddClient(second, after));
+        Assert.True(nodes.AlphaVolume.Clients.TryAdd(second, after));
         Assert.True(after > before);
         Assert.Equal((before, after), (session.Info.SizeBytes, nodes.AlphaVolume.Info.SizeBytes));
-        nodes.AlphaVolume.RemoveClient(first);
-        nodes.AlphaVolume.RemoveClient(second);
+        nodes.AlphaVolume.Clients.Remove(first);
+        nodes.AlphaVolume.Clients.Remove(second);
     }
 
     private static byte ReadByte(RuntimeVolume volume, long offset)

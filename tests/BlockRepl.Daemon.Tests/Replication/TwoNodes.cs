@@ -96,6 +96,13 @@ internal sealed class TwoNodes : IAsyncDisposable
         await Alpha.StopAsync(limit.Token);
     }
 
+    /// <summary>Beta dies: no farewell, and nobody answers for it any more.</summary>
+    public void KillBeta()
+    {
+        _isBetaDead = true;
+        Beta.Dispose();
+    }
+
     public async Task StartAlphaAsync() => Alpha = await RunAsync(File, "alpha", _runDirectories[0]);
 
     public static async Task<ControlResult> DoAsync(NodeRuntime node, ControlVerb verb, bool force = false, string resource = Resource, string? volume = null) =>
@@ -132,13 +139,15 @@ internal sealed class TwoNodes : IAsyncDisposable
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         await Alpha.StopAsync(limit.Token);
-        await Beta.StopAsync(limit.Token);
+        if (!_isBetaDead)
+            await Beta.StopAsync(limit.Token);
         foreach (RunDirectory directory in _runDirectories)
             directory.Dispose();
         _directory.Dispose();
     }
 
     private readonly Dictionary<NodeRuntime, EventHub> _events = [];
+    private bool _isBetaDead;
 
     private async Task<NodeRuntime> StartAsync(string file, string node, string peer, long size)
     {

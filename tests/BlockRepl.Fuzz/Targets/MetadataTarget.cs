@@ -190,7 +190,9 @@ internal sealed class MetadataTarget : FuzzTarget
         PeerSlot peer = opened.Loaded.Superblock.Peers[0];
         Assert.True(opened.Store.WriteSuperblock(opened.Loaded.Superblock.WithPeer(0, peer with { Flags = PeerSlotFlags.WasConnected }) with
         {
-            Flags = SuperblockFlags.Consistent | SuperblockFlags.WasUpToDate, Current = new GenerationId(0x1234560), History = [new GenerationId(0x10), new GenerationId(0x20)],
+            Flags = SuperblockFlags.Consistent | SuperblockFlags.WasUpToDate,
+            Current = new GenerationId(0x1234560),
+            History = [new GenerationId(0x10), new GenerationId(0x20)],
         }).IsOk);
         uint[] table = new uint[67];
         Array.Fill(table, ActivityLogCodec.EmptySlot);

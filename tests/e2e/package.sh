@@ -93,9 +93,11 @@ want "and nothing else" bash -c "! { $(declare -f needrestart_leaves); needresta
 want "keys are root's alone" test "$(stat -c %a /etc/blockrepl)" = 750
 want "the manual page formats" bash -c 'man -l /usr/share/man/man8/blockrepl.8.gz | grep -q "invalidate-remote"'
 complete() {
-    bash -c '. /usr/share/bash-completion/completions/blockrepl
+    local found
+    found=$(bash -c '. /usr/share/bash-completion/completions/blockrepl
         COMP_LINE=$1 COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1"; [[ $1 != *" " ]] || COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-        _blockrepl; printf "%s\n" "${COMPREPLY[@]}"' - "$1" | grep -qx -- "$2"
+        _blockrepl; printf "%s\n" "${COMPREPLY[@]}"' - "$1")
+    grep -qx -- "$2" <<<"$found"
 }
 want "verbs are completed" complete "blockrepl prim" primary
 want "and options" complete "blockrepl status --j" --json

@@ -279,13 +279,16 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
                 return null;
             }
 
-            if (!remote.Asked.Remove(id, out RemoteRead? read))
+            if (!remote.Asked.TryGetValue(id, out RemoteRead? read))
                 continue;
+
+            // It stays asked: the connection is ended for that, and a new one asks again.
+            if (result.IsOk && length != read.Range.Length)
+                return $"{length} bytes for a read of {read.Range.Length}";
+            remote.Asked.Remove(id);
             peer.ReadsAsked--;
             peer.ReadBytesAsked -= read.Range.Length;
             remote.ProgressMs = peer.ProgressMs = context.NowMs;
-            if (result.IsOk && length != read.Range.Length)
-                return $"{length} bytes for a read of {read.Range.Length}";
             ref Effect effect = ref context.Effects.Add(EffectKind.ReadReply);
             effect.Volume = volume.Nr;
             effect.Subject = read.Cookie;

@@ -4,6 +4,9 @@ namespace BlockRepl.Sim.Run;
 internal sealed class Clock
 {
     private readonly PriorityQueue<Action, (long AtUs, long Nr)> _queue = new();
+    // A hundred times what the longest run needs: a state machine that answers itself for ever is found, not waited for.
+    private const long HappenedMax = 20_000_000;
+
     private long _numbers;
 
     /// <summary>Monotonic microseconds.</summary>
@@ -29,7 +32,8 @@ internal sealed class Clock
 
         _queue.Dequeue();
         NowUs = Math.Max(NowUs, key.AtUs);
-        Happened++;
+        if (++Happened > HappenedMax)
+            throw new ViolationException("liveness", $"it does not come to rest: {HappenedMax} things have happened");
         what();
         return true;
     }

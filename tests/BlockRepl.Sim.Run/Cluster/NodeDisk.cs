@@ -39,6 +39,9 @@ internal sealed class NodeDisk
     /// <summary>Core has given it up, or it was not attached.</summary>
     public bool IsDetached { get; set; } = true;
 
+    /// <summary>What Core was told that it is called: tells it from those that the volume had before.</summary>
+    public ulong Serial { get; set; }
+
     /// <summary>Core knows that it is closed.</summary>
     public bool IsClosed { get; set; } = true;
 
@@ -172,6 +175,16 @@ internal sealed class NodeDisk
             buffer.Release();
         }
 
+        return isRead ? DiskResult.Ok : DiskResult.Io;
+    }
+
+    /// <summary>Reads for a Primary without a disk: all of the range, holes and all.</summary>
+    public DiskResult ReadForPeer(ResyncChunk chunk, BlockBufferPool pool)
+    {
+        BlockBuffer buffer = pool.Rent((int)chunk.Range.Length, BufferPurpose.PeerSend);
+        chunk.Buffer = buffer;
+        bool isRead = Data.Read(chunk.Range.Offset, buffer.Span[..(int)chunk.Range.Length]);
+        chunk.IsZeroes = isRead && !buffer.Span[..(int)chunk.Range.Length].ContainsAnyExcept((byte)0);
         return isRead ? DiskResult.Ok : DiskResult.Io;
     }
 

@@ -113,7 +113,8 @@ internal sealed class SimNode
     {
         if (Disks[volume].Attach(_bootId, out AttachedDisk? attached) is { } wrong)
             throw new ViolationException("G10", $"metadata cannot be read: {wrong}");
-        Apply(new CoreEvent { Kind = CoreEventKind.DiskAttached, Volume = new VolumeNr((ushort)volume), Subject = attached, Number = ++_simulation.DiskSerials });
+        Disks[volume].Serial = ++_simulation.DiskSerials;
+        Apply(new CoreEvent { Kind = CoreEventKind.DiskAttached, Volume = new VolumeNr((ushort)volume), Subject = attached, Number = Disks[volume].Serial });
     }
 
     /// <summary>Gives Core a new configuration.</summary>
@@ -254,6 +255,7 @@ internal sealed class SimNode
         Volume = request.VolumeNr,
         Header = new Protocol.ChangeHeader(Protocol.ChangeKind.Write, request.VolumeNr, request.Range.Offset, request.Range.Length, Protocol.ChangeFlags.None),
         Result = local,
+        Number = local.IsOk ? 0 : Disks[request.Volume].Serial,
         Second = request,
     });
 
@@ -314,6 +316,14 @@ internal sealed class SimNode
                 break;
             case EffectKind.DetachDisk:
                 Detach(effect.Volume, effect.NotesLoss);
+                break;
+            case EffectKind.AttachDisk:
+                VolumeNr again = effect.Volume;
+                Post(0, () =>
+                {
+                    if (Disks[again.Value].IsClosed && Status.DiskState(again) == DiskState.Diskless)
+                        Attach(again.Value);
+                });
                 break;
             case EffectKind.OpenReads:
                 Disks[effect.Volume.Value].ReadsLocally = !Disks[effect.Volume.Value].IsDetached;
@@ -405,8 +415,12 @@ internal sealed class SimNode
                 e.Kind = CoreEventKind.VerifyReadCompleted;
                 e.Result = disk.IsDetached ? DiskResult.Io : disk.Digest(operation.Request.Verify!);
                 break;
+            case EffectKind.PeerRead:
+                e.Kind = CoreEventKind.PeerReadCompleted;
+                e.Result = disk.IsDetached ? DiskResult.Io : disk.ReadForPeer(operation.Request.Chunk!, Pool);
+                break;
             default:
-                e.Kind = operation.Kind == EffectKind.PeerRead ? CoreEventKind.PeerReadCompleted : CoreEventKind.ResyncReadCompleted;
+                e.Kind = CoreEventKind.ResyncReadCompleted;
                 e.Result = disk.IsDetached ? DiskResult.Io : disk.Read(operation.Request, Pool);
                 break;
         }
@@ -492,7 +506,7 @@ internal sealed class SimNode
         if (!disk.IsDetached || disk.IsClosed || !disk.IsQuiet)
             return;
         disk.IsClosed = true;
-        Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = volume });
+        Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = volume, Number = disk.Serial });
     }
 
     private sealed class Ticket(Action<CommandResult>? answered)

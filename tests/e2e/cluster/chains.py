@@ -121,7 +121,14 @@ def check():
     lost = 0
     for chain in range(chains):
         client = login(chain)
-        client.select("INBOX", readonly=True)
+        answer = client.select("INBOX", readonly=True)
+        end = time.monotonic() + 20
+        while answer[0] != "OK" and time.monotonic() < end:
+            print("chain %d: its INBOX is not opened yet: %s" % (chain, answer), file=sys.stderr)
+            time.sleep(0.5)     # between two questions; the deadline counts
+            answer = client.select("INBOX", readonly=True)
+        if answer[0] != "OK":
+            raise SystemExit("chain %d: its INBOX is not opened: %s" % (chain, answer))
         ids = client.search(None, "ALL")[1][0].split()
         mails = set()
         for at in range(0, len(ids), 50):

@@ -15,7 +15,7 @@ internal sealed unsafe partial class KernelNbd : IKernelNbd
     private const int NoEntry = 2;
     private const string SysBlock = "/sys/block";
 
-    private static uint s_sequence;
+    private static uint _sequence;
 
     private ushort _family;
 
@@ -36,7 +36,7 @@ internal sealed unsafe partial class KernelNbd : IKernelNbd
     /// <inheritdoc/>
     public int Connect(KernelConnect request, out int index)
     {
-        uint sequence = Interlocked.Increment(ref s_sequence);
+        uint sequence = Interlocked.Increment(ref _sequence);
         int errno = Transact(NbdNetlink.Connect(_family, sequence, request), sequence, NbdNetlink.IndexOf, out uint? taken);
         index = (int?)taken ?? request.Index ?? -1;
         return errno;
@@ -45,21 +45,21 @@ internal sealed unsafe partial class KernelNbd : IKernelNbd
     /// <inheritdoc/>
     public int Reconnect(int index, string backend, int socketFd)
     {
-        uint sequence = Interlocked.Increment(ref s_sequence);
+        uint sequence = Interlocked.Increment(ref _sequence);
         return Transact(NbdNetlink.Reconnect(_family, sequence, index, backend, socketFd), sequence, NbdNetlink.IndexOf, out _);
     }
 
     /// <inheritdoc/>
     public int Resize(int index, string backend, long sizeBytes)
     {
-        uint sequence = Interlocked.Increment(ref s_sequence);
+        uint sequence = Interlocked.Increment(ref _sequence);
         return Transact(NbdNetlink.Resize(_family, sequence, index, backend, sizeBytes), sequence, NbdNetlink.IndexOf, out _);
     }
 
     /// <inheritdoc/>
     public int Disconnect(int index)
     {
-        uint sequence = Interlocked.Increment(ref s_sequence);
+        uint sequence = Interlocked.Increment(ref _sequence);
         return Transact(NbdNetlink.Disconnect(_family, sequence, index), sequence, NbdNetlink.IndexOf, out _);
     }
 
@@ -110,7 +110,7 @@ internal sealed unsafe partial class KernelNbd : IKernelNbd
 
     private int ResolveFamily()
     {
-        uint sequence = Interlocked.Increment(ref s_sequence);
+        uint sequence = Interlocked.Increment(ref _sequence);
         int errno = Transact(NbdNetlink.ResolveFamily("nbd", sequence), sequence, NbdNetlink.FamilyIdOf, out uint? family);
         if (errno == 0 && family is { } id)
             _family = (ushort)id;

@@ -109,6 +109,7 @@ internal sealed class Simulation
         SetUp();
         var disasters = new Disasters(this);
         disasters.PostNext();
+        Work.Disasters = disasters;
         Operator.LookRound();
         long end = Clock.NowUs + Math.Min(safetyUs, Plan.SafetyUs);
         long nextCheck = Clock.NowUs;

@@ -36,6 +36,9 @@ internal sealed class Workload
         }
     }
 
+    /// <summary>Who is told of every answer.</summary>
+    public Disasters? Disasters { get; set; }
+
     /// <summary>Nothing new is asked for.</summary>
     public bool IsStopped { get; set; }
 
@@ -88,6 +91,7 @@ internal sealed class Workload
         if (_simulation.IsTracing)
             _simulation.Note(node, $"answers {request}: {result}{(request.IsAbandoned ? " (to nobody)" : "")}");
         _simulation.Statistics.Operations++;
+        Disasters?.OperationDone();
         if (!result.IsOk)
             _simulation.Statistics.FailedOperations++;
         bool isSeen = result.IsOk && !request.IsAbandoned;

@@ -29,7 +29,19 @@ internal sealed class Oracle
         }
     }
 
-    private readonly record struct Entry(WriteRecord Write, ulong Id);
+    // A write, as one sector knows it. A write of several blocks may be there in part, so what a reader has seen of it counts for the sector alone.
+    private sealed class Entry(WriteRecord write, ulong id)
+    {
+        public WriteRecord Write { get; } = write;
+
+        public ulong Id { get; } = id;
+
+        /// <summary>A client has read it in this life of the image: no older one may be read after that.</summary>
+        public int ReadInEpoch { get; set; } = -1;
+
+        /// <summary>When that read was answered.</summary>
+        public long ReadAt { get; set; } = long.MaxValue;
+    }
 
     /// <summary>Counts requests and answers.</summary>
     public long Now { get; private set; }
@@ -294,12 +306,12 @@ internal sealed class Oracle
 
     private static string Describe(List<Entry> entries) => "writes: " + string.Join(", ", entries.Select(entry => entry.Id == entry.Write.Id ? entry.Write.ToString() : $"{entry.Id} of an image: {entry.Write}"));
 
-    private WriteRecord? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
+    private Entry? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
     {
         foreach (Entry entry in entries)
         {
             if (entry.Id == id && !IsReplacedForReader(entries, entry.Write, read, node))
-                return entry.Write;
+                return entry;
         }
 
         return null;
@@ -314,7 +326,7 @@ internal sealed class Oracle
                 continue;
             if (later.IsAcknowledged && later.EndedAt < read.IssuedAt && (IsForked ? (later.On & 1 << node) != 0 : later.On != 0))
                 return true;
-            if (!IsForked && later.ReadInEpoch == _epoch && later.ReadAt < read.IssuedAt)
+            if (!IsForked && entry.ReadInEpoch == _epoch && entry.ReadAt < read.IssuedAt)
                 return true;
         }
 

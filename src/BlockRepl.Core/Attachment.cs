@@ -46,6 +46,7 @@ internal sealed class Attachment(ResourceContext context)
         if (isNew)
             flags |= SuperblockFlags.PrimaryIndicator;
         volume.IsNewOnPrimary = false;
+        volume.AheadGeneration = GenerationId.None;
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
         volume.AttachesAgain = false;

@@ -123,6 +123,12 @@ internal sealed class Volume
     /// </summary>
     public bool HasFailed { get; set; }
 
+    /// <summary>
+    /// The generation of a disk that is gone, where this node had gone on with it without its peers: none of them has what was answered under it, and none may serve in its place (G6). None otherwise;
+    /// forgotten by a promotion that is forced, and when the daemon ends.
+    /// </summary>
+    public GenerationId AheadGeneration { get; set; }
+
     /// <summary>The edge has closed the disk that failed; the volume is Diskless once nothing of it is left.</summary>
     public bool IsClosed { get; set; }
 

@@ -190,17 +190,17 @@ internal sealed class Oracle
     /// <summary>Whether a node has everything that was acknowledged and is not lost.</summary>
     public bool HasEverything(int node)
     {
-        foreach (List<WriteRecord> writes in _unsettled)
+        for (int volume = 0; volume < _unsettled.Length; volume++)
         {
-            foreach (WriteRecord write in writes)
-            {
-                if (write.On != 0 && (write.On & 1 << node) == 0)
-                    return false;
-            }
+            if (!HasEverything(node, volume))
+                return false;
         }
 
         return true;
     }
+
+    /// <summary>The same of one volume.</summary>
+    public bool HasEverything(int node, int volume) => _unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0);
 
     /// <summary>
     /// Checks an image against what the node must hold. With <paramref name="isPrefix"/> it must also be that of one moment of the stream, across volumes (G4). Null, or what is wrong.

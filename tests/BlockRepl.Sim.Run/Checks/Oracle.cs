@@ -121,6 +121,24 @@ internal sealed class Oracle
         ForgetSettled(volume);
     }
 
+    /// <summary>
+    /// A change or a flush of a Primary without a disk was answered by the peer that serves the volume (G11). The stream carries them in order, so that the server has everything that was answered before, whatever the
+    /// protocol said when it was; and it has a generation of its own on record, so that the disk that was lost is a copy of nothing any more, until it is resynced: not a resync from the server throws away what only that
+    /// disk held, but a server that has not got it breaks the promise.
+    /// </summary>
+    public void NoteServed(int volume, int server)
+    {
+        foreach (WriteRecord write in _unsettled[volume])
+        {
+            if (write.On == 0)
+                continue;
+            write.On = 1 << server;
+            write.StableOn &= 1 << server;
+            write.MaybeOn |= 1 << server;
+            write.IsWeak = false;
+        }
+    }
+
     /// <summary>A node lost power.</summary>
     public void NotePowerCut(int node)
     {

@@ -5,6 +5,10 @@ namespace BlockRepl.Core;
 /// <summary>
 /// <c>outdate</c>: this node's data is declared older than the peer's, durably, so that it is not promoted (G6). What the <c>fence-peer</c> handler of a Primary says on its peer.
 /// </summary>
+/// <remarks>
+/// What this node has and the peer lacks is not older than anything: a volume on which this node went on, or served a Primary without a disk, is never outdated, and whoever asks hears so. He would take the answer for
+/// evidence that he may go on from what he has (G6), which is the older.
+/// </remarks>
 internal sealed class Outdating(ResourceContext context)
 {
     private readonly List<object?> _waiting = [];
@@ -31,6 +35,13 @@ internal sealed class Outdating(ResourceContext context)
             Do(cookie);
     }
 
+    /// <summary>Volumes that this node may declare older than the peer's: consistent, and without anything that the peer lacks.</summary>
+    public List<Volume> FindOutdatable() => [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated && FindLacking(volume) is null)];
+
+    // The bitmap's generation ends when the peer has all that was changed under the present one, and begins before anything is answered that it has not.
+    private static PeerVolume? FindLacking(Volume volume) =>
+        Array.Find(volume.Peers, at => at.Slot >= 0 && !volume.Superblock!.Peers[at.Slot].BitmapGeneration.IsNone);
+
     private bool IsWrittenStill() => context.Role != Role.Primary
         && context.Volumes.Exists(static volume => volume is { HasDisk: true, Disk: <= DiskState.Outdated, MetadataWrites: > 0 });
 
@@ -56,7 +67,17 @@ internal sealed class Outdating(ResourceContext context)
             return;
         }
 
-        List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated)];
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.Disk > DiskState.Outdated && FindLacking(volume) is { } lacking)
+            {
+                string peer = lacking.Peer.Name;
+                Refuse(cookie, CommandResult.Refused($"{name}/{volume.Name} has changes here that {peer} lacks: it is not the older of the two", $"connect the two: blockrepl connect {name}"));
+                return;
+            }
+        }
+
+        List<Volume> good = FindOutdatable();
         if (good.Count == 0)
         {
             // One worse volume is enough to keep the whole resource from being promoted.

@@ -190,7 +190,8 @@ internal sealed class Shutdown(
             }
         }
 
-        List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated)];
+        // Of what this node serves the Primary has no copy that it could go on with.
+        List<Volume> good = outdating.FindOutdatable();
         if (!leavesPrimary || good.Count == 0)
         {
             SayFarewell();

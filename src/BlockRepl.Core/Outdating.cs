@@ -31,6 +31,17 @@ internal sealed class Outdating(ResourceContext context)
             Do(cookie);
     }
 
+    private PeerVolume? FindAhead()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (Array.Find(volume.Peers, Generations.HasGoneOnWithout) is { } peer)
+                return peer;
+        }
+
+        return null;
+    }
+
     private bool IsWrittenStill() => context.Role != Role.Primary
         && context.Volumes.Exists(static volume => volume is { HasDisk: true, Disk: <= DiskState.Outdated, MetadataWrites: > 0 });
 
@@ -53,6 +64,14 @@ internal sealed class Outdating(ResourceContext context)
         if (context.Volumes.Find(static volume => !volume.HasDisk) is { } diskless)
         {
             Refuse(cookie, CommandResult.NoDisk($"{name}/{diskless.Name} has no local disk here ({diskless.Disk})", $"bring it up first: blockrepl up {name}"));
+            return;
+        }
+
+        if (FindAhead() is { } ahead)
+        {
+            // The peer's data is the older. Whoever fences this node on its behalf would have it promoted without what was acknowledged here (G6).
+            Refuse(cookie, CommandResult.Refused(
+                $"{name}/{ahead.Volume.Name} has gone on here without {ahead.Peer.Name}, whose data is the older", $"connect the two, or give this node's changes up: blockrepl primary --force {name} on {ahead.Peer.Name}"));
             return;
         }
 

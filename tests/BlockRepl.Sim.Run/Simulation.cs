@@ -450,7 +450,10 @@ internal sealed class Simulation
             return;
         if (isStale && !Plan.IsReckless && Plan.Fencing != FencingPolicy.DontCare && Plan.Protocol == WriteProtocol.C && !WasWeak)
             throw new ViolationException("G6", $"{node.Name} was promoted without force although it lacks acknowledged writes");
-        if (!WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index]) is { } wrong)
+
+        // Once both have gone on there are two streams, and what the other acknowledged in its own is missing from no moment of this one. What this node acknowledged itself must be there all the same; and the
+        // promotion that begins the fork is checked, because nothing is forked before it.
+        if (!WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !Oracle.IsForked) is { } wrong)
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
         Oracle.IsForked |= isStale;
         Oracle.NoteFailover(node.Index);

@@ -161,7 +161,12 @@ internal sealed class Oracle
             {
                 if (!IsVictim[1 - node])
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
-                Forget(write);
+
+                // Given up with the victim's data; but the source may hold it all the same, without having promised it: its own disk failed under it, say. Then it is there or not, as a write without an answer.
+                if ((write.MaybeOn & 1 << node) == 0)
+                    Forget(write);
+                else
+                    (write.On, write.StableOn, write.MaybeOn) = (0, 0, 3);
                 writes.RemoveAt(i--);
                 continue;
             }

@@ -73,6 +73,12 @@ internal sealed class Attachment(ResourceContext context)
         }
 
         DiskState state = StateOf(volume, superblock, flags);
+        if (state > DiskState.Outdated && !volume.IsReturning && volume.Overtaken.Contains(superblock.Current))
+        {
+            context.Log($"{Name(volume)}: this disk was lost while this node was Primary, and a peer has taken changes in its place");
+            state = DiskState.Outdated;
+        }
+
         superblock = superblock with
         {
             Flags = Generations.FlagsFor(state, flags),
@@ -84,6 +90,8 @@ internal sealed class Attachment(ResourceContext context)
         write.OnDurable = () =>
         {
             volume.Disk = volume.IsReturning ? DiskState.Negotiating : state;
+            if (state == DiskState.Outdated)
+                volume.Overtaken.Clear();
             if (!volume.IsReturning)
                 context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
             context.StateChanged = true;

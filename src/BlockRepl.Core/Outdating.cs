@@ -35,12 +35,16 @@ internal sealed class Outdating(ResourceContext context)
             Do(cookie);
     }
 
-    /// <summary>Volumes that this node may declare older than the peer's: consistent, and without anything that the peer lacks.</summary>
-    public List<Volume> FindOutdatable() => [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated && FindLacking(volume) is null)];
+    private PeerVolume? FindAhead()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (Array.Find(volume.Peers, Generations.HasGoneOnWithout) is { } peer)
+                return peer;
+        }
 
-    // The bitmap's generation ends when the peer has all that was changed under the present one, and begins before anything is answered that it has not.
-    private static PeerVolume? FindLacking(Volume volume) =>
-        Array.Find(volume.Peers, at => at.Slot >= 0 && !volume.Superblock!.Peers[at.Slot].BitmapGeneration.IsNone);
+        return null;
+    }
 
     private bool IsWrittenStill() => context.Role != Role.Primary
         && context.Volumes.Exists(static volume => volume is { HasDisk: true, Disk: <= DiskState.Outdated, MetadataWrites: > 0 });
@@ -67,17 +71,15 @@ internal sealed class Outdating(ResourceContext context)
             return;
         }
 
-        foreach (Volume volume in context.Volumes)
+        if (FindAhead() is { } ahead)
         {
-            if (volume.Disk > DiskState.Outdated && FindLacking(volume) is { } lacking)
-            {
-                string peer = lacking.Peer.Name;
-                Refuse(cookie, CommandResult.Refused($"{name}/{volume.Name} has changes here that {peer} lacks: it is not the older of the two", $"connect the two: blockrepl connect {name}"));
-                return;
-            }
+            // The peer's data is the older. Whoever fences this node on its behalf would have it promoted without what was acknowledged here (G6).
+            Refuse(cookie, CommandResult.Refused(
+                $"{name}/{ahead.Volume.Name} has gone on here without {ahead.Peer.Name}, whose data is the older", $"connect the two, or give this node's changes up: blockrepl primary --force {name} on {ahead.Peer.Name}"));
+            return;
         }
 
-        List<Volume> good = FindOutdatable();
+        List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated)];
         if (good.Count == 0)
         {
             // One worse volume is enough to keep the whole resource from being promoted.

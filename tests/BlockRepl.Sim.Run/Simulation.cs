@@ -202,8 +202,20 @@ internal sealed class Simulation
     /// <summary>The peer is there, and need not have what is acknowledged.</summary>
     public static bool IsWeak(SimNode node) => node.LiveLink is not null && node.Status.ProtocolInForce(Peer) != WriteProtocol.C;
 
-    /// <summary>A client's change was asked of a node, or a promotion was forced: if the two are not in sync, it has gone on by itself.</summary>
-    public void NoteChange(int node) => _hasChanged[node] |= !IsAllInSync;
+    /// <summary>A promotion was forced: if the two are not in sync, the node has gone on by itself.</summary>
+    public void NoteForced(int node) => _hasChanged[node] |= !IsAllInSync;
+
+    /// <summary>
+    /// A client's change was asked of a node, or is under way there: if the two are not in sync, somebody goes on by himself. Where the node has no disk of its own for the volume that is the peer which serves it, whose disk alone
+    /// changes (a split brain is one of disks, not of roles); what the node's own disk got of it before it failed counts for that.
+    /// </summary>
+    public void NoteChange(int node, int volume)
+    {
+        if (IsAllInSync)
+            return;
+        bool isServed = Nodes[node].Status.DiskState(new VolumeNr((ushort)volume)) is DiskState.Diskless or DiskState.Failed or DiskState.Attaching;
+        _hasChanged[isServed ? 1 - node : node] = true;
+    }
 
     /// <summary>Something that an operator can see has changed on a node.</summary>
     public void StateChanged(SimNode node)
@@ -225,8 +237,11 @@ internal sealed class Simulation
             WatchForSync(v);
         if (wasAll && !IsAllInSync)
         {
-            for (int one = 0; one < 2; one++)
-                _hasChanged[one] |= Work.HasChangesInFlight(one);
+            foreach ((int one, int volume) in Work.ChangesInFlight())
+            {
+                _hasChanged[one] = true;
+                NoteChange(one, volume);
+            }
         }
         else if (!wasAll && IsAllInSync)
         {
@@ -429,7 +444,7 @@ internal sealed class Simulation
         SimDisk[] disks = [.. node.Disks.Select(static disk => disk.Data)];
         if (isForced)
         {
-            NoteChange(node.Index);
+            NoteForced(node.Index);
             Oracle.NoteFailover(node.Index);
             Oracle.IsForked |= isStale || !isUpToDate;
             if (isStale || !isUpToDate)
@@ -441,7 +456,10 @@ internal sealed class Simulation
             return;
         if (isStale && !Plan.IsReckless && Plan.Fencing != FencingPolicy.DontCare && Plan.Protocol == WriteProtocol.C && !WasWeak)
             throw new ViolationException("G6", $"{node.Name} was promoted without force although it lacks acknowledged writes");
-        if (!WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index]) is { } wrong)
+
+        // Once both have gone on there are two streams, and what the other acknowledged in its own is missing from no moment of this one. What this node acknowledged itself must be there all the same; and the
+        // promotion that begins the fork is checked, because nothing is forked before it.
+        if (!WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !Oracle.IsForked) is { } wrong)
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
         Oracle.IsForked |= isStale;
         Oracle.NoteFailover(node.Index);

@@ -175,7 +175,7 @@ internal sealed class Oracle
                     Forget(write);
                 else
                     // The source was sent it once and need not have kept it (it lost power, or protocol A): it may be there or not, on both alike.
-                    write.On = write.StableOn = 0;
+                    (write.On, write.StableOn, write.MaybeOn) = (0, 0, 3);
                 continue;
             }
 

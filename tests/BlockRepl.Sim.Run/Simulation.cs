@@ -345,7 +345,10 @@ internal sealed class Simulation
         long end = Clock.NowUs + 60_000_000;
         while (Clock.NowUs < end && !(IsConnected(Nodes[0]) && IsConnected(Nodes[1])))
             Clock.Step(end);
-        Operator.Command(Nodes[0], new OperatorCommand(isFull ? OperatorVerb.Primary : OperatorVerb.SkipInitialSync) { Force = isFull });
+        if (isFull)
+            Operator.Promote(Nodes[0], force: true);
+        else
+            Operator.Command(Nodes[0], new OperatorCommand(OperatorVerb.SkipInitialSync));
         while (Clock.NowUs < end && !IsAllInSync)
             Clock.Step(end);
         if (!IsAllInSync)

@@ -35,6 +35,9 @@ internal sealed class Outdating(ResourceContext context)
             Do(cookie);
     }
 
+    private static bool IsKeptCurrent(Volume volume) => Array.Exists(volume.Peers, static peer =>
+        peer.Peer.IsConnected && peer.State is ReplicationState.Established or ReplicationState.WFBitMapS or ReplicationState.SyncSource or ReplicationState.PausedSyncS or ReplicationState.VerifyS or ReplicationState.VerifyT);
+
     private PeerVolume? FindAhead()
     {
         foreach (Volume volume in context.Volumes)
@@ -86,6 +89,13 @@ internal sealed class Outdating(ResourceContext context)
             context.CompleteCommand(cookie, context.Volumes.Find(static volume => volume.Disk < DiskState.Outdated) is { } worse
                 ? CommandResult.NoUpToDateData($"{name}/{worse.Name} is {worse.Disk} here, which is worse than Outdated", "nothing needs to be done: it is not promoted without --force")
                 : CommandResult.Ok);
+            return;
+        }
+
+        if (good.Find(IsKeptCurrent) is not null)
+        {
+            // DRBD's SS_CONNECTED_OUTDATES. Nothing would make it current again while the connection lasts: a Primary would mirror to it for ever without being able to rely on it.
+            Refuse(cookie, CommandResult.Refused($"{name} is connected to its peer and in sync with it: its data is kept current", $"disconnect first: blockrepl disconnect {name}"));
             return;
         }
 

@@ -345,4 +345,17 @@ public class OutdateTests
         Assert.False(cluster.Alpha.Metadata[0].Superblock.Peers[0].BitmapGeneration.IsNone);
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Outdate).ExitCode);
     }
+
+    /// <summary>G11: a fence handler that was called for an earlier loss comes late, when both are in sync again. Outdated now, this node would stay so for as long as the connection lasts (DRBD: SS_CONNECTED_OUTDATES).</summary>
+    [Fact]
+    public void It_is_refused_with_11_while_connected_and_in_sync()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        CommandTicket late = cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate);
+        Assert.Equal(11, late.ExitCode);
+        Assert.Contains("in sync", late.Result!.Message, StringComparison.Ordinal);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.AssertInSync();
+    }
 }

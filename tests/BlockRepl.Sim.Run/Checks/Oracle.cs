@@ -272,14 +272,16 @@ internal sealed class Oracle
                 for (int s = 0; s < Sectors.PerBlock; s++)
                 {
                     Sectors.TryIdentify(content.AsSpan(s * Sectors.Bytes, Sectors.Bytes), volume, block * Sectors.PerBlock + s, out ulong id);
-                    sectors[s].RemoveAll(entry => (entry.Write.On & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
+
+                    // What this node alone had is what its image says now. What the other may hold without having promised it stays known: it may be seen there.
+                    sectors[s].RemoveAll(entry => (entry.Write.MaybeOn & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
                     sectors[s].Add(new Entry(isStable ? stable : unstable, id, seen));
                 }
             }
 
-            _unsettled[volume].RemoveAll(write => write.On == 1 << node);
             foreach (WriteRecord write in _unsettled[volume])
                 write.On &= ~(1 << node);
+            _unsettled[volume].RemoveAll(write => write.On == 0);
             _unsettled[volume].Add(stable);
             _unsettled[volume].Add(unstable);
         }

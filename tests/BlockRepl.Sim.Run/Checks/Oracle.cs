@@ -64,7 +64,7 @@ internal sealed class Oracle
         for (long sector = first; sector < first + count; sector++)
         {
             List<Entry> entries = EntriesOf(request.Volume, sector);
-            if (entries.Count >= 12)
+            if (entries.Count >= 12 && entries.Count % 4 == 0)
                 Prune(entries, oldestOpen);
             if (sector % Sectors.PerBlock == 0)
                 seen = new Sighting();
@@ -421,18 +421,28 @@ internal sealed class Oracle
         return sectors![sector % Sectors.PerBlock];
     }
 
-    // What no node can hold any more.
+    // What no node can hold any more. In one pass: while a peer that may hold everything is not in sync, thousands are kept.
     private static void Prune(List<Entry> entries, long oldestOpen)
     {
+        // By the nodes on which they are stable: the newest that replaces what is older there.
+        Span<long> newest = stackalloc long[4];
+        newest.Fill(long.MinValue);
+        foreach (Entry entry in entries)
+        {
+            if (!entry.Write.IsAcknowledged || entry.Write.EndedAt >= oldestOpen)
+                continue;
+            for (int nodes = 0; nodes < newest.Length; nodes++)
+            {
+                if ((nodes & ~entry.Write.StableOn) == 0)
+                    newest[nodes] = Math.Max(newest[nodes], entry.Write.IssuedAt);
+            }
+        }
+
         int kept = 0;
         for (int i = 0; i < entries.Count; i++)
         {
-            Entry old = entries[i];
-            bool isGone = false;
-            foreach (Entry entry in entries)
-                isGone |= entry.Write.IsAcknowledged && entry.Write.EndedAt < oldestOpen && entry.Write.IssuedAt > old.Write.EndedAt && (old.Write.MaybeOn & ~entry.Write.StableOn) == 0;
-            if (!isGone)
-                entries[kept++] = old;
+            if (newest[entries[i].Write.MaybeOn] <= entries[i].Write.EndedAt)
+                entries[kept++] = entries[i];
         }
 
         entries.RemoveRange(kept, entries.Count - kept);

@@ -15,6 +15,7 @@ internal sealed class Oracle
     private readonly Dictionary<long, List<Entry>[]>[] _blocks;
     private readonly List<WriteRecord>[] _unsettled;
     private readonly long[] _lastPowerCut = [-1, -1];
+    private readonly long[] _resyncBegunAt;
     private readonly WriteRecord _initial = new() { IssuedAt = -1, EndedAt = 0, IsAcknowledged = true, On = 3, StableOn = 3, MaybeOn = 3 };
     private int _epoch;
 
@@ -22,6 +23,7 @@ internal sealed class Oracle
     {
         _blocks = new Dictionary<long, List<Entry>[]>[volumes];
         _unsettled = new List<WriteRecord>[volumes];
+        _resyncBegunAt = new long[volumes];
         for (int v = 0; v < volumes; v++)
         {
             _blocks[v] = [];
@@ -157,6 +159,20 @@ internal sealed class Oracle
     /// <summary>A process died: what it had in memory is gone.</summary>
     public void NoteDeath() => _epoch++;
 
+    /// <summary>
+    /// A resync has begun: its target is Inconsistent. The source has flushed before it asked for that, so what both had, from before they parted, is stable there: if it was not, and the source lost power next, the only
+    /// other copy would be half overwritten.
+    /// </summary>
+    public void NoteResyncBegun(int volume, int source)
+    {
+        _resyncBegunAt[volume] = Tick();
+        foreach (WriteRecord write in _unsettled[volume])
+        {
+            if (write.On == 3)
+                write.StableOn |= 1 << source;
+        }
+    }
+
     /// <summary>A volume got in sync.</summary>
     /// <param name="volume">The volume.</param>
     /// <param name="source">The node that the other was resynced from; null if there was no resync.</param>
@@ -181,8 +197,9 @@ internal sealed class Oracle
 
             if (write.On != 0)
             {
+                // What was answered before the resync was marked, or the target had confirmed it as stable; marks are cleared when both have flushed (hard parts 1 and 4).
                 write.On = write.MaybeOn = 3;
-                if (source is { } from && (write.StableOn & 1 << from) != 0)
+                if (source is { } from && ((write.StableOn & 1 << from) != 0 || write.EndedAt < _resyncBegunAt[volume]))
                     write.StableOn = 3;
             }
         }
@@ -277,9 +294,8 @@ internal sealed class Oracle
                 }
             }
 
+            // What both must have stays so: the image replaces it here, and a resync from here throws nothing of it away.
             _unsettled[volume].RemoveAll(write => write.On == 1 << node);
-            foreach (WriteRecord write in _unsettled[volume])
-                write.On &= ~(1 << node);
             _unsettled[volume].Add(stable);
             _unsettled[volume].Add(unstable);
         }

@@ -504,11 +504,15 @@ internal sealed class Simulation
             if (replication != _replication[n, v])
             {
                 Statistics.Coverage.Take("replication", _replication[n, v].ToString(), replication.ToString());
+                if (IsTarget(replication) && !IsTarget(_replication[n, v]))
+                    Oracle.NoteResyncBegun(v, 1 - n);
                 _replication[n, v] = replication;
                 Note(node, $"volume {v}: replication {replication}");
             }
         }
     }
+
+    private static bool IsTarget(ReplicationState state) => state is ReplicationState.SyncTarget or ReplicationState.PausedSyncT;
 
     // Several steps within one event show as one.
     private void TakeConnection(ConnectionState from, ConnectionState to)

@@ -104,7 +104,7 @@ internal sealed class OperatorDesk(Simulation simulation)
     {
         if (call.Kind != HandlerKind.FencePeer)
         {
-            bool refuses = call.Kind == HandlerKind.BeforeResyncTarget && simulation.Plan.IsReckless && !IsHealing && simulation.FaultChance.OneIn(20);
+            bool refuses = call.Kind == HandlerKind.BeforeResyncTarget && simulation.Plan.IsReckless && simulation.IsSetUp && !IsHealing && simulation.FaultChance.OneIn(20);
             node.Post(1_000 + simulation.FaultChance.Below(50_000), () => ended(refuses ? 1 : 0));
             return;
         }

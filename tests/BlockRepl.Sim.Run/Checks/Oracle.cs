@@ -176,13 +176,14 @@ internal sealed class Oracle
     /// <summary>A volume got in sync.</summary>
     /// <param name="volume">The volume.</param>
     /// <param name="source">The node that the other was resynced from; null if there was no resync.</param>
-    public void NoteInSync(int volume, int? source)
+    /// <param name="disk">Its disk.</param>
+    public void NoteInSync(int volume, int? source, SimDisk? disk = null)
     {
         List<WriteRecord> writes = _unsettled[volume];
         for (int i = 0; i < writes.Count; i++)
         {
             WriteRecord write = writes[i];
-            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0)
+            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !Holds(disk!, write))
             {
                 if (!IsVictim[1 - node])
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
@@ -328,6 +329,23 @@ internal sealed class Oracle
         }
 
         return null;
+    }
+
+    // The node need not have kept the write (it lost power, or protocol A or B), and has: in each sector is the write, or what is not older. Looking at the disk tells what no promise does.
+    private bool Holds(SimDisk disk, WriteRecord write)
+    {
+        (int volume, long first, int count) = write.Place;
+        if (count == 0)
+            return false;
+        for (long sector = first; sector < first + count; sector++)
+        {
+            byte[] block = disk[sector / Sectors.PerBlock];
+            Sectors.TryIdentify(block.AsSpan((int)(sector % Sectors.PerBlock) * Sectors.Bytes, Sectors.Bytes), volume, sector, out ulong id);
+            if (!EntriesOf(volume, sector).Exists(entry => entry.Id == id && entry.Write.EndedAt >= write.IssuedAt))
+                return false;
+        }
+
+        return true;
     }
 
     private static string Name(int node) => node == 0 ? "alpha" : "beta";

@@ -46,6 +46,7 @@ internal sealed class Attachment(ResourceContext context)
         if (isNew)
             flags |= SuperblockFlags.PrimaryIndicator;
         volume.IsNewOnPrimary = false;
+        volume.AheadGeneration = GenerationId.None;
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
         volume.AttachesAgain = false;
@@ -120,7 +121,8 @@ internal sealed class Attachment(ResourceContext context)
         context.StateChanged = true;
     }
 
-    // With fencing dont-care a node trusts what it last knew of itself; otherwise only the peer or a fence can tell, or could when it was last asked (G6).
+    // With fencing dont-care a node trusts what it last knew of itself; otherwise only the peer or a fence can tell, or could when it was last asked (G6). That the peer cannot go on does not say
+    // that it has no more than this node, whose host has lost what it had answered (G2).
     private DiskState StateOf(Volume volume, Superblock superblock, SuperblockFlags flags)
     {
         if ((flags & SuperblockFlags.Consistent) == 0)
@@ -128,7 +130,8 @@ internal sealed class Attachment(ResourceContext context)
         if ((flags & SuperblockFlags.Outdated) != 0)
             return DiskState.Outdated;
         bool isSure = context.Settings.Fencing == FencingPolicy.DontCare
-            || Array.TrueForAll(volume.Peers, peer => (superblock.Peers[peer.Slot].Flags & PeerSlotFlags.PeerOutdated) != 0);
+            || Array.TrueForAll(volume.Peers, peer =>
+                (superblock.Peers[peer.Slot].Flags & PeerSlotFlags.PeerOutdated) != 0 && !LostAnswers.AreAtPeer(superblock, flags, peer.Slot, context.Settings.Protocol));
         return isSure && (flags & SuperblockFlags.WasUpToDate) != 0
             ? DiskState.UpToDate
             : DiskState.Consistent;

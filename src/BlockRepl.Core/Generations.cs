@@ -71,8 +71,11 @@ internal sealed class Generations(ResourceContext context)
     /// one generation that the target has not begun: it has written nothing that the target lacks.
     /// </summary>
     public static bool HasGoneOnWithout(PeerVolume peer) =>
-        peer.Volume is { HasDisk: true, Superblock: { } superblock } && peer.Slot >= 0
-        && !superblock.Peers[peer.Slot].BitmapGeneration.IsNone && !superblock.History.Contains(superblock.Current);
+        peer.Volume is { HasDisk: true, Superblock: { } superblock } && HasGoneOnWithout(superblock, peer.Slot);
+
+    /// <summary>The same, by what a superblock says of a slot.</summary>
+    public static bool HasGoneOnWithout(Superblock superblock, int slot) =>
+        slot >= 0 && !superblock.Peers[slot].BitmapGeneration.IsNone && !superblock.History.Contains(superblock.Current);
 
     /// <summary>This node is Primary now: what was saved or given up before says nothing of what is written from here on.</summary>
     public void Promoted()

@@ -5,6 +5,10 @@ namespace BlockRepl.Core;
 /// <summary>
 /// <c>outdate</c>: this node's data is declared older than the peer's, durably, so that it is not promoted (G6). What the <c>fence-peer</c> handler of a Primary says on its peer.
 /// </summary>
+/// <remarks>
+/// What this node has and the peer lacks is not older than anything: a volume on which this node went on, or served a Primary without a disk, is never outdated, and whoever asks hears so. He would take the answer for
+/// evidence that he may go on from what he has (G6), which is the older.
+/// </remarks>
 internal sealed class Outdating(ResourceContext context)
 {
     private readonly List<object?> _waiting = [];

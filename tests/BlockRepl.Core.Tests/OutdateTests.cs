@@ -135,6 +135,42 @@ public class OutdateTests
         Assert.NotEqual(0, answered);
     }
 
+    /// <summary>G6: whoever fences takes the answer for evidence that he may go on from what he has; of what this node has and he lacks it would be none. Also after a restart.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void G6_what_the_peer_lacks_is_never_outdated(bool isServed)
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        SimulatedNode newer = isServed ? cluster.Beta : cluster.Alpha;
+        if (isServed)
+            Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
+        else
+            Lose(cluster);
+        cluster.Run();
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        if (isServed)
+            Lose(cluster);
+        cluster.Run();
+        if (!isServed)
+            Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        DiskState before = newer.Status.DiskState(V);
+        for (int life = 0; life < 2; life++)
+        {
+            CommandTicket ticket = cluster.CommandAndRun(newer, OperatorVerb.Outdate);
+            Assert.Equal(11, ticket.ExitCode);
+            Assert.Contains("has gone on here without", ticket.Result!.Message, StringComparison.Ordinal);
+            Assert.NotEqual(DiskState.Outdated, StateIn(newer.Metadata[0].Superblock));
+            newer.Kill();
+            newer.Start();
+            cluster.Run();
+        }
+
+        Assert.NotEqual(DiskState.Outdated, before);
+    }
+
     [Fact]
     public void Worse_than_Outdated_is_answered_with_17_and_no_disk_with_16()
     {

@@ -182,16 +182,22 @@ internal sealed class Simulation
     /// <summary>Nodes that a change has reached when it is answered, by what is promised.</summary>
     public static int HoldersOf(SimNode node, int volume)
     {
+        int peer = 1 << (1 - node.Index);
+        if (IsServed(node, volume))
+            return peer;
         var nr = new VolumeNr((ushort)volume);
         ResourceStatusReader status = node.Status;
         int on = status.DiskState(nr) is DiskState.Diskless or DiskState.Failed or DiskState.Attaching ? 0 : 1 << node.Index;
         bool isMirrored = status.ConnectionState(Peer) == ConnectionState.Connected && status.ReplicationState(nr, Peer) is ReplicationState.Established or ReplicationState.VerifyS or ReplicationState.VerifyT
             && status.PeerDiskState(nr, Peer) == DiskState.UpToDate && status.ProtocolInForce(Peer) == WriteProtocol.C;
-        bool isServed = status.DiskState(nr) != DiskState.UpToDate && status.ConnectionState(Peer) == ConnectionState.Connected && status.PeerDiskState(nr, Peer) == DiskState.UpToDate;
-        if (isMirrored || isServed || on == 0)
-            on |= 1 << (1 - node.Index);
-        return on;
+        return isMirrored || on == 0 ? on | peer : on;
     }
+
+    /// <summary>
+    /// The peer serves the volume in place of the node's own disk. That is gone, or the target of a resync: Inconsistent until its end, and nobody may be promoted on it (G9). So the server alone holds what is answered,
+    /// although changes are written to both from the begin of the resync on.
+    /// </summary>
+    public static bool IsServed(SimNode node, int volume) => node.Status.ServedBy(new VolumeNr((ushort)volume)).Length > 0;
 
     /// <summary>The peer is there, and need not have what is acknowledged.</summary>
     public static bool IsWeak(SimNode node) => node.LiveLink is not null && node.Status.ProtocolInForce(Peer) != WriteProtocol.C;

@@ -29,19 +29,7 @@ internal sealed class Oracle
         }
     }
 
-    // A write, as one sector knows it. A write of several blocks may be there in part, so what a reader has seen of it counts for the sector alone.
-    private sealed class Entry(WriteRecord write, ulong id)
-    {
-        public WriteRecord Write { get; } = write;
-
-        public ulong Id { get; } = id;
-
-        /// <summary>A client has read it in this life of the image: no older one may be read after that.</summary>
-        public int ReadInEpoch { get; set; } = -1;
-
-        /// <summary>When that read was answered.</summary>
-        public long ReadAt { get; set; } = long.MaxValue;
-    }
+    private readonly record struct Entry(WriteRecord Write, ulong Id, Sighting Seen);
 
     /// <summary>Counts requests and answers.</summary>
     public long Now { get; private set; }
@@ -63,6 +51,7 @@ internal sealed class Oracle
     public WriteRecord Issued(SimRequest request, int node, bool isPeerConnected, long oldestOpen)
     {
         long first = request.Range.Offset / Sectors.Bytes;
+        var seen = new Sighting();
         int count = (int)(request.Range.Length / Sectors.Bytes);
         var record = new WriteRecord
         {
@@ -77,7 +66,9 @@ internal sealed class Oracle
             List<Entry> entries = EntriesOf(request.Volume, sector);
             if (entries.Count >= 12)
                 Prune(entries, oldestOpen);
-            entries.Add(new Entry(record, request.Id));
+            if (sector % Sectors.PerBlock == 0)
+                seen = new Sighting();
+            entries.Add(new Entry(record, request.Id, seen));
         }
 
         return record;
@@ -133,6 +124,24 @@ internal sealed class Oracle
         ForgetSettled(volume);
     }
 
+    /// <summary>
+    /// A change or a flush of a Primary without a disk was answered by the peer that serves the volume (G11). The stream carries them in order, so that the server has everything that was answered before, whatever the
+    /// protocol said when it was; and it has a generation of its own on record, so that the disk that was lost is a copy of nothing any more, until it is resynced: not a resync from the server throws away what only that
+    /// disk held, but a server that has not got it breaks the promise.
+    /// </summary>
+    public void NoteServed(int volume, int server)
+    {
+        foreach (WriteRecord write in _unsettled[volume])
+        {
+            if (write.On == 0)
+                continue;
+            write.On = 1 << server;
+            write.StableOn &= 1 << server;
+            write.MaybeOn |= 1 << server;
+            write.IsWeak = false;
+        }
+    }
+
     /// <summary>A node lost power.</summary>
     public void NotePowerCut(int node)
     {
@@ -161,13 +170,12 @@ internal sealed class Oracle
             {
                 if (!IsVictim[1 - node])
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
-
-                // Given up with the victim's data; but the source may hold it all the same, without having promised it: its own disk failed under it, say. Then it is there or not, as a write without an answer.
+                writes.RemoveAt(i--);
                 if ((write.MaybeOn & 1 << node) == 0)
                     Forget(write);
                 else
+                    // The source was sent it once and need not have kept it (it lost power, or protocol A): it may be there or not, on both alike.
                     (write.On, write.StableOn, write.MaybeOn) = (0, 0, 3);
-                writes.RemoveAt(i--);
                 continue;
             }
 
@@ -195,17 +203,17 @@ internal sealed class Oracle
     /// <summary>Whether a node has everything that was acknowledged and is not lost.</summary>
     public bool HasEverything(int node)
     {
-        foreach (List<WriteRecord> writes in _unsettled)
+        for (int volume = 0; volume < _unsettled.Length; volume++)
         {
-            foreach (WriteRecord write in writes)
-            {
-                if (write.On != 0 && (write.On & 1 << node) == 0)
-                    return false;
-            }
+            if (!HasEverything(node, volume))
+                return false;
         }
 
         return true;
     }
+
+    /// <summary>The same of one volume.</summary>
+    public bool HasEverything(int node, int volume) => _unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0);
 
     /// <summary>
     /// Checks an image against what the node must hold. With <paramref name="isPrefix"/> it must also be that of one moment of the stream, across volumes (G4). Null, or what is wrong.
@@ -260,13 +268,14 @@ internal sealed class Oracle
             {
                 byte[] content = disks[volume][block];
                 bool isStable = !disks[volume].IsUnstable(block);
+                var seen = new Sighting();
                 for (int s = 0; s < Sectors.PerBlock; s++)
                 {
                     Sectors.TryIdentify(content.AsSpan(s * Sectors.Bytes, Sectors.Bytes), volume, block * Sectors.PerBlock + s, out ulong id);
 
                     // What this node alone had is what its image says now. What the other may hold without having promised it stays known: it may be seen there.
                     sectors[s].RemoveAll(entry => (entry.Write.MaybeOn & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
-                    sectors[s].Add(new Entry(isStable ? stable : unstable, id));
+                    sectors[s].Add(new Entry(isStable ? stable : unstable, id, seen));
                 }
             }
 
@@ -299,11 +308,7 @@ internal sealed class Oracle
             List<Entry> entries = sectors[sector % Sectors.PerBlock];
             if (FindRead(entries, id, read, node) is not { } found)
                 return $"{Name(node)}: {read}, asked for at {read.IssuedAt}, returned #{id} in sector {sector}; {Describe(entries)}";
-            if (found.ReadInEpoch != _epoch)
-            {
-                found.ReadInEpoch = _epoch;
-                found.ReadAt = now;
-            }
+            found.Note(_epoch, now);
         }
 
         return null;
@@ -313,12 +318,12 @@ internal sealed class Oracle
 
     private static string Describe(List<Entry> entries) => "writes: " + string.Join(", ", entries.Select(entry => entry.Id == entry.Write.Id ? entry.Write.ToString() : $"{entry.Id} of an image: {entry.Write}"));
 
-    private Entry? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
+    private Sighting? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
     {
         foreach (Entry entry in entries)
         {
             if (entry.Id == id && !IsReplacedForReader(entries, entry.Write, read, node))
-                return entry;
+                return entry.Seen;
         }
 
         return null;
@@ -333,7 +338,7 @@ internal sealed class Oracle
                 continue;
             if (later.IsAcknowledged && later.EndedAt < read.IssuedAt && (IsForked ? (later.On & 1 << node) != 0 : later.On != 0))
                 return true;
-            if (!IsForked && entry.ReadInEpoch == _epoch && entry.ReadAt < read.IssuedAt)
+            if (!IsForked && entry.Seen.Epoch == _epoch && entry.Seen.At < read.IssuedAt)
                 return true;
         }
 
@@ -412,7 +417,7 @@ internal sealed class Oracle
         {
             sectors = new List<Entry>[Sectors.PerBlock];
             for (int s = 0; s < Sectors.PerBlock; s++)
-                sectors[s] = [new Entry(_initial, 0)];
+                sectors[s] = [new Entry(_initial, 0, new Sighting())];
         }
 
         return sectors![sector % Sectors.PerBlock];

@@ -83,10 +83,13 @@ internal sealed class Workload
             _simulation.Statistics.FailedOperations++;
         bool isSeen = result.IsOk && !request.IsAbandoned;
         Oracle oracle = _simulation.Oracle;
+        bool isServed = request.Kind is not null && isSeen && Simulation.IsServed(node, request.Volume);
+        if (isServed)
+            oracle.NoteServed(request.Volume, 1 - node.Index);
         if (request.Record is { } record)
         {
             if (isSeen)
-                oracle.Acknowledged(record, Simulation.HoldersOf(node, request.Volume), (request.Flags & ChangeFlags.Fua) != 0, Simulation.IsWeak(node));
+                oracle.Acknowledged(record, Simulation.HoldersOf(node, request.Volume), (request.Flags & ChangeFlags.Fua) != 0, !isServed && Simulation.IsWeak(node));
             else
                 oracle.Ended(record, Simulation.IsConnected(node));
         }

@@ -245,6 +245,23 @@ scene beta -owner deaf
 handler beta 1 "could not be placed" "a cluster that does not take the constraint: 1"
 scene beta -deaf state.alpha=online
 
+# --- a disk that cannot be attached: the instance is up, and what Pacemaker has to do next is not held up ------------------------------------------------------------
+
+check "alpha stops" answers 0 alpha stop
+mv "$W/alpha/disk.img" "$W/alpha/disk.away"
+want "wait_for_disk must be a number" answers 6 alpha validate-all OCF_RESKEY_wait_for_disk=long
+check "a start whose disk is gone goes on without it" answers 0 alpha start OCF_RESKEY_wait_for_disk=2
+want "and says so" grep -q "up without a disk that cannot be attached" "$W/act.out"
+want "it is Diskless and connected" test Diskless/UpToDate = "$(br alpha dstate "$resource")"
+want "a monitor finds it Secondary" answers 0 alpha monitor
+want "it has no score" score none
+mv "$W/alpha/disk.away" "$W/alpha/disk.img"
+check "the disk is back: attach" br alpha attach "$resource/$volume"
+check "in sync" br alpha wait-sync "$resource" --timeout 30s
+want "a monitor" answers 0 alpha monitor
+want "gives it its score back" score 10000
+scene beta -owner
+
 # --- a configuration that broke; reload; stop ---------------------------------------------------------------------------------------------------------------
 
 want "reload applies the file" answers 0 beta reload

@@ -62,22 +62,23 @@ sql() { "$postgres/psql" -qAtX -v ON_ERROR_STOP=1 -h "$(address_of "$1")" -U pos
 
 daemon_starts() { on "$1" env BLOCKREPL_CONFIG="$W/$1/blockrepl.yaml" BLOCKREPL_NODE="$1" BLOCKREPL_RUN_DIR="$W/$1/run" sh "$W/daemon-start" && await 30 br "$1" status; }
 
-# The device agent of the Pacemaker tests, by hand.
+# The agent of the device, called as Pacemaker would.
 device() {
-    on "$1" env OCF_ROOT=/usr/lib/ocf HA_LOGFACILITY=none HA_logfile=/dev/null OCF_RESOURCE_INSTANCE=device BLOCKREPL_RUN_DIR="$W/$1/run" \
-        OCF_RESKEY_resource="$resource" OCF_RESKEY_volume="$2" OCF_RESKEY_state="$W/%n" "$cluster_dir/device-agent" start
+    on "$1" env OCF_ROOT=/usr/lib/ocf HA_LOGFACILITY=none HA_logfile=/dev/null OCF_RESOURCE_INSTANCE=device OCF_RESKEY_config="$W/$1/blockrepl.yaml" OCF_RESKEY_node="$1" \
+        OCF_RESKEY_run_dir="$W/$1/run" OCF_RESKEY_blockrepl="$W/device-command" OCF_RESKEY_resource="$resource" OCF_RESKEY_volume="$2" OCF_RESKEY_via=fuse \
+        OCF_RESKEY_link="/run/devices/$2" "$repo/tools/ocf/blockrepl-device" start
 }
 mounts() {
     local volume
     for volume in spool lib postgres; do
-        on "$1" mount "/run/brtest/$volume" "${place[$volume]}" || return 1
+        on "$1" mount "/run/devices/$volume" "${place[$volume]}" || return 1
     done
 }
 # A journal that is replayed, and then not a word from e2fsck.
 file_systems_are_clean() {
     local volume
     for volume in spool lib postgres; do
-        on "$1" sh -c "mount /run/brtest/$volume /mnt && umount /mnt && e2fsck -fn /run/brtest/$volume" || return 1
+        on "$1" sh -c "mount /run/devices/$volume /mnt && umount /mnt && e2fsck -fn /run/devices/$volume" || return 1
     done
 }
 services_start() {
@@ -155,7 +156,7 @@ check "the disks are known to be equal" br alpha new-current-uuid "$resource" --
 check "alpha is promoted" promote alpha 30
 for volume in spool lib postgres; do
     check "alpha: $resource/$volume is a block device" device alpha "$volume"
-    check "alpha: mkfs.ext4 on $volume" on alpha mkfs.ext4 -qF -E lazy_itable_init=0,lazy_journal_init=0 "/run/brtest/$volume"
+    check "alpha: mkfs.ext4 on $volume" on alpha mkfs.ext4 -qF -E lazy_itable_init=0,lazy_journal_init=0 "/run/devices/$volume"
 done
 check "alpha: the file systems are mounted" mounts alpha
 on alpha install -d -o postgres -m 700 /var/lib/postgresql/data
@@ -219,14 +220,16 @@ stores_are_sound alpha
 
 # --- an index behind its header is what Cyrus refuses, and what is mended -------------------------------------------------------------------------------------------
 
-# Cyrus must not have it open.
+# No process of Cyrus may have it open; a child that waits for a client outlives the master.
 behind() {
     local index
-    index=$(on alpha find /var/spool/cyrus/mail -name cyrus.index | head -n 1)
-    on alpha kill "$(on alpha cat /run/cyrus/master.pid)" && await 30 port_closed || return 1
+    local -a pids
+    index=$(on alpha find /var/spool/cyrus/mail -name cyrus.index -print -quit)
+    mapfile -t pids < <(on alpha pgrep -u cyrus)
+    on alpha kill -KILL "${pids[@]}" && await 30 no_cyrus || return 1
     on alpha truncate -s -112 "$index" && services_start_mail alpha
 }
-port_closed() { ! imap_answers alpha; }
+no_cyrus() { ! on alpha pgrep -u cyrus; }
 check "the last record of an index is cut off" behind
 refused() { ! chains_hold alpha tail-may-be-lost >"$W/planted" 2>&1 && grep -q 'invalid format' "$W/planted"; }
 check "Cyrus refuses that mailbox" refused

@@ -88,17 +88,30 @@ logging {
 }
 CONF
     # Bound over the nodes' /usr/lib/ocf/resource.d.
-    mkdir -p "$W/resource.d/brtest"
+    mkdir -p "$W/resource.d"
     cp -a /usr/lib/ocf/resource.d/{heartbeat,pacemaker} "$W/resource.d/"
     cp -a "$repo/tools/ocf" "$W/resource.d/blockrepl"
-    cp "$cluster_dir/device-agent" "$W/resource.d/brtest/device"
+    # What the agent of the device calls: the command, and a note of which loop device a node has, because the kernel keeps it when the node dies.
+    cat >"$W/device-command" <<COMMAND
+#!/bin/sh
+loops=$W/\$(hostname)/loop
+case "\$1 \$2" in
+    "device attach")
+        path=\$("$blockrepl" "\$@") || exit
+        echo "\$path" >"\$loops.\${3##*/}"
+        echo "\$path"
+        ;;
+    "device detach") "$blockrepl" "\$@" && rm -f "\$loops.\${3##*/}" ;;
+    *) exec "$blockrepl" "\$@" ;;
+esac
+COMMAND
     cat >"$W/daemon-start" <<START
 #!/bin/sh
 # The agent's daemon_start on machines without systemd.
 setsid "$blockrepl" daemon >>"$W/\$(hostname)/daemon.log" 2>&1 </dev/null &
 echo \$! >"$W/\$(hostname)/pid"
 START
-    chmod 755 "$W/daemon-start"
+    chmod 755 "$W/daemon-start" "$W/device-command"
 }
 
 # --- networks ----------------------------------------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,10 @@ namespace BlockRepl.Core;
 /// <summary>
 /// <c>outdate</c>: this node's data is declared older than the peer's, durably, so that it is not promoted (G6). What the <c>fence-peer</c> handler of a Primary says on its peer.
 /// </summary>
+/// <remarks>
+/// What this node has and the peer lacks is not older than anything: a volume on which this node went on, or served a Primary without a disk, is never outdated, and whoever asks hears so. He would take the answer for
+/// evidence that he may go on from what he has (G6), which is the older.
+/// </remarks>
 internal sealed class Outdating(ResourceContext context)
 {
     private readonly List<object?> _waiting = [];
@@ -29,6 +33,20 @@ internal sealed class Outdating(ResourceContext context)
         _waiting.Clear();
         foreach (object? cookie in cookies)
             Do(cookie);
+    }
+
+    private static bool IsKeptCurrent(Volume volume) => Array.Exists(volume.Peers, static peer =>
+        peer.Peer.IsConnected && peer.State is ReplicationState.Established or ReplicationState.WFBitMapS or ReplicationState.SyncSource or ReplicationState.PausedSyncS or ReplicationState.VerifyS or ReplicationState.VerifyT);
+
+    private PeerVolume? FindAhead()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (Array.Find(volume.Peers, Generations.HasGoneOnWithout) is { } peer)
+                return peer;
+        }
+
+        return null;
     }
 
     private bool IsWrittenStill() => context.Role != Role.Primary
@@ -56,6 +74,14 @@ internal sealed class Outdating(ResourceContext context)
             return;
         }
 
+        if (FindAhead() is { } ahead)
+        {
+            // The peer's data is the older. Whoever fences this node on its behalf would have it promoted without what was acknowledged here (G6).
+            Refuse(cookie, CommandResult.Refused(
+                $"{name}/{ahead.Volume.Name} has gone on here without {ahead.Peer.Name}, whose data is the older", $"connect the two, or give this node's changes up: blockrepl primary --force {name} on {ahead.Peer.Name}"));
+            return;
+        }
+
         List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated)];
         if (good.Count == 0)
         {
@@ -63,6 +89,13 @@ internal sealed class Outdating(ResourceContext context)
             context.CompleteCommand(cookie, context.Volumes.Find(static volume => volume.Disk < DiskState.Outdated) is { } worse
                 ? CommandResult.NoUpToDateData($"{name}/{worse.Name} is {worse.Disk} here, which is worse than Outdated", "nothing needs to be done: it is not promoted without --force")
                 : CommandResult.Ok);
+            return;
+        }
+
+        if (good.Find(IsKeptCurrent) is not null)
+        {
+            // DRBD's SS_CONNECTED_OUTDATES. Nothing would make it current again while the connection lasts: a Primary would mirror to it for ever without being able to rely on it.
+            Refuse(cookie, CommandResult.Refused($"{name} is connected to its peer and in sync with it: its data is kept current", $"disconnect first: blockrepl disconnect {name}"));
             return;
         }
 

@@ -29,7 +29,7 @@ internal sealed class Oracle
         }
     }
 
-    private readonly record struct Entry(WriteRecord Write, ulong Id);
+    private readonly record struct Entry(WriteRecord Write, ulong Id, Sighting Seen);
 
     /// <summary>Counts requests and answers.</summary>
     public long Now { get; private set; }
@@ -51,6 +51,7 @@ internal sealed class Oracle
     public WriteRecord Issued(SimRequest request, int node, bool isPeerConnected, long oldestOpen)
     {
         long first = request.Range.Offset / Sectors.Bytes;
+        var seen = new Sighting();
         int count = (int)(request.Range.Length / Sectors.Bytes);
         var record = new WriteRecord
         {
@@ -65,7 +66,9 @@ internal sealed class Oracle
             List<Entry> entries = EntriesOf(request.Volume, sector);
             if (entries.Count >= 12)
                 Prune(entries, oldestOpen);
-            entries.Add(new Entry(record, request.Id));
+            if (sector % Sectors.PerBlock == 0)
+                seen = new Sighting();
+            entries.Add(new Entry(record, request.Id, seen));
         }
 
         return record;
@@ -121,6 +124,24 @@ internal sealed class Oracle
         ForgetSettled(volume);
     }
 
+    /// <summary>
+    /// A change or a flush of a Primary without a disk was answered by the peer that serves the volume (G11). The stream carries them in order, so that the server has everything that was answered before, whatever the
+    /// protocol said when it was; and it has a generation of its own on record, so that the disk that was lost is a copy of nothing any more, until it is resynced: not a resync from the server throws away what only that
+    /// disk held, but a server that has not got it breaks the promise.
+    /// </summary>
+    public void NoteServed(int volume, int server)
+    {
+        foreach (WriteRecord write in _unsettled[volume])
+        {
+            if (write.On == 0)
+                continue;
+            write.On = 1 << server;
+            write.StableOn &= 1 << server;
+            write.MaybeOn |= 1 << server;
+            write.IsWeak = false;
+        }
+    }
+
     /// <summary>A node lost power.</summary>
     public void NotePowerCut(int node)
     {
@@ -149,8 +170,12 @@ internal sealed class Oracle
             {
                 if (!IsVictim[1 - node])
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
-                Forget(write);
                 writes.RemoveAt(i--);
+                if ((write.MaybeOn & 1 << node) == 0)
+                    Forget(write);
+                else
+                    // The source was sent it once and need not have kept it (it lost power, or protocol A): it may be there or not, on both alike.
+                    (write.On, write.StableOn, write.MaybeOn) = (0, 0, 3);
                 continue;
             }
 
@@ -178,17 +203,17 @@ internal sealed class Oracle
     /// <summary>Whether a node has everything that was acknowledged and is not lost.</summary>
     public bool HasEverything(int node)
     {
-        foreach (List<WriteRecord> writes in _unsettled)
+        for (int volume = 0; volume < _unsettled.Length; volume++)
         {
-            foreach (WriteRecord write in writes)
-            {
-                if (write.On != 0 && (write.On & 1 << node) == 0)
-                    return false;
-            }
+            if (!HasEverything(node, volume))
+                return false;
         }
 
         return true;
     }
+
+    /// <summary>The same of one volume.</summary>
+    public bool HasEverything(int node, int volume) => _unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0);
 
     /// <summary>
     /// Checks an image against what the node must hold. With <paramref name="isPrefix"/> it must also be that of one moment of the stream, across volumes (G4). Null, or what is wrong.
@@ -243,17 +268,20 @@ internal sealed class Oracle
             {
                 byte[] content = disks[volume][block];
                 bool isStable = !disks[volume].IsUnstable(block);
+                var seen = new Sighting();
                 for (int s = 0; s < Sectors.PerBlock; s++)
                 {
                     Sectors.TryIdentify(content.AsSpan(s * Sectors.Bytes, Sectors.Bytes), volume, block * Sectors.PerBlock + s, out ulong id);
-                    sectors[s].RemoveAll(entry => (entry.Write.On & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
-                    sectors[s].Add(new Entry(isStable ? stable : unstable, id));
+
+                    // What this node alone had is what its image says now. What the other may hold without having promised it stays known: it may be seen there.
+                    sectors[s].RemoveAll(entry => (entry.Write.MaybeOn & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
+                    sectors[s].Add(new Entry(isStable ? stable : unstable, id, seen));
                 }
             }
 
-            _unsettled[volume].RemoveAll(write => write.On == 1 << node);
             foreach (WriteRecord write in _unsettled[volume])
                 write.On &= ~(1 << node);
+            _unsettled[volume].RemoveAll(write => write.On == 0);
             _unsettled[volume].Add(stable);
             _unsettled[volume].Add(unstable);
         }
@@ -280,11 +308,7 @@ internal sealed class Oracle
             List<Entry> entries = sectors[sector % Sectors.PerBlock];
             if (FindRead(entries, id, read, node) is not { } found)
                 return $"{Name(node)}: {read}, asked for at {read.IssuedAt}, returned #{id} in sector {sector}; {Describe(entries)}";
-            if (found.ReadInEpoch != _epoch)
-            {
-                found.ReadInEpoch = _epoch;
-                found.ReadAt = now;
-            }
+            found.Note(_epoch, now);
         }
 
         return null;
@@ -294,12 +318,12 @@ internal sealed class Oracle
 
     private static string Describe(List<Entry> entries) => "writes: " + string.Join(", ", entries.Select(entry => entry.Id == entry.Write.Id ? entry.Write.ToString() : $"{entry.Id} of an image: {entry.Write}"));
 
-    private WriteRecord? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
+    private Sighting? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
     {
         foreach (Entry entry in entries)
         {
             if (entry.Id == id && !IsReplacedForReader(entries, entry.Write, read, node))
-                return entry.Write;
+                return entry.Seen;
         }
 
         return null;
@@ -314,7 +338,7 @@ internal sealed class Oracle
                 continue;
             if (later.IsAcknowledged && later.EndedAt < read.IssuedAt && (IsForked ? (later.On & 1 << node) != 0 : later.On != 0))
                 return true;
-            if (!IsForked && later.ReadInEpoch == _epoch && later.ReadAt < read.IssuedAt)
+            if (!IsForked && entry.Seen.Epoch == _epoch && entry.Seen.At < read.IssuedAt)
                 return true;
         }
 
@@ -393,7 +417,7 @@ internal sealed class Oracle
         {
             sectors = new List<Entry>[Sectors.PerBlock];
             for (int s = 0; s < Sectors.PerBlock; s++)
-                sectors[s] = [new Entry(_initial, 0)];
+                sectors[s] = [new Entry(_initial, 0, new Sighting())];
         }
 
         return sectors![sector % Sectors.PerBlock];

@@ -30,12 +30,6 @@ internal sealed class WriteRecord
     /// <summary>Acknowledged, but on no node any more that has kept its power: it may be gone (G1 to G3 promise no more).</summary>
     public bool MayBeLost => IsAcknowledged && On == 0;
 
-    /// <summary>A client has read it in this life of the image: no older one may be read after that.</summary>
-    public int ReadInEpoch { get; set; } = -1;
-
-    /// <summary>When that read was answered.</summary>
-    public long ReadAt { get; set; } = long.MaxValue;
-
     /// <summary>Where: volume, first sector, number of sectors.</summary>
     public (int Volume, long FirstSector, int Count) Place { get; init; }
 

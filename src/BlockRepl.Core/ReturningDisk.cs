@@ -72,7 +72,8 @@ internal sealed class ReturningDisk(ResourceContext context, LocalDisk disk)
     /// <summary>
     /// What of a piece of resync data may be written: all but what a change of this Primary covers that the source had not applied when it read (I4). Such a change is still
     /// in the list of what the peer has not confirmed as stable, because its confirmation comes behind data read before it. A change from before the resync began is at the
-    /// source alone: nothing is cut out for it. Valid until the next call.
+    /// source alone: nothing is cut out for it. One that is held back behind another has no place in the stream yet: it will be on both disks, and the data is older, whatever its position. Once the data is under
+    /// way or held itself, what comes later waits for it. Valid until the next call.
     /// </summary>
     public List<ByteRange> Current(PeerVolume peerVolume, ByteRange range, SequenceNumber position)
     {
@@ -80,6 +81,12 @@ internal sealed class ReturningDisk(ResourceContext context, LocalDisk disk)
         _pieces.Add(range);
         SequenceNumber from = peerVolume.Volume.MirrorsFrom;
         peerVolume.Unstable.CutNewer(position < from ? from : position, _pieces);
+        foreach (ChangeRequest held in peerVolume.Volume.Active.Held)
+        {
+            if (held.Origin == ChangeOrigin.Client)
+                UnstableLog.Cut(held.Range, _pieces);
+        }
+
         return _pieces;
     }
 }

@@ -60,18 +60,23 @@ internal sealed class UnstableLog
             ref Entry entry = ref _ring[(_head + i) & (_ring.Length - 1)];
             if (entry.Sequence <= position || Canary.OlderResyncDataWritten)
                 return;
-            ByteRange newer = entry.Range;
-            for (int p = pieces.Count - 1; p >= 0; p--)
-            {
-                ByteRange piece = pieces[p];
-                if (!piece.Overlaps(newer))
-                    continue;
-                pieces.RemoveAt(p);
-                if (piece.Offset < newer.Offset)
-                    pieces.Add(new ByteRange(piece.Offset, newer.Offset - piece.Offset));
-                if (piece.End > newer.End)
-                    pieces.Add(new ByteRange(newer.End, piece.End - newer.End));
-            }
+            Cut(entry.Range, pieces);
+        }
+    }
+
+    /// <summary>Cuts a range out of the pieces, which do not overlap.</summary>
+    public static void Cut(ByteRange newer, List<ByteRange> pieces)
+    {
+        for (int p = pieces.Count - 1; p >= 0; p--)
+        {
+            ByteRange piece = pieces[p];
+            if (!piece.Overlaps(newer))
+                continue;
+            pieces.RemoveAt(p);
+            if (piece.Offset < newer.Offset)
+                pieces.Add(new ByteRange(piece.Offset, newer.Offset - piece.Offset));
+            if (piece.End > newer.End)
+                pieces.Add(new ByteRange(newer.End, piece.End - newer.End));
         }
     }
 

@@ -78,6 +78,37 @@ public class ReturningDiskTests
         cluster.AssertInSync();
     }
 
+    /// <summary>A change of the Primary that waits behind another has no place in the stream yet. It is newer than any data that comes meanwhile, which must not be written behind it.</summary>
+    [Fact]
+    public void I4_resync_data_does_not_overwrite_a_change_of_the_Primary_that_was_held_back_when_it_came()
+    {
+        ClusterHarness cluster = ServedPrimaryTests.Served();
+        ClientRequest old = cluster.Write(cluster.Alpha, 0, 8 * Block.Size);
+        cluster.Run();
+        cluster.Alpha.CloseDisk();
+        cluster.Alpha.Attach(0);
+        while (!cluster.Beta.Pending.Exists(o => o.Kind == EffectKind.ResyncRead && o.Request.Range.Overlaps(old.Range)))
+            Assert.True(cluster.StepOnce());
+
+        // The second waits for the first on the Primary's disk; the data that was read before either comes in between.
+        ClientRequest first = cluster.Write(cluster.Alpha, 7 * Block.Size, 2 * Block.Size);
+        cluster.RunDiskExcept(cluster.Alpha, EffectKind.LocalChange);
+        ClientRequest held = cluster.Write(cluster.Alpha, Block.Size, 7 * Block.Size);
+        cluster.RunDisk(cluster.Beta);
+        cluster.DeliverAll(cluster.Alpha);
+        cluster.RunDisk(cluster.Alpha);
+        byte[] expected = new byte[9 * Block.Size];
+        ClusterHarness.Fill(expected, old.Id);
+        ClusterHarness.Fill(expected.AsSpan(7 * Block.Size), first.Id);
+        ClusterHarness.Fill(expected.AsSpan(Block.Size, 7 * Block.Size), held.Id);
+        byte[] found = new byte[expected.Length];
+        cluster.Alpha.Disks[0].Cache.Read(0, found);
+        Assert.Equal(expected, found);
+        cluster.Run();
+        Assert.True(first.IsAcknowledged && held.IsAcknowledged);
+        cluster.AssertInSync();
+    }
+
     /// <summary>Such a change is on the server alone: resync data that holds it must not be cut, although the server's position was behind it when it read.</summary>
     [Fact]
     public void I4_a_change_from_before_the_resync_is_taken_from_resync_data_whatever_its_position()

@@ -15,6 +15,7 @@ internal sealed class Oracle
     private readonly Dictionary<long, List<Entry>[]>[] _blocks;
     private readonly List<WriteRecord>[] _unsettled;
     private readonly long[] _lastPowerCut = [-1, -1];
+    private readonly long[] _resyncBegunAt;
     private readonly WriteRecord _initial = new() { IssuedAt = -1, EndedAt = 0, IsAcknowledged = true, On = 3, StableOn = 3, MaybeOn = 3 };
     private int _epoch;
 
@@ -22,6 +23,7 @@ internal sealed class Oracle
     {
         _blocks = new Dictionary<long, List<Entry>[]>[volumes];
         _unsettled = new List<WriteRecord>[volumes];
+        _resyncBegunAt = new long[volumes];
         for (int v = 0; v < volumes; v++)
         {
             _blocks[v] = [];
@@ -64,7 +66,7 @@ internal sealed class Oracle
         for (long sector = first; sector < first + count; sector++)
         {
             List<Entry> entries = EntriesOf(request.Volume, sector);
-            if (entries.Count >= 12)
+            if (entries.Count >= 12 && entries.Count % 4 == 0)
                 Prune(entries, oldestOpen);
             if (sector % Sectors.PerBlock == 0)
                 seen = new Sighting();
@@ -157,16 +159,31 @@ internal sealed class Oracle
     /// <summary>A process died: what it had in memory is gone.</summary>
     public void NoteDeath() => _epoch++;
 
+    /// <summary>
+    /// A resync has begun: its target is Inconsistent. The source has flushed before it asked for that, so what both had, from before they parted, is stable there: if it was not, and the source lost power next, the only
+    /// other copy would be half overwritten.
+    /// </summary>
+    public void NoteResyncBegun(int volume, int source)
+    {
+        _resyncBegunAt[volume] = Tick();
+        foreach (WriteRecord write in _unsettled[volume])
+        {
+            if (write.On == 3)
+                write.StableOn |= 1 << source;
+        }
+    }
+
     /// <summary>A volume got in sync.</summary>
     /// <param name="volume">The volume.</param>
     /// <param name="source">The node that the other was resynced from; null if there was no resync.</param>
-    public void NoteInSync(int volume, int? source)
+    /// <param name="disk">Its disk.</param>
+    public void NoteInSync(int volume, int? source, SimDisk? disk = null)
     {
         List<WriteRecord> writes = _unsettled[volume];
         for (int i = 0; i < writes.Count; i++)
         {
             WriteRecord write = writes[i];
-            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0)
+            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !Holds(disk!, write))
             {
                 if (!IsVictim[1 - node])
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
@@ -181,8 +198,9 @@ internal sealed class Oracle
 
             if (write.On != 0)
             {
+                // What was answered before the resync was marked, or the target had confirmed it as stable; marks are cleared when both have flushed (hard parts 1 and 4).
                 write.On = write.MaybeOn = 3;
-                if (source is { } from && (write.StableOn & 1 << from) != 0)
+                if (source is { } from && ((write.StableOn & 1 << from) != 0 || write.EndedAt < _resyncBegunAt[volume]))
                     write.StableOn = 3;
             }
         }
@@ -279,9 +297,8 @@ internal sealed class Oracle
                 }
             }
 
-            foreach (WriteRecord write in _unsettled[volume])
-                write.On &= ~(1 << node);
-            _unsettled[volume].RemoveAll(write => write.On == 0);
+            // What both must have stays so: the image replaces it here, and a resync from here throws nothing of it away.
+            _unsettled[volume].RemoveAll(write => write.On == 1 << node);
             _unsettled[volume].Add(stable);
             _unsettled[volume].Add(unstable);
         }
@@ -312,6 +329,23 @@ internal sealed class Oracle
         }
 
         return null;
+    }
+
+    // The node need not have kept the write (it lost power, or protocol A or B), and has: in each sector is the write, or what is not older. Looking at the disk tells what no promise does.
+    private bool Holds(SimDisk disk, WriteRecord write)
+    {
+        (int volume, long first, int count) = write.Place;
+        if (count == 0)
+            return false;
+        for (long sector = first; sector < first + count; sector++)
+        {
+            byte[] block = disk[sector / Sectors.PerBlock];
+            Sectors.TryIdentify(block.AsSpan((int)(sector % Sectors.PerBlock) * Sectors.Bytes, Sectors.Bytes), volume, sector, out ulong id);
+            if (!EntriesOf(volume, sector).Exists(entry => entry.Id == id && entry.Write.EndedAt >= write.IssuedAt))
+                return false;
+        }
+
+        return true;
     }
 
     private static string Name(int node) => node == 0 ? "alpha" : "beta";
@@ -423,18 +457,28 @@ internal sealed class Oracle
         return sectors![sector % Sectors.PerBlock];
     }
 
-    // What no node can hold any more.
+    // What no node can hold any more. In one pass: while a peer that may hold everything is not in sync, thousands are kept.
     private static void Prune(List<Entry> entries, long oldestOpen)
     {
+        // By the nodes on which they are stable: the newest that replaces what is older there.
+        Span<long> newest = stackalloc long[4];
+        newest.Fill(long.MinValue);
+        foreach (Entry entry in entries)
+        {
+            if (!entry.Write.IsAcknowledged || entry.Write.EndedAt >= oldestOpen)
+                continue;
+            for (int nodes = 0; nodes < newest.Length; nodes++)
+            {
+                if ((nodes & ~entry.Write.StableOn) == 0)
+                    newest[nodes] = Math.Max(newest[nodes], entry.Write.IssuedAt);
+            }
+        }
+
         int kept = 0;
         for (int i = 0; i < entries.Count; i++)
         {
-            Entry old = entries[i];
-            bool isGone = false;
-            foreach (Entry entry in entries)
-                isGone |= entry.Write.IsAcknowledged && entry.Write.EndedAt < oldestOpen && entry.Write.IssuedAt > old.Write.EndedAt && (old.Write.MaybeOn & ~entry.Write.StableOn) == 0;
-            if (!isGone)
-                entries[kept++] = old;
+            if (newest[entries[i].Write.MaybeOn] <= entries[i].Write.EndedAt)
+                entries[kept++] = entries[i];
         }
 
         entries.RemoveRange(kept, entries.Count - kept);

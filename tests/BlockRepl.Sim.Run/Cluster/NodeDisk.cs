@@ -211,7 +211,9 @@ internal sealed class NodeDisk
 
         if (MetadataUnderWay is { } write && !IsDetached)
         {
-            Metadata.SectorsLeft = chance.Below(chance.OneIn(2) ? 8 : 96);
+            // One copy has rotted, and the write tears the other: no format with two survives that. There it is whole, or not begun.
+            int sectors = chance.Below(chance.OneIn(2) ? 8 : 96);
+            Metadata.SectorsLeft = !HasRotted() ? sectors : sectors % 2 == 0 ? 0 : -1;
             CarryOut(write, out _);
             Metadata.SectorsLeft = -1;
         }
@@ -223,6 +225,8 @@ internal sealed class NodeDisk
         HangsUntilUs = 0;
         _store = null;
     }
+
+    private bool HasRotted() => Open().Loaded is not { DamagedSuperblockCopies: 0, DamagedActivityLogCopies: 0, DamagedBitmapBlocks: 0 };
 
     private bool NeedsRoom(ByteRange range)
     {

@@ -20,6 +20,9 @@ internal sealed class SimLink
     /// <summary>The ends, by node.</summary>
     public SimLinkEnd[] Ends { get; }
 
+    /// <summary>It is dead and something was sent since, which neither end knows to be lost: in their eyes it is still on its way.</summary>
+    public bool HasLost { get; set; }
+
     /// <summary>Nothing passes any more, and nobody is told.</summary>
     public bool IsDead { get; set; }
 }

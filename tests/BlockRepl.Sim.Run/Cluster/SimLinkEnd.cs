@@ -92,8 +92,14 @@ internal sealed class SimLinkEnd : IPeerChannel
     /// <inheritdoc/>
     public void Send(ReadOnlySpan<byte> head, ReadOnlySpan<PayloadSegment> payload)
     {
-        if (IsClosed || Link.IsDead)
+        if (IsClosed)
             return;
+        if (Link.IsDead)
+        {
+            Link.HasLost = true;
+            return;
+        }
+
         int length = head.Length;
         foreach (ref readonly PayloadSegment segment in payload)
             length += segment.Length;

@@ -117,8 +117,7 @@ internal sealed class OperatorDesk(Simulation simulation)
     {
         if (call.Kind != HandlerKind.FencePeer)
         {
-            // Not while the nodes are set up: nobody is there yet to connect them again.
-            bool refuses = call.Kind == HandlerKind.BeforeResyncTarget && simulation.Plan.IsReckless && !IsHealing && simulation.FaultChance.OneIn(20) && simulation.IsSetUp;
+            bool refuses = call.Kind == HandlerKind.BeforeResyncTarget && simulation.Plan.IsReckless && simulation.IsSetUp && !IsHealing && simulation.FaultChance.OneIn(20);
             node.Post(1_000 + simulation.FaultChance.Below(50_000), () => ended(refuses ? 1 : 0));
             return;
         }

@@ -75,7 +75,7 @@ internal sealed class Attachment(ResourceContext context)
         DiskState state = StateOf(volume, superblock, flags);
         if (state > DiskState.Outdated && !volume.IsReturning && volume.Overtaken.Contains(superblock.Current))
         {
-            context.Log($"{Name(volume)}: this disk was lost while this node was Primary, and a peer has taken changes in its place");
+            context.Log($"{Name(volume)}: a peer was asked to serve in the place of this disk, and may have newer data");
             state = DiskState.Outdated;
         }
 

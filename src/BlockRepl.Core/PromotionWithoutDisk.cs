@@ -9,6 +9,8 @@ namespace BlockRepl.Core;
 /// </summary>
 internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteService remote)
 {
+    private readonly List<Volume> _asked = [];
+
     /// <summary>Every volume has a disk here or is served.</summary>
     public bool IsServed => context.Volumes.TrueForAll(static volume => volume.HasDisk || (volume.IsServed && volume.Remote.IsConfirmed));
 
@@ -50,6 +52,7 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
     /// <summary>Asks for everything that has no disk here. Returns why that cannot be; null if it can, and <see cref="IsServed"/> follows.</summary>
     public CommandResult? Ask()
     {
+        _asked.Clear();
         foreach (Volume volume in context.Volumes)
         {
             if (volume.HasDisk)
@@ -64,28 +67,40 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
             state.Base = GenerationId.None;
             state.Generation = context.NewGeneration();
             context.Log($"{context.Settings.Name}/{volume.Name}: {server.Peer.Name} is asked to serve it, generation {state.Generation}");
+            _asked.Add(volume);
             remote.Ask(volume, server);
         }
 
         return null;
     }
 
-    /// <summary>Why the promotion cannot go on: a volume has neither a disk here nor a peer that serves it. Null if it can.</summary>
-    public CommandResult? WhyNotServed() =>
-        context.Volumes.Find(static volume => !volume.HasDisk && !volume.IsServed) is { } unserved ? NotServed(unserved) : null;
+    /// <summary>
+    /// Why the promotion cannot go on: a volume has neither a disk here nor a peer that serves it; or it was given a disk since the peer was asked, which may hold the generation for the newer one by now. Null if it can.
+    /// </summary>
+    public CommandResult? WhyNotServed()
+    {
+        if (_asked.Find(static volume => volume.HasDisk || volume.Disk == DiskState.Attaching) is { } attached)
+            return CommandResult.Refused($"{context.Settings.Name}/{attached.Name}: a disk was attached while the peer was asked to serve the volume", "look at status, and try again");
+        return context.Volumes.Find(static volume => !volume.HasDisk && !volume.IsServed) is { } unserved ? NotServed(unserved) : null;
+    }
+
+    /// <summary>The promotion is over: the volumes are served as those of any Primary.</summary>
+    public void Done() => _asked.Clear();
 
     /// <summary>The promotion has come to nothing: nobody has been told of anything.</summary>
     public void Withdraw()
     {
         foreach (Volume volume in context.Volumes)
         {
-            if (volume.HasDisk)
+            if (volume.HasDisk && !_asked.Contains(volume))
                 continue;
             if (volume.Remote.Server is { } server)
                 server.IsReplicating = false;
             volume.GenerationPending = false;
             RemoteService.End(volume);
         }
+
+        _asked.Clear();
     }
 
     private CommandResult NotServed(Volume volume) => CommandResult.NoUpToDateData(

@@ -318,6 +318,9 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         remote.ServeId = context.NextTicket();
         server.IsReplicating = true;
         volume.GenerationPending = true;
+
+        // From here on the peer may have the generation durably, whether this node hears of it or not.
+        volume.Overtaken.UnionWith(remote.LostGenerations);
         context.StateChanged = true;
         context.Send(server.Peer, new ReadRequestMessage(remote.ServeId, volume.Nr, default, remote.Generation));
         foreach (ChangeRequest request in server.Peer.AwaitingAck)
@@ -334,7 +337,6 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
     private void Confirm(Volume volume)
     {
         volume.Remote.IsConfirmed = true;
-        volume.Overtaken.UnionWith(volume.Remote.LostGenerations);
         context.StateChanged = true;
         generations.Release(volume);
     }

@@ -330,6 +330,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
 
         context.Role = Role.Primary;
+        _served.Done();
         connections.Generations.Promoted();
         context.StateChanged = true;
         context.Log($"{context.Settings.Name}: Primary");

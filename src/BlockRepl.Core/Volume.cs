@@ -130,7 +130,8 @@ internal sealed class Volume
     public GenerationId AheadGeneration { get; set; }
 
     /// <summary>
-    /// Generations of a disk that this node lost as Primary and whose place a peer took durably: what clients changed since is not on it. A disk that comes back with one of them is Outdated, whoever is there to ask (G6).
+    /// Generations of a disk in whose place this node has asked a peer to serve: the peer may have gone on from them. A disk that comes back with one of them, without the peer, is Outdated (G6), and nothing of its own goes
+    /// on from there (G7).
     /// </summary>
     public HashSet<GenerationId> Overtaken { get; } = [];
 

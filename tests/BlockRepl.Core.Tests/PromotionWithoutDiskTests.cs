@@ -87,6 +87,42 @@ public class PromotionWithoutDiskTests
         Assert.Equal(Role.Secondary, cluster.Alpha.Core.Role);
     }
 
+    /// <summary>
+    /// G7: the disk is attached at any step of the promotion. Its peer may have taken a generation of its own by then, to serve: this node must not go on from the disk's generation beside that.
+    /// </summary>
+    [Fact]
+    public void G7_a_disk_that_is_attached_on_the_way_ends_the_promotion_or_comes_under_the_Primary()
+    {
+        int refused = 0;
+        for (int steps = 0; ; steps++)
+        {
+            ClusterHarness cluster = WithoutDisk();
+            CommandTicket primary = cluster.Command(cluster.Alpha, OperatorVerb.Primary);
+            int done = 0;
+            while (done < steps && cluster.StepOnce())
+                done++;
+            if (done < steps)
+                break;
+            cluster.Alpha.Attach(0);
+            cluster.IsNetworkUp = false;
+            while (primary.Result is null)
+                Assert.True(cluster.CompleteOne(cluster.Alpha) || cluster.Deliver(cluster.Alpha), $"the promotion is not answered after {steps} steps");
+            cluster.Cut();
+            cluster.Run();
+            refused += primary.ExitCode == 0 ? 0 : 1;
+            if (cluster.Alpha.Core.Role != Role.Primary)
+                cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
+            ClientRequest? alone = cluster.Alpha.Core.Role == Role.Primary ? cluster.Write(cluster.Alpha, 0) : null;
+            cluster.Run();
+            FencingTests.Reconnect(cluster);
+            Assert.DoesNotContain(cluster.Alpha.Log.Concat(cluster.Beta.Log), line => line.Contains("plit", StringComparison.Ordinal));
+            if (alone is { IsAcknowledged: true })
+                cluster.Beta.AssertHolds(alone);
+        }
+
+        Assert.True(refused > 3, "too few interleavings");
+    }
+
     /// <summary>The server's disk fails when it is asked to serve: refused, and nothing of the attempt is left.</summary>
     [Fact]
     public void A_server_that_cannot_serve_refuses_the_promotion()

@@ -46,6 +46,7 @@ internal sealed class Attachment(ResourceContext context)
         if (isNew)
             flags |= SuperblockFlags.PrimaryIndicator;
         volume.IsNewOnPrimary = false;
+        volume.AheadGeneration = GenerationId.None;
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
         volume.AttachesAgain = false;
@@ -72,6 +73,12 @@ internal sealed class Attachment(ResourceContext context)
         }
 
         DiskState state = StateOf(volume, superblock, flags);
+        if (state > DiskState.Outdated && !volume.IsReturning && volume.Overtaken.Contains(superblock.Current))
+        {
+            context.Log($"{Name(volume)}: this disk was lost while this node was Primary, and a peer has taken changes in its place");
+            state = DiskState.Outdated;
+        }
+
         superblock = superblock with
         {
             Flags = Generations.FlagsFor(state, flags),
@@ -83,6 +90,8 @@ internal sealed class Attachment(ResourceContext context)
         write.OnDurable = () =>
         {
             volume.Disk = volume.IsReturning ? DiskState.Negotiating : state;
+            if (state == DiskState.Outdated)
+                volume.Overtaken.Clear();
             if (!volume.IsReturning)
                 context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
             context.StateChanged = true;
@@ -112,7 +121,8 @@ internal sealed class Attachment(ResourceContext context)
         context.StateChanged = true;
     }
 
-    // With fencing dont-care a node trusts what it last knew of itself; otherwise only the peer or a fence can tell, or could when it was last asked (G6).
+    // With fencing dont-care a node trusts what it last knew of itself; otherwise only the peer or a fence can tell, or could when it was last asked (G6). That the peer cannot go on does not say
+    // that it has no more than this node, whose host has lost what it had answered (G2).
     private DiskState StateOf(Volume volume, Superblock superblock, SuperblockFlags flags)
     {
         if ((flags & SuperblockFlags.Consistent) == 0)
@@ -120,7 +130,8 @@ internal sealed class Attachment(ResourceContext context)
         if ((flags & SuperblockFlags.Outdated) != 0)
             return DiskState.Outdated;
         bool isSure = context.Settings.Fencing == FencingPolicy.DontCare
-            || Array.TrueForAll(volume.Peers, peer => (superblock.Peers[peer.Slot].Flags & PeerSlotFlags.PeerOutdated) != 0);
+            || Array.TrueForAll(volume.Peers, peer =>
+                (superblock.Peers[peer.Slot].Flags & PeerSlotFlags.PeerOutdated) != 0 && !LostAnswers.AreAtPeer(superblock, flags, peer.Slot, context.Settings.Protocol));
         return isSure && (flags & SuperblockFlags.WasUpToDate) != 0
             ? DiskState.UpToDate
             : DiskState.Consistent;

@@ -63,7 +63,7 @@ internal sealed class Fencing
     public bool HasEvidence(Peer peer) => _evidence.IsOutdated(peer);
 
     /// <summary>Before a promotion this peer must be fenced: it is not there to be asked, and nothing is known of it.</summary>
-    public bool IsNeededToPromote(Peer peer) => IsAsked && peer.Step != HandshakeStep.Done && !_evidence.IsOutdated(peer);
+    public bool IsNeededToPromote(Peer peer) => IsAsked && peer.Step != HandshakeStep.Done && (!_evidence.IsOutdated(peer) || HasLostAnswersTo(peer));
 
     /// <summary>A link is about to be taken apart; nothing that hung on it has been let go yet, nothing is unmarked.</summary>
     public void Disconnecting(Peer peer)
@@ -263,11 +263,17 @@ internal sealed class Fencing
         Answer(peer, fence, Judge(peer, outcome));
     }
 
+    // A live peer has what was answered here and is gone. One that was shot has lost its own page cache with it, and what was flushed is on both.
+    private bool HasLostAnswersTo(Peer peer) => _context.Volumes.Exists(volume =>
+        volume.Disk == DiskState.Consistent && volume.Superblock is { } superblock && LostAnswers.AreAtPeer(superblock, superblock.Flags, volume.Peers[peer.Id.Value].Slot, _context.Settings.Protocol));
+
     // Empty if the peer is fenced (DRBD: enum drbd_fencing_results and conn_try_outdate_peer).
     private string Judge(Peer peer, HandlerOutcome outcome)
     {
         switch (outcome.ExitCode)
         {
+            case 4 when HasLostAnswersTo(peer):
+                return $"{peer.Name} is Outdated (exit code 4), but it has what this node's host lost when it went down with this node as Primary";
             case 3 or 4 or 7:
                 return "";
             case 5 when Canary.UnreachableCountsAsFenced || _context.Volumes.TrueForAll(static volume => volume.Disk == DiskState.UpToDate):

@@ -66,6 +66,17 @@ internal sealed class Generations(ResourceContext context)
         };
     }
 
+    /// <summary>
+    /// This node's data is a successor of what the peer has, as far as its own generations say: it went on alone, or served the peer's clients in the place of its lost disk. Not the source of a resync between nodes of
+    /// one generation that the target has not begun: it has written nothing that the target lacks.
+    /// </summary>
+    public static bool HasGoneOnWithout(PeerVolume peer) =>
+        peer.Volume is { HasDisk: true, Superblock: { } superblock } && HasGoneOnWithout(superblock, peer.Slot);
+
+    /// <summary>The same, by what a superblock says of a slot.</summary>
+    public static bool HasGoneOnWithout(Superblock superblock, int slot) =>
+        slot >= 0 && !superblock.Peers[slot].BitmapGeneration.IsNone && !superblock.History.Contains(superblock.Current);
+
     /// <summary>This node is Primary now: what was saved or given up before says nothing of what is written from here on.</summary>
     public void Promoted()
     {

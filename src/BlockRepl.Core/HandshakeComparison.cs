@@ -45,11 +45,9 @@ internal sealed class HandshakeComparison(ResourceContext context)
         };
     }
 
-    // Only protocol C says that the survivor has everything: a crashed Primary that answered early may have flushed what its peer never got, and losing power must not cost that (G1). A peer
-    // of version 1 applies the rule itself.
+    // A peer of version 1 applies the rule itself.
     private bool IsOnlyCopyOfAnswers(Superblock superblock, PeerVolume at) =>
-        at.Peer.Version >= ProtocolVersion.V2 && (superblock.Flags & SuperblockFlags.CrashedPrimary) != 0
-        && (EarlyAnswers.HasRoom(superblock) ? EarlyAnswers.IsOnRecord(superblock, at.Slot) : context.Settings.Protocol != WriteProtocol.C);
+        at.Peer.Version >= ProtocolVersion.V2 && (superblock.Flags & SuperblockFlags.CrashedPrimary) != 0 && LostAnswers.IsOnlyCopy(superblock, at.Slot, context.Settings.Protocol);
 
     /// <summary>
     /// Sets each volume's <see cref="PeerVolume.Verdict"/> and what else follows from the peer's state, and returns what this node is to say; or returns why it cannot.

@@ -98,6 +98,8 @@ internal sealed class LocalDisk(ResourceContext context)
             peer.BaseGeneration = inSync ? volume.Superblock!.Current : GenerationId.None;
         }
 
+        if (volume.Durable is { } last && Array.Exists(volume.Peers, peer => Generations.HasGoneOnWithout(last, peer.Slot)))
+            volume.AheadGeneration = last.Current;
         volume.Disk = DiskState.Failed;
         volume.HasFailed = isLoss;
         volume.AttachesAgain = false;

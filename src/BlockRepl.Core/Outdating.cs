@@ -35,12 +35,19 @@ internal sealed class Outdating(ResourceContext context)
             Do(cookie);
     }
 
-    /// <summary>Volumes that this node may declare older than the peer's: consistent, and without anything that the peer lacks.</summary>
-    public List<Volume> FindOutdatable() => [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated && FindLacking(volume) is null)];
+    private static bool IsKeptCurrent(Volume volume) => Array.Exists(volume.Peers, static peer =>
+        peer.Peer.IsConnected && peer.State is ReplicationState.Established or ReplicationState.WFBitMapS or ReplicationState.SyncSource or ReplicationState.PausedSyncS or ReplicationState.VerifyS or ReplicationState.VerifyT);
 
-    // The bitmap's generation ends when the peer has all that was changed under the present one, and begins before anything is answered that it has not.
-    private static PeerVolume? FindLacking(Volume volume) =>
-        Array.Find(volume.Peers, at => at.Slot >= 0 && !volume.Superblock!.Peers[at.Slot].BitmapGeneration.IsNone);
+    private PeerVolume? FindAhead()
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (Array.Find(volume.Peers, Generations.HasGoneOnWithout) is { } peer)
+                return peer;
+        }
+
+        return null;
+    }
 
     private bool IsWrittenStill() => context.Role != Role.Primary
         && context.Volumes.Exists(static volume => volume is { HasDisk: true, Disk: <= DiskState.Outdated, MetadataWrites: > 0 });
@@ -67,23 +74,28 @@ internal sealed class Outdating(ResourceContext context)
             return;
         }
 
-        foreach (Volume volume in context.Volumes)
+        if (FindAhead() is { } ahead)
         {
-            if (volume.Disk > DiskState.Outdated && FindLacking(volume) is { } lacking)
-            {
-                string peer = lacking.Peer.Name;
-                Refuse(cookie, CommandResult.Refused($"{name}/{volume.Name} has changes here that {peer} lacks: it is not the older of the two", $"connect the two: blockrepl connect {name}"));
-                return;
-            }
+            // The peer's data is the older. Whoever fences this node on its behalf would have it promoted without what was acknowledged here (G6).
+            Refuse(cookie, CommandResult.Refused(
+                $"{name}/{ahead.Volume.Name} has gone on here without {ahead.Peer.Name}, whose data is the older", $"connect the two, or give this node's changes up: blockrepl primary --force {name} on {ahead.Peer.Name}"));
+            return;
         }
 
-        List<Volume> good = FindOutdatable();
+        List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated)];
         if (good.Count == 0)
         {
             // One worse volume is enough to keep the whole resource from being promoted.
             context.CompleteCommand(cookie, context.Volumes.Find(static volume => volume.Disk < DiskState.Outdated) is { } worse
                 ? CommandResult.NoUpToDateData($"{name}/{worse.Name} is {worse.Disk} here, which is worse than Outdated", "nothing needs to be done: it is not promoted without --force")
                 : CommandResult.Ok);
+            return;
+        }
+
+        if (good.Find(IsKeptCurrent) is not null)
+        {
+            // DRBD's SS_CONNECTED_OUTDATES. Nothing would make it current again while the connection lasts: a Primary would mirror to it for ever without being able to rely on it.
+            Refuse(cookie, CommandResult.Refused($"{name} is connected to its peer and in sync with it: its data is kept current", $"disconnect first: blockrepl disconnect {name}"));
             return;
         }
 

@@ -15,16 +15,32 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
     /// <summary>The peer that could serve a volume that has no disk here, should this node become Primary: connected, UpToDate, and able to. Null if none is.</summary>
     public static PeerVolume? FindServer(Volume volume) => Array.Find(
         volume.Peers,
-        static peer => peer.Peer.IsConnected && peer.Peer.Version >= ProtocolVersion.V2 && peer.IsMatched
-            && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate);
+        peer => peer.Peer.IsConnected && peer.Peer.Version >= ProtocolVersion.V2 && peer.IsMatched
+            && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate && !IsBehind(volume, peer));
 
-    /// <summary>Why a volume without a disk hinders the promotion, where no peer could serve it. Force changes nothing about it: there is no data here that could be made to count.</summary>
+    // It calls itself UpToDate because it does not know better: the disk that is gone had gone on without it.
+    private static bool IsBehind(Volume volume, PeerVolume peer)
+    {
+        GenerationId lost = volume.AheadGeneration;
+        return lost.IsReal && peer.Peer.StateOf(volume) is { } theirs
+            && theirs.CurrentGeneration != lost && theirs.BitmapGeneration != lost && !theirs.History.Contains(lost);
+    }
+
+    /// <summary>
+    /// Why a volume without a disk hinders the promotion, where no peer could serve it. Force helps only where the peer's data are older than the disk that is gone: there is no data here that could be made to count.
+    /// </summary>
     public static CommandResult Refuse(string name, Volume volume)
     {
         string what = $"{name}/{volume.Name} has no local disk here ({volume.Disk})";
         PeerVolume? connected = Array.Find(volume.Peers, static peer => peer.Peer.IsConnected);
         if (connected is null)
             return CommandResult.NoDisk($"{what}, and no peer is connected that could serve it", $"bring it up first: blockrepl up {name}");
+        if (IsBehind(volume, connected))
+        {
+            return CommandResult.NoUpToDateData(
+                $"{what}, and it had gone on without {connected.Peer.Name}, whose data are older", $"attach the disk that is newer; --force gives up what {connected.Peer.Name} lacks");
+        }
+
         string why = connected.Peer.Version < ProtocolVersion.V2 ? $"{connected.Peer.Name} speaks protocol version {(uint)connected.Peer.Version}, which cannot serve it"
             : connected.IsMatched ? $"{connected.Peer.Name} has it {connected.PeerDisk}"
             : $"{connected.Peer.Name} does not have it";

@@ -178,6 +178,8 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         volume.IsReturning = false;
         volume.AttachesAgain = false;
         volume.MirrorsBack = false;
+        if (volume.Disk == DiskState.UpToDate)
+            volume.Overtaken.Clear();
     }
 
     /// <summary>As <see cref="End"/>, for every volume.</summary>
@@ -332,6 +334,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
     private void Confirm(Volume volume)
     {
         volume.Remote.IsConfirmed = true;
+        volume.Overtaken.UnionWith(volume.Remote.LostGenerations);
         context.StateChanged = true;
         generations.Release(volume);
     }

@@ -242,6 +242,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
 
         Peer? absent = _force || Canary.ConsistentPromoted ? null : Array.Find(context.Peers, fencing.IsNeededToPromote);
+        foreach (Volume volume in context.Volumes)
+            volume.AheadGeneration = _force ? GenerationId.None : volume.AheadGeneration;
         if (PromotionRules.Refuse(context, _force, mayFence: absent is not null) is { } refusal)
         {
             Finish(refusal);

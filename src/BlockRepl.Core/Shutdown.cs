@@ -190,8 +190,8 @@ internal sealed class Shutdown(
             }
         }
 
-        // Of what this node serves the Primary has no copy that it could go on with.
-        List<Volume> good = outdating.FindOutdatable();
+        // What it serves in the place of the Primary's lost disk nobody else has: the Primary cannot go on with that, and a later promotion here loses nothing of it.
+        List<Volume> good = [.. context.Volumes.Where(static volume => volume.Disk > DiskState.Outdated && !Array.Exists(volume.Peers, Generations.HasGoneOnWithout))];
         if (!leavesPrimary || good.Count == 0)
         {
             SayFarewell();

@@ -123,6 +123,17 @@ internal sealed class Volume
     /// </summary>
     public bool HasFailed { get; set; }
 
+    /// <summary>
+    /// The generation of a disk that is gone, where this node had gone on with it without its peers: none of them has what was answered under it, and none may serve in its place (G6). None otherwise;
+    /// forgotten by a promotion that is forced, and when the daemon ends.
+    /// </summary>
+    public GenerationId AheadGeneration { get; set; }
+
+    /// <summary>
+    /// Generations of a disk that this node lost as Primary and whose place a peer took durably: what clients changed since is not on it. A disk that comes back with one of them is Outdated, whoever is there to ask (G6).
+    /// </summary>
+    public HashSet<GenerationId> Overtaken { get; } = [];
+
     /// <summary>The edge has closed the disk that failed; the volume is Diskless once nothing of it is left.</summary>
     public bool IsClosed { get; set; }
 

@@ -161,7 +161,7 @@ public class OutdateTests
         {
             CommandTicket ticket = cluster.CommandAndRun(newer, OperatorVerb.Outdate);
             Assert.Equal(11, ticket.ExitCode);
-            Assert.Contains("has changes here that", ticket.Result!.Message, StringComparison.Ordinal);
+            Assert.Contains("has gone on here without", ticket.Result!.Message, StringComparison.Ordinal);
             Assert.NotEqual(DiskState.Outdated, StateIn(newer.Metadata[0].Superblock));
             newer.Kill();
             newer.Start();
@@ -250,5 +250,112 @@ public class OutdateTests
         cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
         cluster.Run();
         Assert.True(during.IsAcknowledged);
+    }
+
+    /// <summary>
+    /// G6: a node that went on without its peer, and came back, is not the older of the two. It must not say so to whoever fences it in the peer's name: the peer would be promoted without what was acknowledged here.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void G6_a_node_that_went_on_alone_does_not_call_its_data_the_older(bool isOutdatedBefore)
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        Lose(cluster);
+        if (isOutdatedBefore)
+            cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 6);
+        else
+            cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 5);
+        ClientRequest alone = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(alone.IsAcknowledged);
+        cluster.Alpha.Kill();
+        cluster.Alpha.Start();
+        cluster.Run();
+        Assert.Equal(isOutdatedBefore ? DiskState.Outdated : DiskState.UpToDate, cluster.Alpha.Status.DiskState(V));
+
+        CommandTicket promotion = cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary);
+        CommandTicket outdate = cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Outdate);
+        Assert.Equal(11, outdate.ExitCode);
+        Assert.Contains("gone on here without beta", outdate.Result!.Message, StringComparison.Ordinal);
+        cluster.CompleteHandler(cluster.Beta, HandlerKind.FencePeer, 1);
+        cluster.Run();
+        Assert.Equal(17, promotion.ExitCode);
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(alone);
+    }
+
+    /// <summary>G6, G11: the same for a node that served a Primary whose own disk was lost, after both have died: that disk may come back.</summary>
+    [Fact]
+    public void G6_a_node_that_served_a_Primary_does_not_call_its_data_older_than_the_lost_disk()
+    {
+        ClusterHarness cluster = ServedPrimaryTests.Served(s => s with { Fencing = FencingPolicy.ResourceAndStonith, Handlers = FencingTests.Handlers });
+        ClientRequest served = cluster.Write(cluster.Alpha, 4096);
+        cluster.Run();
+        Assert.True(served.IsAcknowledged);
+        cluster.IsNetworkUp = false;
+        cluster.Alpha.Kill();
+        cluster.Beta.Kill();
+        cluster.Alpha.Start();
+        cluster.Beta.Start();
+        cluster.Run();
+        Assert.Equal(DiskState.Consistent, cluster.Alpha.Status.DiskState(V));
+        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate).ExitCode);
+        Assert.NotEqual(DiskState.Outdated, StateIn(cluster.Beta.Metadata[0].Superblock));
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(served);
+    }
+
+    /// <summary>G6, G11: the node that serves leaves in good order. It does not outdate what nobody else has, and serves again when it is back.</summary>
+    [Fact]
+    public void G11_a_node_that_serves_a_Primary_and_leaves_in_good_order_does_not_outdate_the_only_copy()
+    {
+        ClusterHarness cluster = ServedPrimaryTests.Served(s => s with { Fencing = FencingPolicy.ResourceAndStonith, Handlers = FencingTests.Handlers });
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Disconnect).ExitCode);
+        Assert.Equal(DiskState.Consistent, cluster.Beta.Status.DiskState(V));
+        Assert.NotEqual(DiskState.Outdated, StateIn(cluster.Beta.Metadata[0].Superblock));
+        ClientRequest write = cluster.Write(cluster.Alpha, 4096);
+        cluster.Run();
+        Assert.False(write.IsAcknowledged);
+        Reconnect(cluster);
+        Assert.Equal("beta", cluster.Alpha.Status.ServedBy(V));
+        ClientRequest next = cluster.Write(cluster.Alpha, 8192);
+        cluster.Run();
+        Assert.True(next.IsAcknowledged);
+        cluster.Beta.AssertHolds(next);
+    }
+
+    /// <summary>A resync between nodes of one generation that its target never began: its source has gone nowhere, and may be outdated for the target to be promoted.</summary>
+    [Fact]
+    public void The_source_of_a_resync_that_never_began_may_be_outdated()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        cluster.Command(cluster.Beta, OperatorVerb.Invalidate);
+        while (cluster.Alpha.Metadata[0].Superblock.Peers[0].BitmapGeneration.IsNone)
+            Assert.True(cluster.CompleteOne(cluster.Alpha) || cluster.Deliver(cluster.Alpha) || cluster.Deliver(cluster.Beta), "no resync is named");
+        Lose(cluster);
+        cluster.Run();
+        Assert.NotEqual(DiskState.Inconsistent, cluster.Beta.Status.DiskState(V));
+        Assert.False(cluster.Alpha.Metadata[0].Superblock.Peers[0].BitmapGeneration.IsNone);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Outdate).ExitCode);
+    }
+
+    /// <summary>G11: a fence handler that was called for an earlier loss comes late, when both are in sync again. Outdated now, this node would stay so for as long as the connection lasts (DRBD: SS_CONNECTED_OUTDATES).</summary>
+    [Fact]
+    public void It_is_refused_with_11_while_connected_and_in_sync()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        CommandTicket late = cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate);
+        Assert.Equal(11, late.ExitCode);
+        Assert.Contains("in sync", late.Result!.Message, StringComparison.Ordinal);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.AssertInSync();
     }
 }

@@ -44,6 +44,34 @@ public class PromotionWithoutDiskTests
         Assert.NotEqual(before, cluster.Beta.Metadata[0].Superblock.Current);
     }
 
+    /// <summary>The peer calls itself UpToDate (fencing dont-care), for it does not know; this node does.</summary>
+    [Fact]
+    public void G6_a_peer_that_the_lost_disk_had_left_behind_does_not_serve_in_its_place()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        ClientRequest alone = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(alone.IsAcknowledged);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
+        cluster.Alpha.CloseDetached();
+        cluster.IsNetworkUp = true;
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        cluster.Run();
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+        CommandTicket refused = cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
+        Assert.Equal(17, refused.ExitCode);
+        Assert.Contains("beta, whose data are older", refused.Result!.Message, StringComparison.Ordinal);
+
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(alone);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+    }
+
     [Fact]
     public void Where_nobody_could_serve_it_the_promotion_is_refused()
     {

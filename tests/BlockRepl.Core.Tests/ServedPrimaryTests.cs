@@ -397,6 +397,34 @@ public class ServedPrimaryTests
         Assert.True(cluster.Alpha.Metadata[0].IsOnRecord(0));
     }
 
+    /// <summary>
+    /// G6: a Primary whose clients were served by its peer is demoted when that is gone, and its lost disk is attached again. It knows that the disk lacks what the peer acknowledged, so it is no data to be promoted on, also where a
+    /// node is to trust itself (<c>fencing: dont-care</c>).
+    /// </summary>
+    [Fact]
+    public void G6_a_lost_disk_in_whose_place_a_peer_served_is_Outdated_when_it_comes_back()
+    {
+        ClusterHarness cluster = Served();
+        ClientRequest served = cluster.Write(cluster.Alpha, 4096);
+        cluster.Run();
+        Assert.True(served.IsAcknowledged);
+        FencingTests.Lose(cluster);
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        cluster.Alpha.CloseDetached();
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        Assert.Equal(DiskState.Outdated, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.Alpha.Kill();
+        cluster.Alpha.Start();
+        cluster.Run();
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        FencingTests.Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(served);
+    }
+
     internal static ClusterHarness Served(Func<ResourceSettings, ResourceSettings>? settings = null, int extents = 4)
     {
         ClusterHarness cluster = ClusterHarness.InSync(settings, extents: extents);

@@ -110,6 +110,7 @@ internal sealed class Simulation
         SetUp();
         var disasters = new Disasters(this);
         disasters.PostNext();
+        Work.Disasters = disasters;
         Operator.LookRound();
         long end = Clock.NowUs + Math.Min(safetyUs, Plan.SafetyUs);
         long nextCheck = Clock.NowUs;
@@ -202,12 +203,25 @@ internal sealed class Simulation
     /// <summary>The peer is there, and need not have what is acknowledged.</summary>
     public static bool IsWeak(SimNode node) => node.LiveLink is not null && node.Status.ProtocolInForce(Peer) != WriteProtocol.C;
 
-    /// <summary>A client's change was asked of a node, or a promotion was forced: if the two are not in sync, it has gone on by itself.</summary>
-    public void NoteChange(int node) => _hasChanged[node] |= !IsAllInSync;
+    /// <summary>A promotion was forced: if the two are not in sync, the node has gone on by itself.</summary>
+    public void NoteForced(int node) => _hasChanged[node] |= !IsAllInSync;
+
+    /// <summary>
+    /// A client's change was asked of a node, or is under way there: if the two are not in sync, somebody goes on by himself. Where the node has no disk of its own for the volume that is the peer which serves it, whose disk alone
+    /// changes (a split brain is one of disks, not of roles); what the node's own disk got of it before it failed counts for that.
+    /// </summary>
+    public void NoteChange(int node, int volume)
+    {
+        if (IsAllInSync)
+            return;
+        bool isServed = Nodes[node].Status.DiskState(new VolumeNr((ushort)volume)) is DiskState.Diskless or DiskState.Failed or DiskState.Attaching;
+        _hasChanged[isServed ? 1 - node : node] = true;
+    }
 
     /// <summary>Something that an operator can see has changed on a node.</summary>
     public void StateChanged(SimNode node)
     {
+        DiskState[] before = [.. Enumerable.Range(0, Plan.Volumes).Select(v => _diskStates[node.Index, v])];
         TakeTransitions(node);
         Role role = node.Status.Role;
         if (role != _roles[node.Index])
@@ -216,7 +230,7 @@ internal sealed class Simulation
             _roles[node.Index] = role;
             Note(node, $"is {role} now");
             if (role == Role.Primary)
-                Promoted(node);
+                Promoted(node, before);
         }
 
         _hasLostServer[node.Index] |= HasLostServer(node);
@@ -226,8 +240,11 @@ internal sealed class Simulation
             WatchForSync(v);
         if (wasAll && !IsAllInSync)
         {
-            for (int one = 0; one < 2; one++)
-                _hasChanged[one] |= Work.HasChangesInFlight(one);
+            foreach ((int one, int volume) in Work.ChangesInFlight())
+            {
+                _hasChanged[one] = true;
+                NoteChange(one, volume);
+            }
         }
         else if (!wasAll && IsAllInSync)
         {
@@ -337,11 +354,15 @@ internal sealed class Simulation
         long end = Clock.NowUs + 60_000_000;
         while (Clock.NowUs < end && !(IsConnected(Nodes[0]) && IsConnected(Nodes[1])))
             Clock.Step(end);
-        Operator.Command(Nodes[0], new OperatorCommand(isFull ? OperatorVerb.Primary : OperatorVerb.SkipInitialSync) { Force = isFull });
+        if (isFull)
+            Operator.Promote(Nodes[0], force: true);
+        else
+            Operator.Command(Nodes[0], new OperatorCommand(OperatorVerb.SkipInitialSync));
+        long patience = Clock.NowUs + 20_000_000;
         while (Clock.NowUs < end && !IsAllInSync)
         {
-            // Where a congested Primary pulls ahead, clients that never rest keep the two apart for ever, as they may: of a run's operations the first sync sees a quarter.
-            if (Statistics.Operations >= Plan.OperationsMax / 4)
+            // Under load a Primary that pulls ahead at a few kilobytes does so again as soon as its peer has caught up; and as long as no peer has anything stable, the oracle can forget nothing.
+            if (Clock.NowUs > patience || Statistics.Operations > 2_000)
                 Work.RestsUntilUs = Clock.NowUs + 1_000_000;
             Clock.Step(end);
         }
@@ -436,41 +457,46 @@ internal sealed class Simulation
         }
     }
 
-    private void Promoted(SimNode node)
+    // What the disks were worth before: a promotion makes whatever it is let onto UpToDate.
+    private void Promoted(SimNode node, DiskState[] before)
     {
         Statistics.Promotions++;
         Work.Start(node);
         bool isForced = Operator.IsForcing[node.Index];
         bool isLocal = true;
-        bool isUpToDate = true;
         for (int v = 0; v < Plan.Volumes; v++)
         {
             var nr = new VolumeNr((ushort)v);
-            DiskState state = node.Status.DiskState(nr);
+            bool hasDisk = node.Status.DiskState(nr) == DiskState.UpToDate;
             bool isServed = node.Status.PeerDiskState(nr, Peer) == DiskState.UpToDate;
-            isUpToDate &= state == DiskState.UpToDate;
-            isLocal &= !isServed || state == DiskState.UpToDate;
-            if (!isForced && state != DiskState.UpToDate && !isServed)
-                throw new ViolationException("G6", $"{node.Name} was promoted without force on volume {v}, which is {state}");
+            isLocal &= hasDisk;
+            if (!isForced && (hasDisk ? before[v] != DiskState.UpToDate : !isServed))
+                throw new ViolationException("G6", $"{node.Name} was promoted without force on volume {v}, which is {before[v]}");
         }
 
         bool isStale = !Oracle.HasEverything(node.Index);
         SimDisk[] disks = [.. node.Disks.Select(static disk => disk.Data)];
         if (isForced)
         {
-            NoteChange(node.Index);
+            NoteForced(node.Index);
             Oracle.NoteFailover(node.Index);
-            Oracle.IsForked |= isStale || !isUpToDate;
-            if (isStale || !isUpToDate)
+
+            // Half of a resync is what it is: neither what this node had before nor what the source has.
+            bool isHalf = Array.Exists(before, static state => state == DiskState.Inconsistent);
+            Oracle.IsForked |= isStale || isHalf;
+            if (isStale || isHalf)
                 Oracle.TakeAsTruth(node.Index, disks);
             return;
         }
 
-        if (!isLocal || !isUpToDate)
+        if (!isLocal)
             return;
         if (isStale && !Plan.IsReckless && Plan.Fencing != FencingPolicy.DontCare && Plan.Protocol == WriteProtocol.C && !WasWeak)
             throw new ViolationException("G6", $"{node.Name} was promoted without force although it lacks acknowledged writes");
-        if (!WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index]) is { } wrong)
+
+        // Once both have gone on there are two streams, and what the other acknowledged in its own is missing from no moment of this one. What this node acknowledged itself must be there all the same; and the
+        // promotion that begins the fork is checked, because nothing is forked before it.
+        if (!WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !Oracle.IsForked) is { } wrong)
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
         Oracle.IsForked |= isStale;
         Oracle.NoteFailover(node.Index);

@@ -77,7 +77,8 @@ class Load:
 
     def start(self):
         # Half of the changes fall on a few hot blocks, so that the same blocks are written again and again.
-        first = self.chance.randrange(64) if self.chance.random() < 0.5 else self.chance.randrange(self.blocks - 16)
+        # The volume's last 16 blocks are left to others: a script may write there while this runs.
+        first = self.chance.randrange(64) if self.chance.random() < 0.5 else self.chance.randrange(self.blocks - 32)
         blocks = range(first, first + self.chance.choice((1, 1, 1, 2, 4, 16)))
         if any(b in self.busy for b in blocks):
             return self.chance.random() < 0.5 and self.in_flight == 0

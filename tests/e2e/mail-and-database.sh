@@ -62,26 +62,30 @@ sql() { "$postgres/psql" -qAtX -v ON_ERROR_STOP=1 -h "$(address_of "$1")" -U pos
 
 daemon_starts() { on "$1" env BLOCKREPL_CONFIG="$W/$1/blockrepl.yaml" BLOCKREPL_NODE="$1" BLOCKREPL_RUN_DIR="$W/$1/run" sh "$W/daemon-start" && await 30 br "$1" status; }
 
-# The device agent of the Pacemaker tests, by hand.
+# The agent of the device, called as Pacemaker would.
 device() {
-    on "$1" env OCF_ROOT=/usr/lib/ocf HA_LOGFACILITY=none HA_logfile=/dev/null OCF_RESOURCE_INSTANCE=device BLOCKREPL_RUN_DIR="$W/$1/run" \
-        OCF_RESKEY_resource="$resource" OCF_RESKEY_volume="$2" OCF_RESKEY_state="$W/%n" "$cluster_dir/device-agent" start
+    on "$1" env OCF_ROOT=/usr/lib/ocf HA_LOGFACILITY=none HA_logfile=/dev/null OCF_RESOURCE_INSTANCE=device OCF_RESKEY_config="$W/$1/blockrepl.yaml" OCF_RESKEY_node="$1" \
+        OCF_RESKEY_run_dir="$W/$1/run" OCF_RESKEY_blockrepl="$W/device-command" OCF_RESKEY_resource="$resource" OCF_RESKEY_volume="$2" OCF_RESKEY_via=fuse \
+        OCF_RESKEY_link="/run/devices/$2" "$repo/tools/ocf/blockrepl-device" start
 }
 mounts() {
     local volume
     for volume in spool lib postgres; do
-        on "$1" mount "/run/brtest/$volume" "${place[$volume]}" || return 1
+        on "$1" mount "/run/devices/$volume" "${place[$volume]}" || return 1
     done
 }
 # A journal that is replayed, and then not a word from e2fsck.
 file_systems_are_clean() {
     local volume
     for volume in spool lib postgres; do
-        on "$1" sh -c "mount /run/brtest/$volume /mnt && umount /mnt && e2fsck -fn /run/brtest/$volume" || return 1
+        on "$1" sh -c "mount /run/devices/$volume /mnt && umount /mnt && e2fsck -fn /run/devices/$volume" || return 1
     done
 }
 services_start() {
     as_postgres "$1" "$postgres/pg_ctl" -s -w -t 90 -D /var/lib/postgresql/data -l /run/pg/server.log start || { on "$1" tail /run/pg/server.log; return 1; }
+    services_start_mail "$1"
+}
+services_start_mail() {
     on "$1" setpriv --reuid=cyrus --regid=mail --init-groups --ambient-caps=+net_bind_service --inh-caps=+net_bind_service \
         setsid "$cyrus/master" -C "$W/imapd.conf" -M "$W/cyrus.conf" -p /run/cyrus/master.pid -D >>"$W/$1/cyrus.log" 2>&1 </dev/null &
     disown "$!"
@@ -97,6 +101,18 @@ takes_over() {
     check "$node: journals are replayed, e2fsck finds nothing (G4)" file_systems_are_clean "$node"
     check "$node: the file systems are mounted" mounts "$node"
     check "$node: database and mail store come up" services_start "$node"
+}
+
+# indexes_agree NODE - after a power cut an index may be one record behind its header, with replication or without (cyrus-index.py says why; docs/failover.md). Counted anew as an administrator
+# does it; whatever else is wrong with an index is a failure. The message of that record was not acknowledged, and chains_hold asks for every one that was.
+indexes_agree() {
+    local mailbox counted there
+    on "$1" "$python" "$cluster_dir/cyrus-index.py" /var/spool/cyrus/mail >"$W/indexes" || { cat "$W/indexes"; return 1; }
+    while read -r mailbox counted there; do
+        echo "the index of $mailbox counts $counted records and has $there: reconstruct"
+        as_cyrus "$1" "$cyrus/reconstruct" -C "$W/imapd.conf" "$mailbox" || return 1
+    done <"$W/indexes"
+    [[ -z $(on "$1" "$python" "$cluster_dir/cyrus-index.py" /var/spool/cyrus/mail) ]]
 }
 
 load_pid=
@@ -140,7 +156,7 @@ check "the disks are known to be equal" br alpha new-current-uuid "$resource" --
 check "alpha is promoted" promote alpha 30
 for volume in spool lib postgres; do
     check "alpha: $resource/$volume is a block device" device alpha "$volume"
-    check "alpha: mkfs.ext4 on $volume" on alpha mkfs.ext4 -qF -E lazy_itable_init=0,lazy_journal_init=0 "/run/brtest/$volume"
+    check "alpha: mkfs.ext4 on $volume" on alpha mkfs.ext4 -qF -E lazy_itable_init=0,lazy_journal_init=0 "/run/devices/$volume"
 done
 check "alpha: the file systems are mounted" mounts alpha
 on alpha install -d -o postgres -m 700 /var/lib/postgresql/data
@@ -160,8 +176,6 @@ mailboxes() {
     (($(grep -oE 'user\.chain[0-9]+' "$W/cyradm.out" | sort -u | wc -l) == chains)) || { cat "$W/cyradm.out"; return 1; }
 }
 check "a mailbox for each chain" mailboxes
-# A node that died seconds after its mailboxes were made left one with "an invalid format", in 3 of 7 runs. Believed to be a header that Cyrus had not flushed, not proven (docs/STATUS.md).
-check "their files are on the disks" sync
 
 # --- protocol C: the Primary's node loses power under load -----------------------------------------------------------------------------------------------------------------------
 
@@ -172,6 +186,8 @@ check "both nodes are in sync meanwhile" in_sync alpha
 check "alpha's node loses power" power_cut alpha
 load_ends
 takes_over beta
+check "beta: no index lacks more than the message that was being delivered" indexes_agree beta
+note "$(cat "$W/check.out")"
 check "beta: everything acknowledged is there, and no effect without its cause (G2, G4)" chains_hold beta
 note "$(cat "$W/check.out")"
 stores_are_sound beta
@@ -196,9 +212,29 @@ load_ends
 lost() { br alpha cstate "$resource" | grep -v Connected; }
 check "alpha notices" await 60 lost
 takes_over alpha
+check "alpha: no index lacks more than the message that was being delivered" indexes_agree alpha
+note "$(cat "$W/check.out")"
 check "alpha: the tail is lost, as protocol A says, and no effect is there without its cause (G4)" chains_hold alpha tail-may-be-lost
 note "$(cat "$W/check.out")"
 stores_are_sound alpha
+
+# --- an index behind its header is what Cyrus refuses, and what is mended -------------------------------------------------------------------------------------------
+
+# No process of Cyrus may have it open; a child that waits for a client outlives the master.
+behind() {
+    local index
+    local -a pids
+    index=$(on alpha find /var/spool/cyrus/mail -name cyrus.index -print -quit)
+    mapfile -t pids < <(on alpha pgrep -u cyrus)
+    on alpha kill -KILL "${pids[@]}" && await 30 no_cyrus || return 1
+    on alpha truncate -s -112 "$index" && services_start_mail alpha
+}
+no_cyrus() { ! on alpha pgrep -u cyrus; }
+check "the last record of an index is cut off" behind
+refused() { ! chains_hold alpha tail-may-be-lost >"$W/planted" 2>&1 && grep -q 'invalid format' "$W/planted"; }
+check "Cyrus refuses that mailbox" refused
+check "it is found and mended" indexes_agree alpha
+check "and everything is there again" chains_hold alpha tail-may-be-lost
 
 # --- the check can fail -----------------------------------------------------------------------------------------------------------------------------------------------------------------
 

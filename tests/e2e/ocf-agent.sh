@@ -1,7 +1,7 @@
 #!/bin/bash
 # ocf-agent - the resource agent and the fence-peer handler against real daemons and a stage-managed Pacemaker: OCF conformance, promotion scores, what is refused and what status says
 # about it, the handler's exit codes (G6, G13). tests/e2e/pacemaker.sh has the real cluster.
-# time-limit: 240 seconds
+# time-limit: 400 seconds
 set -euo pipefail
 if [[ -z ${BR_INNER:-} && $EUID == 0 ]]; then
     # The agent keeps state in /run/resource-agents, and so does a real cluster.
@@ -245,6 +245,23 @@ scene beta -owner deaf
 handler beta 1 "could not be placed" "a cluster that does not take the constraint: 1"
 scene beta -deaf state.alpha=online
 
+# --- a disk that cannot be attached: the instance is up, and what Pacemaker has to do next is not held up ------------------------------------------------------------
+
+check "alpha stops" answers 0 alpha stop
+mv "$W/alpha/disk.img" "$W/alpha/disk.away"
+want "wait_for_disk must be a number" answers 6 alpha validate-all OCF_RESKEY_wait_for_disk=long
+check "a start whose disk is gone goes on without it" answers 0 alpha start OCF_RESKEY_wait_for_disk=2
+want "and says so" grep -q "up without a disk that cannot be attached" "$W/act.out"
+want "it is Diskless and connected" test Diskless/UpToDate = "$(br alpha dstate "$resource")"
+want "a monitor finds it Secondary" answers 0 alpha monitor
+want "it has no score" score none
+mv "$W/alpha/disk.away" "$W/alpha/disk.img"
+check "the disk is back: attach" br alpha attach "$resource/$volume"
+check "in sync" br alpha wait-sync "$resource" --timeout 30s
+want "a monitor" answers 0 alpha monitor
+want "gives it its score back" score 10000
+scene beta -owner
+
 # --- a configuration that broke; reload; stop ---------------------------------------------------------------------------------------------------------------
 
 want "reload applies the file" answers 0 beta reload
@@ -260,6 +277,56 @@ cp "$W/beta.yaml" "$W/beta/blockrepl.yaml"
 check "start" answers 0 beta start
 check "stop with parameters that are wrong by now" answers 0 beta stop OCF_RESKEY_CRM_meta_notify=false
 want "it is stopped" answers 7 beta monitor
+
+# --- the agent of the device ------------------------------------------------------------------------------------------------------------------------------------
+
+device_agent=$repo/tools/ocf/blockrepl-device
+at_exit "umount -l $W/alpha/run/fuse/$resource/$volume; losetup -n -l -O NAME,BACK-FILE | awk -v w='$W/' 'index(\$2, w) == 1 { print \$1 }' | xargs -r -n 1 losetup -d"
+device() {
+    local want=$1 action=$2 rc=0
+    shift 2
+    env PATH="$W/bin:$PATH" OCF_RESOURCE_INSTANCE=device OCF_RESKEY_crm_feature_set=3.16.1 OCF_RESKEY_CRM_meta_interval=10000 OCF_RESKEY_resource="$resource" OCF_RESKEY_volume="$volume" \
+        OCF_RESKEY_via=fuse OCF_RESKEY_link="$W/device" OCF_RESKEY_blockrepl="$blockrepl" OCF_RESKEY_config="$W/alpha/blockrepl.yaml" OCF_RESKEY_node=alpha \
+        OCF_RESKEY_run_dir="$W/alpha/run" "$@" timeout "${limit:-60}" "$device_agent" "$action" >"$W/act.out" 2>&1 || rc=$?
+    [[ $rc == "$want" ]] || { echo "exit $rc, wanted $want"; tail -n 5 "$W/act.out"; return 1; }
+}
+leads_to_data() { [[ -L $W/device ]] && dd if="$W/device" bs=1M count=1 status=none | cmp - <(head -c 1048576 /dev/zero | tr '\0' '\42'); }
+want "its meta-data is valid" bash -c "'$device_agent' meta-data | (cd /usr/share/resource-agents && xmllint --noout --valid -)"
+want "a volume without a name: wrongly configured" device 6 validate-all OCF_RESKEY_volume=
+want "a way that is none: wrongly configured" device 6 validate-all OCF_RESKEY_via=pipe
+want "a start on a Secondary fails" device 1 start
+want "and says why" grep -q "Secondary on node alpha" "$W/act.out"
+want "a monitor: not running" device 7 monitor
+check "beta hands over" answers 0 beta start
+check "alpha is promoted" answers 0 alpha promote
+check "the device's start" device 0 start
+want "a second one" device 0 start
+want "a monitor finds it" device 0 monitor
+want "so does a probe" device 0 monitor OCF_RESKEY_CRM_meta_interval=0
+want "the link leads to the volume's data" leads_to_data
+exec 7<"$W/device"
+limit=5 want "a stop of what is in use goes on until Pacemaker's time is over, and ends nothing" device 124 stop
+want "it is there" device 0 monitor
+exec 7<&-
+want "the link is gone or another's: the monitor says so" bash -c "ln -sfn /dev/null '$W/device'"
+want "failed" device 1 monitor
+want "a start mends it" device 0 start
+check "its stop" device 0 stop
+want "the link is gone" test ! -e "$W/device" -a ! -L "$W/device"
+want "a second one" device 0 stop
+want "a monitor: not running" device 7 monitor
+check "start" device 0 start
+check "alpha's daemon is killed" node_kill alpha
+want "a monitor fails: the daemon is gone" device 1 monitor
+want "a probe: not running" device 7 monitor OCF_RESKEY_CRM_meta_interval=0
+want "a stop succeeds all the same" device 0 stop
+check "alpha's daemon starts" node_up alpha
+want "a device that a dead daemon left is no running one" device 1 monitor
+check "alpha is promoted" answers 0 alpha promote
+check "a start takes it away and attaches anew" device 0 start
+want "the link leads to the volume's data" leads_to_data
+check "its stop" device 0 stop
+check "alpha is demoted" answers 0 alpha demote
 
 # --- dont-care ------------------------------------------------------------------------------------------------------------------------------------------------
 

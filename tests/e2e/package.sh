@@ -105,6 +105,8 @@ for file in handlers/notify $(cd "$repo" && [[ ! -d tools/ocf ]] || echo blockre
     want "/usr/lib/blockrepl/$file is there" test -r "/usr/lib/blockrepl/$file"
 done
 
+for file in blockrepl blockrepl-device; do want "the cluster manager's agent $file is there" test -x "/usr/lib/ocf/resource.d/blockrepl/$file"; done
+
 # --- a pair: alpha is the package, beta the build ------------------------------------------------------------------
 mkdir -p "$W/alpha" "$W/beta" "$W/bin"
 cluster 16MiB 'csums-after-crash-only: no' 'handlers: { disconnected: "touch '"$W"'/handler.ran" }'

@@ -42,7 +42,7 @@ public sealed record ResourceConfiguration
     /// <summary>What to do about diverged nodes.</summary>
     public SplitBrainOptions SplitBrain { get; init; } = SplitBrainOptions.Default;
 
-    /// <summary><c>al-extents</c>: 4 MiB extents that the activity log holds hot. 7 to 65534, default 1237.</summary>
+    /// <summary><c>al-extents</c>: 4 MiB extents that the activity log holds hot. 67 to 65534, default 1237.</summary>
     public int ActivityLogExtents { get; init; } = 1237;
 
     /// <summary>The settings as the file says them, by key (<c>handlers.fence-peer</c>), without the volumes: what <c>adjust</c> shows of a change.</summary>

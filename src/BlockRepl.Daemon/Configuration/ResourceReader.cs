@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Core;
 using BlockRepl.Primitives;
 
@@ -47,7 +48,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             Network = ReadNetwork(reader, protocol),
             Resync = ReadResync(reader),
             SplitBrain = new SplitBrainReader(perNode, directory, errors).Read(reader),
-            ActivityLogExtents = reader.Number("al-extents", 1237, 7, 65534),
+            ActivityLogExtents = reader.Number("al-extents", Superblock.DefaultActivityLogExtents, Superblock.ActivityLogExtentsMin, Superblock.ActivityLogExtentsMax),
             Volumes = volumes,
             Written = WrittenSettings.Of(map),
         };

@@ -35,7 +35,7 @@ public sealed class ConfigurationErrorTests
     [InlineData("    volumes:", "    congestion-fill: lots\n    volumes:", "7:22: congestion-fill: \"lots\" is not a size from 0 to 10GiB, like 64MiB")]
     [InlineData("    volumes:", "    congestion-extents: 66\n    volumes:", "7:25: congestion-extents: 66 is out of range; it goes from 67 to 65534")]
     [InlineData("    volumes:", "    ko-count: few\n    volumes:", "7:15: ko-count: \"few\" is not a whole number")]
-    [InlineData("    volumes:", "    al-extents: 6\n    volumes:", "7:17: al-extents: 6 is out of range; it goes from 7 to 65534")]
+    [InlineData("    volumes:", "    al-extents: 66\n    volumes:", "7:17: al-extents: 66 is out of range; it goes from 67 to 65534")]
     [InlineData("/disks/spool", "/disks/spool, size: 64MB", "8:42: size: \"64MB\" is not a size; write bytes, or KiB, MiB, GiB or TiB, like 64MiB")]
     [InlineData("/disks/spool", "/disks/spool, size: 0", "8:42: size: \"0\" is not a size; write bytes, or KiB, MiB, GiB or TiB, like 64MiB")]
     [InlineData("/disks/spool", "/disks/spool, size: -1", "8:42: size: \"-1\" is not a size; write bytes, or KiB, MiB, GiB or TiB, like 64MiB")]

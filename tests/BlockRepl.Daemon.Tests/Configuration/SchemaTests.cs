@@ -96,7 +96,7 @@ public sealed class SchemaTests
         var said = ConfigurationText.Accept(With(key, value)).Resources[0];
         // What was written is kept as well, to tell a later file from this one; here only what it means counts.
         Assert.Equal(plain with { Volumes = [], Written = said.Written }, said with { Volumes = [] });
-        var other = ConfigurationText.Accept(With("al-extents", "8")).Resources[0];
+        var other = ConfigurationText.Accept(With("al-extents", "68")).Resources[0];
         Assert.NotEqual(plain with { Volumes = [] }, other with { Volumes = [], Written = plain.Written });
     }
 }

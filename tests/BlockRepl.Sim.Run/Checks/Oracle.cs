@@ -192,7 +192,7 @@ internal sealed class Oracle
                     Forget(write);
                 else
                     // The source was sent it once and need not have kept it (it lost power, or protocol A): it may be there or not, on both alike.
-                    write.On = write.StableOn = 0;
+                    (write.On, write.StableOn, write.MaybeOn) = (0, 0, 3);
                 continue;
             }
 
@@ -221,17 +221,17 @@ internal sealed class Oracle
     /// <summary>Whether a node has everything that was acknowledged and is not lost.</summary>
     public bool HasEverything(int node)
     {
-        foreach (List<WriteRecord> writes in _unsettled)
+        for (int volume = 0; volume < _unsettled.Length; volume++)
         {
-            foreach (WriteRecord write in writes)
-            {
-                if (write.On != 0 && (write.On & 1 << node) == 0)
-                    return false;
-            }
+            if (!HasEverything(node, volume))
+                return false;
         }
 
         return true;
     }
+
+    /// <summary>The same of one volume.</summary>
+    public bool HasEverything(int node, int volume) => _unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0);
 
     /// <summary>
     /// Checks an image against what the node must hold. With <paramref name="isPrefix"/> it must also be that of one moment of the stream, across volumes (G4). Null, or what is wrong.
@@ -290,7 +290,9 @@ internal sealed class Oracle
                 for (int s = 0; s < Sectors.PerBlock; s++)
                 {
                     Sectors.TryIdentify(content.AsSpan(s * Sectors.Bytes, Sectors.Bytes), volume, block * Sectors.PerBlock + s, out ulong id);
-                    sectors[s].RemoveAll(entry => (entry.Write.On & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
+
+                    // What this node alone had is what its image says now. What the other may hold without having promised it stays known: it may be seen there.
+                    sectors[s].RemoveAll(entry => (entry.Write.MaybeOn & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
                     sectors[s].Add(new Entry(isStable ? stable : unstable, id, seen));
                 }
             }

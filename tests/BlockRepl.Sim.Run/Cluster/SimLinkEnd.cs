@@ -58,8 +58,11 @@ internal sealed class SimLinkEnd : IPeerChannel
     /// <summary>Bytes on their way to the other end.</summary>
     public long QueuedBytes => Other.ArrivingBytes;
 
-    /// <summary>Nothing is to be sent, and nothing on its way here.</summary>
-    public bool IsIdle => IsClosed || (_queue.Count == 0 && _arriving.Count == 0);
+    /// <summary>
+    /// Nothing is to be sent, and nothing on its way here. What was sent into a link that is dead and not known to be is as good as on its way: with protocol A the client has its answer, so that
+    /// neither node shows that anything is left to do.
+    /// </summary>
+    public bool IsIdle => IsClosed || (!Link.IsDead && _queue.Count == 0 && _arriving.Count == 0);
 
     private long ArrivingBytes { get; set; }
 

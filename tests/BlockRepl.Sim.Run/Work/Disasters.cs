@@ -16,18 +16,41 @@ internal sealed class Disasters(Simulation simulation)
         _ => 1,
     }))];
     private int _growths;
+    private int _turn;
+    private long _dueAtOperations = long.MaxValue;
 
     /// <summary>None happens any more.</summary>
     public bool IsOver { get; set; }
 
     private Prng Chance => simulation.FaultChance;
 
-    /// <summary>Asks for the next one.</summary>
-    public void PostNext() => simulation.Clock.In(simulation.Plan.FaultIntervalUs / 4 + Chance.Below(simulation.Plan.FaultIntervalUs * 3 / 2), Next);
-
-    private void Next()
+    /// <summary>
+    /// Asks for the next one. It comes once clients have done some work since the last, so that it does not find a cluster that is idle, down or done; or after a time, where nobody is served. One in four comes at
+    /// once: into what the last one began.
+    /// </summary>
+    public void PostNext()
     {
-        if (IsOver)
+        RunPlan plan = simulation.Plan;
+        int turn = ++_turn;
+        bool isAtOnce = Chance.OneIn(4);
+        _dueAtOperations = isAtOnce ? long.MaxValue : simulation.Statistics.Operations + 1 + Chance.Below(2 * plan.OperationsPerFault);
+        long wait = isAtOnce ? Chance.Below(400_000) : plan.FaultIntervalUs / 4 + Chance.Below(plan.FaultIntervalUs * 3 / 2);
+        simulation.Clock.In(wait, () => Next(turn));
+    }
+
+    /// <summary>A client has its answer.</summary>
+    public void OperationDone()
+    {
+        if (simulation.Statistics.Operations < _dueAtOperations)
+            return;
+        _dueAtOperations = long.MaxValue;
+        int turn = _turn;
+        simulation.Clock.In(Chance.Below(2_000), () => Next(turn));
+    }
+
+    private void Next(int turn)
+    {
+        if (IsOver || turn != _turn)
             return;
         for (int tries = 0; tries < 4; tries++)
         {
@@ -159,11 +182,17 @@ internal sealed class Disasters(Simulation simulation)
                 simulation.Note(node, $"volume {volume}: a block becomes unreadable");
                 return disk.Data.MakeUnreadable(Chance);
             case Fault.WriteError:
+                if (disk.IsDetached)
+                    return false;
+                simulation.Note(node, $"volume {volume}: the next write fails");
                 disk.WriteFailure = DiskResult.Io;
-                return !disk.IsDetached;
+                return true;
             case Fault.FlushError:
+                if (disk.IsDetached)
+                    return false;
+                simulation.Note(node, $"volume {volume}: the next flush fails");
                 disk.FlushFails = true;
-                return !disk.IsDetached;
+                return true;
             case Fault.MetadataError:
                 if (disk.IsDetached || Chance.OneIn(2))
                     return false;

@@ -195,16 +195,24 @@ internal sealed class Healing(Simulation simulation)
 
         if (Array.Exists(simulation.Nodes, node => node.IsPrimary || Array.Exists(node.Disks, static disk => disk.IsClosed) || (round < 60 && !Simulation.IsConnected(node))))
             return;
-        for (ushort v = 0; v < simulation.Plan.Volumes; v++)
-        {
-            if (Array.Exists(simulation.Nodes, node => node.Status.DiskState(new VolumeNr(v)) == DiskState.UpToDate))
-                return;
-        }
 
-        // Nobody has UpToDate data: a person has to say whose counts.
-        SimNode chosen = simulation.Oracle.HasEverything(0) ? simulation.Nodes[0] : simulation.Nodes[1];
+        // One volume that nobody has keeps the nodes from connecting over the others, too.
+        VolumeNr[] volumes = [.. Enumerable.Range(0, simulation.Plan.Volumes).Select(v => new VolumeNr((ushort)v))];
+        if (Array.TrueForAll(volumes, nr => Array.Exists(simulation.Nodes, node => node.Status.DiskState(nr) == DiskState.UpToDate)))
+            return;
+
+        // A person has to say whose data counts: who has everything, or else the node with the better disks. Inconsistent is what is left of a resync, whatever was there before.
+        int[] worth = [.. simulation.Nodes.Select(node => Worth(node, volumes))];
+        SimNode chosen = simulation.Nodes[worth[1] > worth[0] ? 1 : 0];
         if (!simulation.Plan.IsReckless && !simulation.Oracle.HasEverything(chosen.Index))
             throw new ViolationException("liveness", $"no node has UpToDate data, and neither has everything: {Describe()}");
         desk.Promote(chosen, force: true);
+    }
+
+    private int Worth(SimNode node, VolumeNr[] volumes)
+    {
+        const int Everything = 1_000;
+        bool isWhole = Array.TrueForAll(volumes, nr => node.Status.DiskState(nr) > DiskState.Inconsistent);
+        return (isWhole && simulation.Oracle.HasEverything(node.Index) ? Everything : 0) + volumes.Sum(nr => (int)node.Status.DiskState(nr));
     }
 }

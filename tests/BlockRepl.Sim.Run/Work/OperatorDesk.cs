@@ -45,11 +45,24 @@ internal sealed class OperatorDesk(Simulation simulation)
     public bool MaySanelyPromote(SimNode node)
     {
         SimNode peer = simulation.Other(node);
-        if (!simulation.Oracle.HasEverything(node.Index) || peer.IsPrimary)
+        if (!HasEverything(node) || peer.IsPrimary)
             return false;
         if (!peer.IsAlive)
             return DiedInSync[peer.Index];
         return Simulation.IsConnected(node) && Simulation.IsConnected(peer) && node.LiveLink?.Link == peer.LiveLink?.Link && node.LiveLink is { Link.IsDead: false };
+    }
+
+    // Where a node has no disk its peer would serve it, so that the peer's data are what counts.
+    private bool HasEverything(SimNode node)
+    {
+        for (int v = 0; v < node.Disks.Length; v++)
+        {
+            bool isServed = node.Status.DiskState(new VolumeNr((ushort)v)) is DiskState.Diskless or DiskState.Failed;
+            if (!simulation.Oracle.HasEverything(isServed ? 1 - node.Index : node.Index, v))
+                return false;
+        }
+
+        return true;
     }
 
     /// <summary>Asks for a promotion.</summary>

@@ -31,9 +31,10 @@ internal sealed class RunPlan
         _diskUs = chance.Below(3) switch { 0 => 100, 1 => 1_000, _ => 8_000 };
         _linkUs = chance.Below(3) switch { 0 => 50, 1 => 500, _ => 10_000 };
         _carrierUs = chance.OneIn(2) ? 20 : 400;
-        FaultIntervalUs = chance.Below(3) switch { 0 => 500_000, 1 => 2_000_000, _ => 8_000_000 };
+        OperationsPerFault = chance.Below(3) switch { 0 => 12, 1 => 40, _ => 120 };
+        FaultIntervalUs = chance.Below(3) switch { 0 => 3_000_000, 1 => 8_000_000, _ => 20_000_000 };
         OperationsMax = 600 + chance.Below(2_400);
-        SafetyUs = 20_000_000L + chance.Below(100_000_000);
+        SafetyUs = 60_000_000L + chance.Below(240_000_000);
         IsOldPeer = chance.OneIn(8);
         HasRarePauses = chance.OneIn(2);
         Settings = new ResourceSettings
@@ -91,7 +92,10 @@ internal sealed class RunPlan
     /// <summary>How long a client thinks, at most.</summary>
     public int ThinkUs { get; }
 
-    /// <summary>Mean time between two faults.</summary>
+    /// <summary>Mean number of client operations between two faults: a fault hits a cluster that works, however quick its clients are.</summary>
+    public int OperationsPerFault { get; }
+
+    /// <summary>Mean time between two faults where clients are not served.</summary>
     public int FaultIntervalUs { get; }
 
     /// <summary>Client operations after which the safety phase ends.</summary>
@@ -136,7 +140,7 @@ internal sealed class RunPlan
     /// <inheritdoc/>
     public override string ToString() =>
         $"{(IsReckless ? "reckless" : "sane")} operator, protocol {Protocol}{(IsOldPeer ? ", beta speaks version 1" : "")}, fencing {Fencing}, {Volumes} volumes of {VolumeBytes >> 20} MiB with {Blocks} blocks in use, "
-        + $"{ClientsPerVolume} clients a volume with {Depth} requests each and up to {ThinkUs} us between them, disk {_diskUs} us, link {_linkUs} us, a fault every {FaultIntervalUs / 1000} ms, "
+        + $"{ClientsPerVolume} clients a volume with {Depth} requests each and up to {ThinkUs} us between them, disk {_diskUs} us, link {_linkUs} us, a fault every {OperationsPerFault} operations or {FaultIntervalUs / 1000} ms, "
         + $"at most {OperationsMax} operations and {SafetyUs / 1_000_000} s; on-io-error {Settings.OnIoError}, on-no-data {Settings.OnNoDataAccessible}, disk-timeout {Settings.DiskTimeoutMs} ms, timeout {Settings.TimeoutMs} ms, "
         + $"ko-count {Settings.KoCount}, congestion {Settings.OnCongestion}, epochs of {Settings.EpochWritesMax} writes or {Settings.EpochAgeMaxMs} ms, checksums {Settings.ResyncChecksums}, rr-conflict {Settings.RoleConflict}"
         + (_without.Count > 0 ? $"; without {string.Join(",", _without.Order())}" : "");

@@ -36,6 +36,9 @@ internal sealed class Workload
         }
     }
 
+    /// <summary>Who is told of every answer.</summary>
+    public Disasters? Disasters { get; set; }
+
     /// <summary>Nothing new is asked for.</summary>
     public bool IsStopped { get; set; }
 
@@ -55,22 +58,9 @@ internal sealed class Workload
         }
     }
 
-    /// <summary>Writes in flight on a node.</summary>
-    public bool HasChangesInFlight(int node)
-    {
-        foreach (SimClient client in _clients)
-        {
-            if (client.Node != node)
-                continue;
-            foreach (SimRequest request in client.InFlight)
-            {
-                if (request.Record is not null)
-                    return true;
-            }
-        }
-
-        return false;
-    }
+    /// <summary>The node and the volume of every write in flight.</summary>
+    public IEnumerable<(int Node, int Volume)> ChangesInFlight() =>
+        _clients.SelectMany(client => client.InFlight.Where(request => request.Record is not null).Select(request => (client.Node, request.Volume)));
 
     /// <summary>What is in flight on a node, for a report.</summary>
     public IEnumerable<string> Describe(int node) =>
@@ -88,6 +78,7 @@ internal sealed class Workload
         if (_simulation.IsTracing)
             _simulation.Note(node, $"answers {request}: {result}{(request.IsAbandoned ? " (to nobody)" : "")}");
         _simulation.Statistics.Operations++;
+        Disasters?.OperationDone();
         if (!result.IsOk)
             _simulation.Statistics.FailedOperations++;
         bool isSeen = result.IsOk && !request.IsAbandoned;
@@ -263,7 +254,7 @@ internal sealed class Workload
 
         request.Record = _simulation.Oracle.Issued(request, node.Index, _simulation.IsPeerThere(node.Index), OldestOpen());
         request.IssuedAt = request.Record.IssuedAt;
-        _simulation.NoteChange(node.Index);
+        _simulation.NoteChange(node.Index, request.Volume);
         BlockBuffer? buffer = null;
         if (request.Kind == ChangeKind.Write)
         {

@@ -88,17 +88,30 @@ logging {
 }
 CONF
     # Bound over the nodes' /usr/lib/ocf/resource.d.
-    mkdir -p "$W/resource.d/brtest"
+    mkdir -p "$W/resource.d"
     cp -a /usr/lib/ocf/resource.d/{heartbeat,pacemaker} "$W/resource.d/"
     cp -a "$repo/tools/ocf" "$W/resource.d/blockrepl"
-    cp "$cluster_dir/device-agent" "$W/resource.d/brtest/device"
+    # What the agent of the device calls: the command, and a note of which loop device a node has, because the kernel keeps it when the node dies.
+    cat >"$W/device-command" <<COMMAND
+#!/bin/sh
+loops=$W/\$(hostname)/loop
+case "\$1 \$2" in
+    "device attach")
+        path=\$("$blockrepl" "\$@") || exit
+        echo "\$path" >"\$loops.\${3##*/}"
+        echo "\$path"
+        ;;
+    "device detach") "$blockrepl" "\$@" && rm -f "\$loops.\${3##*/}" ;;
+    *) exec "$blockrepl" "\$@" ;;
+esac
+COMMAND
     cat >"$W/daemon-start" <<START
 #!/bin/sh
 # The agent's daemon_start on machines without systemd.
 setsid "$blockrepl" daemon >>"$W/\$(hostname)/daemon.log" 2>&1 </dev/null &
 echo \$! >"$W/\$(hostname)/pid"
 START
-    chmod 755 "$W/daemon-start"
+    chmod 755 "$W/daemon-start" "$W/device-command"
 }
 
 # --- networks ----------------------------------------------------------------------------------------------------------------------------------------------
@@ -112,6 +125,21 @@ networks_up() {
     done
     ip addr add 10.77.0.254/24 dev public0
     at_exit nodes_end
+    at_exit keep_logs     # before the nodes end
+}
+
+# keep_logs - where something failed: all that the nodes, Pacemaker and the power switch have written, and who runs, for the failures that come once in a dozen runs.
+keep_logs() {
+    local node kept
+    ((failed)) || return 0
+    kept=$repo/artifacts/logs/cluster-${0##*/}-$(date +%H%M%S).tar.gz
+    mkdir -p "${kept%/*}"
+    for node in "${nodes[@]}"; do
+        has_power "$node" || continue
+        on "$node" ps -e -o pid,ppid,etimes,stat,wchan:24,args >"$W/$node/processes"
+        br "$node" status --json >"$W/$node/status.json" 2>&1
+    done
+    tar -czf "$kept" --ignore-failed-read -C "$W" --exclude='*.img' --exclude='*.sock' --exclude='data.disk' --exclude=shelf --exclude=pg.log alpha beta bmc acknowledged roles 2>/dev/null
 }
 
 # nodes_end - at the end of the script: the namespace would take the nodes along, but not their loop devices.

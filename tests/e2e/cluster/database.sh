@@ -32,8 +32,8 @@ database_image() {
 # database_primitives - all that follows the Primary: device, file system, database, address.
 database_primitives() {
     cat <<CRM
-primitive device ocf:brtest:device params resource=$resource volume=data state="$W/%n" op monitor interval=5s timeout=30s op start interval=0 timeout=40s op stop interval=0 timeout=40s
-primitive fs ocf:heartbeat:Filesystem params device=/run/brtest/data directory=/srv/data fstype=ext4 force_unmount=safe \
+primitive device ocf:blockrepl:blockrepl-device params resource=$resource volume=data via=fuse link=/run/devices/data blockrepl="$W/device-command" op monitor interval=5s timeout=30s op start interval=0 timeout=40s op stop interval=0 timeout=40s
+primitive fs ocf:heartbeat:Filesystem params device=/run/devices/data directory=/srv/data fstype=ext4 force_unmount=safe \
  op monitor interval=10s timeout=30s op start interval=0 timeout=60s op stop interval=0 timeout=40s
 primitive pg ocf:heartbeat:pgsql params pgdata=/srv/data/data pgctl=$postgres/pg_ctl psql=$postgres/psql socketdir=/run/pg logfile=/var/log/pg.log \
  op monitor interval=5s timeout=30s op start interval=0 timeout=60s op stop interval=0 timeout=60s

@@ -58,7 +58,8 @@ scenario() {
     # At the end, because what a node acknowledged that is yet to be shot is lost only then. The service may just be moving.
     want "$name: no acknowledged commit is missing" await 60 nothing_missing
     want "$name: there were never two Primaries" never_two_primaries
-    # At the end, because what is broken may cost its pause later, when it is noticed.
+    # At the end, because what is broken may cost its pause later, when it is noticed; and once that pause is over, or it would not count.
+    want "$name: the client commits" await "$outage_limit" acknowledged_after "$EPOCHREALTIME"
     if [[ -n ${measured_from:-} ]]; then seconds=$(resumed "$measured_from"); else seconds=$(outage "$began"); fi
     figures+=("$(printf '%-62s %6s s' "$name" "$seconds")")
     note "$name: no commits for $seconds s; $before -> $after; in sync again $(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.0f", b - a }') s after it began"

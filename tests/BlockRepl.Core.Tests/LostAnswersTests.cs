@@ -1,0 +1,134 @@
+using BlockRepl.Primitives;
+using BlockRepl.Sim;
+using static BlockRepl.Core.Tests.FencingTests;
+
+namespace BlockRepl.Core.Tests;
+
+/// <summary>A Primary whose host lost power may lack what it had answered, and its peer has it (G2, docs/decisions/0062).</summary>
+public class LostAnswersTests
+{
+    private static readonly VolumeNr V = ClusterHarness.Volume0;
+
+    [Theory]
+    [InlineData(4, 17)]
+    [InlineData(3, 0)]
+    [InlineData(7, 0)]
+    public void G2_an_Outdated_peer_that_has_what_this_host_lost_is_no_evidence_for_this_node(int fenceCode, int exitCode)
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        ClientRequest answered = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(answered.IsAcknowledged);
+        cluster.IsNetworkUp = false;
+        cluster.Alpha.PowerCut();
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate).ExitCode);
+        cluster.Alpha.Start();
+        cluster.Run();
+
+        CommandTicket promotion = cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, fenceCode);
+        cluster.Run();
+        Assert.Equal(exitCode, promotion.ExitCode);
+        if (exitCode == 0)
+            return;
+        Assert.Contains("lost", promotion.Result!.Message, StringComparison.Ordinal);
+        Assert.Equal(DiskState.Consistent, cluster.Alpha.Status.DiskState(V));
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(answered);
+        cluster.Beta.AssertHolds(answered);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+    }
+
+    [Fact]
+    public void G2_nor_are_the_words_of_a_peer_that_left_in_good_order_with_all_that_was_answered()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        ClientRequest answered = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.IsNetworkUp = false;
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Disconnect).ExitCode);
+        Assert.True(IsKnownOutdated(cluster.Alpha));
+        cluster.Alpha.PowerCut();
+        cluster.Run();
+        cluster.Alpha.Start();
+        cluster.Run();
+        Assert.Equal(DiskState.Consistent, cluster.Alpha.Status.DiskState(V));
+
+        // Its end is evidence all the same.
+        CommandTicket promotion = cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
+        cluster.Run();
+        Assert.Equal(17, promotion.ExitCode);
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(answered);
+        cluster.Beta.AssertHolds(answered);
+    }
+
+    [Fact]
+    public void A_Primary_that_went_on_alone_is_the_better_copy_though_its_host_lost_power()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        cluster.IsNetworkUp = false;
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Disconnect).ExitCode);
+        ClientRequest alone = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.Flush(cluster.Alpha);
+        cluster.Run();
+        cluster.Alpha.PowerCut();
+        cluster.Run();
+        cluster.Alpha.Start();
+        cluster.Run();
+        Assert.Equal(DiskState.UpToDate, cluster.Alpha.Status.DiskState(V));
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.Alpha.AssertHolds(alone);
+    }
+
+    [Fact]
+    public void A_Primary_whose_process_died_has_all_that_it_answered()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        ClientRequest answered = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.IsNetworkUp = false;
+        cluster.Alpha.Kill();
+        cluster.Run();
+        cluster.Alpha.Start();
+        cluster.Run();
+        CommandTicket promotion = cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
+        cluster.Run();
+        Assert.Equal(0, promotion.ExitCode);
+        cluster.Alpha.AssertHolds(answered);
+    }
+
+    [Fact]
+    public void The_source_of_a_resync_is_the_better_copy_of_the_two()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        Lose(cluster);
+        cluster.Run();
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.IsNetworkUp = true;
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        while (cluster.Beta.Status.DiskState(V) != DiskState.Inconsistent)
+            Assert.True(cluster.StepOnce(), "the resync never began");
+        cluster.IsNetworkUp = false;
+        cluster.Alpha.PowerCut();
+        cluster.Run();
+        cluster.Alpha.Start();
+        cluster.Run();
+        CommandTicket promotion = cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
+        if (promotion.Result is null)
+        {
+            cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 3);
+            cluster.Run();
+        }
+
+        Assert.Equal(0, promotion.ExitCode);
+    }
+}

@@ -17,6 +17,7 @@ internal sealed class Simulation
     private readonly List<string> _trace = [];
     private readonly bool[] _isInSync;
     private readonly bool[] _hasChanged = new bool[2];
+    private readonly bool[] _wasAsked = new bool[2];
     private readonly bool[] _hasLostServer = new bool[2];
     private readonly Role[] _roles = new Role[2];
     private readonly ConnectionState[] _connections = new ConnectionState[2];
@@ -204,7 +205,11 @@ internal sealed class Simulation
     public static bool IsWeak(SimNode node) => node.LiveLink is not null && node.Status.ProtocolInForce(Peer) != WriteProtocol.C;
 
     /// <summary>A promotion was forced: if the two are not in sync, the node has gone on by itself.</summary>
-    public void NoteForced(int node) => _hasChanged[node] |= !IsAllInSync;
+    public void NoteForced(int node)
+    {
+        _hasChanged[node] |= !IsAllInSync;
+        _wasAsked[node] |= !IsAllInSync;
+    }
 
     /// <summary>
     /// A client's change was asked of a node, or is under way there: if the two are not in sync, somebody goes on by himself. Where the node has no disk of its own for the volume that is the peer which serves it, whose disk alone
@@ -216,6 +221,7 @@ internal sealed class Simulation
             return;
         bool isServed = Nodes[node].Status.DiskState(new VolumeNr((ushort)volume)) is DiskState.Diskless or DiskState.Failed or DiskState.Attaching;
         _hasChanged[isServed ? 1 - node : node] = true;
+        _wasAsked[node] = true;
     }
 
     /// <summary>Something that an operator can see has changed on a node.</summary>
@@ -249,7 +255,7 @@ internal sealed class Simulation
         else if (!wasAll && IsAllInSync)
         {
             Oracle.NoteOneHistory();
-            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = false;
+            _hasChanged[0] = _hasChanged[1] = _wasAsked[0] = _wasAsked[1] = HasLostPower[0] = HasLostPower[1] = false;
             _hasLostServer[0] = _hasLostServer[1] = false;
         }
 
@@ -436,7 +442,7 @@ internal sealed class Simulation
     }
 
     // The one history of which STATUS.md says that a split brain is called which is none: only this node was ever asked for changes, and it went on with some volumes without the server of another.
-    private bool IsAheadOfServer(int node) => _hasLostServer[node] && _hasChanged[node] && !_hasChanged[1 - node];
+    private bool IsAheadOfServer(int node) => _hasLostServer[node] && _wasAsked[node] && !_wasAsked[1 - node];
 
     private void WatchForSplitBrain(SimNode node)
     {

@@ -17,8 +17,8 @@ internal sealed class Simulation
     private readonly List<string> _trace = [];
     private readonly bool[] _isInSync;
     private readonly bool[] _hasChanged = new bool[2];
-    private readonly bool[] _hasLostServer = new bool[2];
     private readonly bool[] _wasAsked = new bool[2];
+    private readonly bool[] _hasLostServer = new bool[2];
     private readonly Role[] _roles = new Role[2];
     private readonly ConnectionState[] _connections = new ConnectionState[2];
     private readonly DiskState[,] _diskStates;
@@ -255,8 +255,8 @@ internal sealed class Simulation
         else if (!wasAll && IsAllInSync)
         {
             Oracle.NoteOneHistory();
-            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = false;
-            _hasLostServer[0] = _hasLostServer[1] = _wasAsked[0] = _wasAsked[1] = false;
+            _hasChanged[0] = _hasChanged[1] = _wasAsked[0] = _wasAsked[1] = HasLostPower[0] = HasLostPower[1] = false;
+            _hasLostServer[0] = _hasLostServer[1] = false;
         }
 
         if (role == Role.Primary && Nodes[1 - node.Index] is { IsPrimary: true } other && IsConnected(node) && IsConnected(other) && node.LiveLink is { Link.IsDead: false } link && link.Link == other.LiveLink?.Link)

@@ -183,7 +183,7 @@ internal sealed class Oracle
         for (int i = 0; i < writes.Count; i++)
         {
             WriteRecord write = writes[i];
-            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !Holds(disk!, write))
+            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !Holds(disk!, 1 << node, write))
             {
                 if (!IsVictim[1 - node])
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
@@ -298,7 +298,13 @@ internal sealed class Oracle
             }
 
             // What both must have stays so: the image replaces it here, and a resync from here throws nothing of it away.
-            _unsettled[volume].RemoveAll(write => write.On == 1 << node);
+            foreach (WriteRecord write in _unsettled[volume])
+            {
+                if (write.On == 1 << node)
+                    write.On = 0;
+            }
+
+            _unsettled[volume].RemoveAll(static write => write.On == 0);
             _unsettled[volume].Add(stable);
             _unsettled[volume].Add(unstable);
         }
@@ -332,7 +338,7 @@ internal sealed class Oracle
     }
 
     // The node need not have kept the write (it lost power, or protocol A or B), and has: in each sector is the write, or what is not older. Looking at the disk tells what no promise does.
-    private bool Holds(SimDisk disk, WriteRecord write)
+    private bool Holds(SimDisk disk, int bit, WriteRecord write)
     {
         (int volume, long first, int count) = write.Place;
         if (count == 0)
@@ -341,7 +347,9 @@ internal sealed class Oracle
         {
             byte[] block = disk[sector / Sectors.PerBlock];
             Sectors.TryIdentify(block.AsSpan((int)(sector % Sectors.PerBlock) * Sectors.Bytes, Sectors.Bytes), volume, sector, out ulong id);
-            if (!EntriesOf(volume, sector).Exists(entry => entry.Id == id && entry.Write.EndedAt >= write.IssuedAt))
+
+            // Zeroes are like any others: those of a write that this node was never sent are not meant.
+            if (!EntriesOf(volume, sector).Exists(entry => entry.Id == id && (entry.Write.MaybeOn & bit) != 0 && entry.Write.EndedAt >= write.IssuedAt))
                 return false;
         }
 

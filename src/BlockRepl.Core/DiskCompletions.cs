@@ -207,18 +207,12 @@ internal sealed class DiskCompletions(
         remote.AnswerWaiting(volume);
     }
 
-    // The peers may well answer; but without a disk a flush here has failed, whatever they say.
+    // The peers may well answer; but none of them is in sync, so that no UpToDate disk holds what they confirm: a flush here has failed, and a change that the disk which is gone had, perhaps only in its
+    // page cache, is taken away again by the next resync (G2, G11).
     private void FailWaiting(Volume volume)
     {
         foreach (PeerVolume peer in volume.Peers)
-        {
-            while (peer.AwaitingStable.TryDequeue(out ChangeRequest? flush))
-            {
-                flush.Result = DiskResult.Io;
-                flush.Waits &= ~ChangeWaits.Peer;
-                writes.FinishIfDone(flush);
-            }
-        }
+            writes.Release(peer);
 
         writes.Fenced.Fail(volume);
         volume.GenerationPending = false;

@@ -196,7 +196,13 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
         }
 
         // Also when mirroring ended earlier, because the local disk failed: nobody else will ever answer these.
+        Release(peerVolume);
+    }
 
+    /// <summary>Nothing waits for this peer's word on the volume any more: it is gone, or what it has counts for nothing.</summary>
+    public void Release(PeerVolume peerVolume)
+    {
+        Volume volume = peerVolume.Volume;
         while (peerVolume.AwaitingStable.TryDequeue(out ChangeRequest? flush))
             ReleaseFromPeer(volume, flush);
         int waiting = peerVolume.Peer.AwaitingAck.Count;

@@ -25,6 +25,32 @@ public class DiskFailureTests
         cluster.AssertNothingLeaked();
     }
 
+    /// <summary>No UpToDate disk has the write when the only one is gone: that a target of a resync has it is worth nothing, the next resync takes it away.</summary>
+    [Fact]
+    public void G11_a_write_that_only_an_Inconsistent_peer_still_has_is_not_answered_as_done()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        for (int i = 0; i < 64; i++)
+            cluster.Write(cluster.Alpha, i * 8192);
+        cluster.Run();
+        cluster.IsNetworkUp = true;
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        while (cluster.Alpha.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) != ReplicationState.SyncSource)
+            Assert.True(cluster.StepOnce(), "the resync never began");
+        ClientRequest write = cluster.Write(cluster.Alpha, 1 << 20);
+        ClientRequest flush = cluster.Flush(cluster.Alpha);
+        cluster.Complete(cluster.Alpha, EffectKind.LocalChange, DiskResult.Ok);
+        Assert.False(write.IsAnswered);
+        Assert.Equal(DiskState.Inconsistent, cluster.Alpha.Status.PeerDiskState(ClusterHarness.Volume0, ClusterHarness.PeerOf));
+        cluster.Complete(cluster.Alpha, EffectKind.LocalFlush, DiskResult.Io);
+        cluster.Run();
+        Assert.True(write.IsAnswered && flush.IsAnswered);
+        Assert.False(write.IsAcknowledged);
+        Assert.False(flush.IsAcknowledged);
+    }
+
     /// <summary>
     /// G1, G2, hard part 12: what a Primary's failed disk had not flushed may be gone from it; when it comes back, the peer's copy counts, never this one.
     /// </summary>

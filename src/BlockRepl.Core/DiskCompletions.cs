@@ -207,8 +207,8 @@ internal sealed class DiskCompletions(
         remote.AnswerWaiting(volume);
     }
 
-    // The peers may well answer; but none of them is in sync, so that no UpToDate disk holds what they confirm: a flush here has failed, and a change that the disk which is gone had, perhaps only in its
-    // page cache, is taken away again by the next resync (G2, G11).
+    // The peers may well answer; but none of them serves, so that nobody is known to have an UpToDate disk that holds what they confirm: a flush here has failed, and a change that the disk which is gone
+    // had, perhaps only in its page cache, may be taken away again by the next resync (G2, G11).
     private void FailWaiting(Volume volume)
     {
         foreach (PeerVolume peer in volume.Peers)

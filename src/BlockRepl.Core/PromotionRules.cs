@@ -14,7 +14,7 @@ internal static class PromotionRules
         string name = context.Settings.Name;
         foreach (Volume volume in context.Volumes)
         {
-            if (!volume.HasDisk && PromotionWithoutDisk.FindServer(volume) is null)
+            if (!volume.HasDisk && PromotionWithoutDisk.FindServer(volume, force) is null)
                 return PromotionWithoutDisk.Refuse(name, volume);
             if (!volume.HasDisk)
                 continue;

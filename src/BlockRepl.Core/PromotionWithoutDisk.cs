@@ -14,11 +14,14 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
     /// <summary>Every volume has a disk here or is served.</summary>
     public bool IsServed => context.Volumes.TrueForAll(static volume => volume.HasDisk || (volume.IsServed && volume.Remote.IsConfirmed));
 
-    /// <summary>The peer that could serve a volume that has no disk here, should this node become Primary: connected, UpToDate, and able to. Null if none is.</summary>
-    public static PeerVolume? FindServer(Volume volume) => Array.Find(
+    /// <summary>
+    /// The peer that could serve a volume that has no disk here, should this node become Primary: connected, UpToDate, and able to; without force only if its data are not older than the disk that is gone (G6).
+    /// Null if none is.
+    /// </summary>
+    public static PeerVolume? FindServer(Volume volume, bool force) => Array.Find(
         volume.Peers,
         peer => peer.Peer.IsConnected && peer.Peer.Version >= ProtocolVersion.V2 && peer.IsMatched
-            && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate && !IsBehind(volume, peer));
+            && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate && (force || !IsBehind(volume, peer)));
 
     // It calls itself UpToDate because it does not know better: the disk that is gone had gone on without it.
     private static bool IsBehind(Volume volume, PeerVolume peer)
@@ -50,14 +53,14 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
     }
 
     /// <summary>Asks for everything that has no disk here. Returns why that cannot be; null if it can, and <see cref="IsServed"/> follows.</summary>
-    public CommandResult? Ask()
+    public CommandResult? Ask(bool force)
     {
         _asked.Clear();
         foreach (Volume volume in context.Volumes)
         {
             if (volume.HasDisk)
                 continue;
-            if (FindServer(volume) is not { } server)
+            if (FindServer(volume, force) is not { } server)
                 return NotServed(volume);
             RemoteState state = volume.Remote;
             state.LostAt = context.LastSequence;
@@ -84,8 +87,13 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
         return context.Volumes.Find(static volume => !volume.HasDisk && !volume.IsServed) is { } unserved ? NotServed(unserved) : null;
     }
 
-    /// <summary>The promotion is over: the volumes are served as those of any Primary.</summary>
-    public void Done() => _asked.Clear();
+    /// <summary>The promotion is over: the volumes are served as those of any Primary, and what the disks that are gone were ahead with is given up, if anything.</summary>
+    public void Done()
+    {
+        foreach (Volume volume in _asked)
+            volume.AheadGeneration = GenerationId.None;
+        _asked.Clear();
+    }
 
     /// <summary>The promotion has come to nothing: nobody has been told of anything.</summary>
     public void Withdraw()

@@ -74,7 +74,7 @@ public sealed class ResourceStatusReader
     }
 
     /// <summary>The connected peer that would serve a volume without a disk here if this node became Primary; null if none could.</summary>
-    public string? WouldServe(VolumeNr volume) => PromotionWithoutDisk.FindServer(_context.Volumes[volume.Value])?.Peer.Name;
+    public string? WouldServe(VolumeNr volume) => PromotionWithoutDisk.FindServer(_context.Volumes[volume.Value], force: false)?.Peer.Name;
 
     /// <summary>State of a volume's local disk.</summary>
     public DiskState DiskState(VolumeNr volume) => _context.Volumes[volume.Value].Disk;

@@ -169,7 +169,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 Finish(unserved);
                 break;
             case Step.Settle when RoleConditions.IsSettled(context) || Canary.PromotedUnsettled:
-                if (_served.Ask() is { } refusal)
+                if (_served.Ask(_force) is { } refusal)
                     Finish(refusal);
                 else
                     Enter(Step.Serve);
@@ -242,8 +242,6 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         }
 
         Peer? absent = _force || Canary.ConsistentPromoted ? null : Array.Find(context.Peers, fencing.IsNeededToPromote);
-        foreach (Volume volume in context.Volumes)
-            volume.AheadGeneration = _force ? GenerationId.None : volume.AheadGeneration;
         if (PromotionRules.Refuse(context, _force, mayFence: absent is not null) is { } refusal)
         {
             Finish(refusal);

@@ -56,7 +56,7 @@ public class LostAnswersTests
         cluster.Run();
         Assert.Equal(DiskState.Consistent, cluster.Alpha.Status.DiskState(V));
 
-        // Its end is evidence all the same.
+        // Nor does a handler's word that it is Outdated say more.
         CommandTicket promotion = cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
         cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
         cluster.Run();

@@ -65,6 +65,12 @@ public class PromotionWithoutDiskTests
         Assert.Equal(17, refused.ExitCode);
         Assert.Contains("beta, whose data are older", refused.Result!.Message, StringComparison.Ordinal);
 
+        // A forced promotion that comes to nothing gives nothing up.
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Assert.Equal(11, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary, force: true).ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+
         cluster.Alpha.Attach(0);
         cluster.Run();
         cluster.AssertInSync();

@@ -72,6 +72,10 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>When the oldest change not known to be stable was sent (monotonic ms).</summary>
     public long UnstableSinceMs { get; set; }
 
+    /// <summary>So much is unstable on this peer, or for so long, that a barrier of the Primary's own is due (G12, hard part 1).</summary>
+    public bool IsBarrierDue(ResourceSettings settings, long nowMs) =>
+        IsReplicating && Unstable.Count > 0 && (Unstable.Count >= settings.EpochWritesMax || nowMs - UnstableSinceMs >= settings.EpochAgeMaxMs);
+
     /// <summary>Outcome of this connection's handshake.</summary>
     public SyncVerdict Verdict { get; set; }
 

@@ -105,18 +105,10 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
     /// <summary>Bounds what is unstable by number and by age (G12, hard part 1).</summary>
     public void SendOwnBarrierIfDue(Volume volume)
     {
-        if (volume.OwnBarrierInFlight)
-            return;
         foreach (PeerVolume peer in volume.Peers)
         {
-            if (!peer.IsReplicating || peer.Unstable.Count == 0)
-                continue;
-            if (peer.Unstable.Count >= context.Settings.EpochWritesMax
-                || context.NowMs - peer.UnstableSinceMs >= context.Settings.EpochAgeMaxMs)
-            {
+            if (peer.IsBarrierDue(context.Settings, context.NowMs))
                 SendOwnBarrier(volume);
-                return;
-            }
         }
     }
 

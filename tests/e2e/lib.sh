@@ -134,13 +134,19 @@ end_process() {
     await "${2:-5}" gone "$1" || kill -KILL "$1" 2>/dev/null || true
 }
 
-# free_ports N - N TCP ports of 127.0.0.1 that nobody listens on now.
+# free_ports N - N TCP ports of 127.0.0.1 that nobody listens on now, below those that the kernel gives to connections by itself:
+# a daemon that is started again must get its port back.
 free_ports() {
     "$python" - "$1" <<'PYTHON'
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in held:
-    s.bind(("127.0.0.1", 0))
+import random, socket, sys
+held = []
+while len(held) < int(sys.argv[1]):
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", random.randrange(10000, 30000)))
+        held.append(s)
+    except OSError:
+        s.close()
 print(*[s.getsockname()[1] for s in held])
 PYTHON
 }

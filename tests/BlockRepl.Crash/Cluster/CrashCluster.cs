@@ -1,10 +1,9 @@
-using System.Net;
-using System.Net.Sockets;
 using BlockRepl.Crash.Recording;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Device;
+using BlockRepl.Tests;
 
 namespace BlockRepl.Crash.Cluster;
 
@@ -23,7 +22,7 @@ internal sealed class CrashCluster : IAsyncDisposable
     private readonly EventHub[] _events = [new(), new()];
     private readonly RunDirectory?[] _runDirectories = new RunDirectory?[2];
     private readonly LineLog[] _logs = [new(), new()];
-    private readonly int[] _ports = [FreePort(), FreePort()];
+    private readonly int[] _ports = [FreePorts.Next(), FreePorts.Next()];
 
     /// <param name="plan">What the configuration says.</param>
     /// <param name="disks">By node: the data disk, and the metadata's own if it has one.</param>
@@ -162,25 +161,4 @@ internal sealed class CrashCluster : IAsyncDisposable
             volumes:
               v: { disk: { alpha: "{{PathOf(0, "disk")}}", beta: "{{PathOf(1, "disk")}}" }, size: {{Math.Max(plan.DiskBytes, plan.GrowsToBytes)}}{{(plan.IsExternal ? $", meta-disk: {{ alpha: \"{PathOf(0, "meta")}\", beta: \"{PathOf(1, "meta")}\" }}" : "")}} }
         """;
-
-    private static int _lastPort = 10_000 + Random.Shared.Next(20_000);
-
-    // Below those that the kernel gives away by itself, and none twice: neither node's port may become the other's, the relay's, or a connection's.
-    private static int FreePort()
-    {
-        while (true)
-        {
-            int port = 10_000 + Interlocked.Increment(ref _lastPort) % 20_000;
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-                return port;
-            }
-            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
-            {
-                // Somebody's.
-            }
-        }
-    }
 }

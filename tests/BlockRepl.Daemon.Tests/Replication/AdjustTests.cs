@@ -4,6 +4,7 @@ using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
+using BlockRepl.Tests;
 
 namespace BlockRepl.Daemon.Tests.Replication;
 
@@ -69,7 +70,7 @@ public partial class AdjustTests
     {
         await using TwoNodes nodes = await TwoNodes.InSyncAsync();
         using var client = new Client(nodes.AlphaVolume);
-        await nodes.EditAsync(text => Addresses().Replace(text, _ => $"\"127.0.0.1:{TwoNodes.FreePort()}\""));
+        await nodes.EditAsync(text => Addresses().Replace(text, _ => $"\"127.0.0.1:{FreePorts.Next()}\""));
         ControlResult beta = await AdjustAsync(nodes.Beta);
         Assert.Equal(0, beta.ExitCode);
         Assert.Contains("node beta: listens on", beta.Message!, StringComparison.Ordinal);

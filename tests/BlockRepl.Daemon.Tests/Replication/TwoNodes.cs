@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Devices;
@@ -7,6 +5,7 @@ using BlockRepl.Daemon.Metadata;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Daemon.Tests.Control;
 using BlockRepl.Device;
+using BlockRepl.Tests;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace BlockRepl.Daemon.Tests.Replication;
@@ -65,8 +64,8 @@ internal sealed class TwoNodes : IAsyncDisposable
 
         await System.IO.File.WriteAllTextAsync(file, $$"""
             nodes:
-              alpha: { address: "127.0.0.1:{{FreePort()}}" }
-              beta:  { address: "127.0.0.1:{{FreePort()}}" }
+              alpha: { address: "127.0.0.1:{{FreePorts.Next()}}" }
+              beta:  { address: "127.0.0.1:{{FreePorts.Next()}}" }
             tls: off
             resources:
               r:
@@ -173,12 +172,5 @@ internal sealed class TwoNodes : IAsyncDisposable
         _events.Add(runtime, events);
         await runtime.StartAsync(default);
         return runtime;
-    }
-
-    public static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }

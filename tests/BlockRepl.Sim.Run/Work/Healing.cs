@@ -143,27 +143,12 @@ internal sealed class Healing(Simulation simulation)
         // A Primary is never overwritten: whose data is the older has to be demoted first.
         foreach (SimNode node in simulation.Nodes)
         {
-            // A fence that came late has outdated a node that is connected and has everything: a new handshake finds that out.
-            if (IsOutdatedInSync(node))
-                desk.Command(node, new OperatorCommand(OperatorVerb.Disconnect));
             if (node.Status.ConnectionState(Peer) != ConnectionState.StandAlone)
                 continue;
             if (node.IsPrimary)
                 desk.Demote(node);
             desk.Command(node, new OperatorCommand(OperatorVerb.Connect));
         }
-    }
-
-    private static bool IsOutdatedInSync(SimNode node)
-    {
-        for (ushort v = 0; v < node.Disks.Length; v++)
-        {
-            var nr = new VolumeNr(v);
-            if (!node.IsPrimary && node.Status.DiskState(nr) == DiskState.Outdated && node.Status.ReplicationState(nr, Peer) == ReplicationState.Established)
-                return true;
-        }
-
-        return false;
     }
 
     // The victim gives way: it is demoted, and connects with what says so.

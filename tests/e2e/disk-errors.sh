@@ -162,10 +162,14 @@ check "alpha: Failed" await 20 disk_is alpha Failed
 check "no client sees it" loads
 kill -CONT "${disk_pid[alpha-data]}"
 check "alpha: let go, it comes back" attach_again alpha
+at_exit "kill -CONT ${disk_pid[beta-data]}"     # before the daemons are waited for
 check "beta's disk stops" kill -STOP "${disk_pid[beta-data]}"
 check "beta: down does not wait for it" timeout 20 "$blockrepl" down "$resource" --config "$W/beta/blockrepl.yaml" --node beta --run-dir "$W/beta/run"
-check "beta's daemon ends while its disk hangs" node_down beta
+# It is done, whatever its disk does. The process itself can end only when the kernel gets its call back: where the disk had taken a call before it stopped, no signal ends that.
+check "beta's daemon is told to end" kill -TERM "${node_pid[beta]}"
+check "it is done while its disk hangs" await 30 grep -q 'BlockRepl.Daemon\[14\] stopped' "$W/beta/daemon.log"
 kill -CONT "${disk_pid[beta-data]}"
+check "and its process is gone when the disk goes on" node_ended beta
 check "no client sees it" loads
 check "beta's daemon starts" node_up beta
 check "all is in sync" await 60 in_sync alpha

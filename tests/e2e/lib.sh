@@ -228,8 +228,13 @@ node_kill() {
 
 # node_down NODE - SIGTERM; true when the daemon drained and ended with 0 within 30 s.
 node_down() {
-    local exit=$W/$1/exit.${node_pid[$1]}
     kill -TERM "${node_pid[$1]}"
+    node_ended "$1"
+}
+
+# node_ended NODE - true when its process, which was told to end, is gone within 30 s, and ended with 0.
+node_ended() {
+    local exit=$W/$1/exit.${node_pid[$1]}
     await 30 test -s "$exit" || return 1
     [[ $(<"$exit") == 0 ]] || { echo "$1's daemon ended with $(<"$exit")"; return 1; }
 }

@@ -3,6 +3,7 @@ using BlockRepl.Conformance.Server;
 using BlockRepl.Daemon.Nbd;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
+using Microsoft.Extensions.Logging;
 
 namespace BlockRepl.Conformance;
 
@@ -161,5 +162,49 @@ public sealed class SlowClientTests
             third.ExpectHangUp();
         first.ExpectInStep();
         second.ExpectInStep();
+    }
+
+    [Fact]
+    public void A_client_that_was_hung_up_finds_its_place_free()
+    {
+        using var log = new HeldLog("left");
+        using var server = new TestServer(options: new NbdServerOptions { ConnectionsMax = 1 }, logger: log);
+        using (RawClient first = server.Connect().Greet().Go())
+        {
+            first.Request(2, 1, 0, 0);
+            first.ExpectHangUp();
+        }
+
+        log.AwaitHeld(); // its thread has closed the socket, and has not ended
+        using RawClient second = server.Connect().Greet().Go();
+        second.ExpectInStep();
+        log.LetGo();
+    }
+
+    /// <summary>Holds the thread that logs the first line with a word in it.</summary>
+    private sealed class HeldLog(string word) : ILogger<NbdServer>, IDisposable
+    {
+        private readonly ManualResetEventSlim _held = new();
+        private readonly ManualResetEventSlim _go = new();
+
+        public void AwaitHeld() => Assert.True(_held.Wait(RawClient.DeadlineMs), $"no line says '{word}'");
+
+        public void LetGo() => _go.Set();
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (_held.IsSet || !formatter(state, exception).Contains(word, StringComparison.Ordinal))
+                return;
+            _held.Set();
+            _ = _go.Wait(RawClient.DeadlineMs);
+        }
+
+        // Not the events: the held thread may be in one.
+        public void Dispose() => LetGo();
     }
 }

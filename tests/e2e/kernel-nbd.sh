@@ -33,6 +33,13 @@ at_exit "kill $!"
 listening() { [[ -n $(ss -Hltn "src $net.1:10809") ]]; }
 check "the relay listens" await 10 listening
 
+# What is on its way, and where: bytes that wait in a socket are a reader that stands still; none at all, with a guest that waits, are a request or an answer that was lost.
+sockets() {
+    note "the guest's connections (received and unread, sent and not acknowledged):"
+    { ss -Htnoi "src $net.1"; ss -Hxn | grep -F "$socket"; } | sed 's/^/#   /' || true
+    if [[ $export == "$resource/$volume" ]]; then br alpha status "$resource" | sed 's/^/#   /' || true; fi
+}
+
 export GUEST_HOST=$net.1 GUEST_PORT=10809 GUEST_EXPORT=$export GUEST_CONNECTIONS=2 GUEST_FILESYSTEM
 for GUEST_FILESYSTEM in ext4 xfs; do
     mkdir "$W/$GUEST_FILESYSTEM"
@@ -40,6 +47,7 @@ for GUEST_FILESYSTEM in ext4 xfs; do
     "$e2e_dir/uml/guest" "$W/$GUEST_FILESYSTEM" "$tap" "$net.2/30" 90 "$e2e_dir/uml/kernel-client" \
         >"$W/guest.out" || rc=$?
     cat "$W/guest.out"
+    if ((rc)); then sockets; fi
     if grep -q '^not ok ' "$W/guest.out"; then failed=1
     elif ((rc)); then not_ok "$GUEST_FILESYSTEM: the guest ended well (it ended with $rc)"; fi
 done

@@ -62,6 +62,9 @@ internal sealed unsafe class NbdConnection : INbdClient
     /// <summary>Called last, on the connection's thread, when everything of it is done and the socket is closed.</summary>
     public Action<NbdConnection>? Ended { get; init; }
 
+    /// <summary>Whether it counts towards <see cref="NbdServerOptions.ConnectionsMax"/>.</summary>
+    public bool HasPlace { get; init; }
+
     /// <summary>What was agreed on; null before that.</summary>
     public NbdSession Session => Volatile.Read(ref _session);
 
@@ -142,15 +145,12 @@ internal sealed unsafe class NbdConnection : INbdClient
         // Before the hang-up: a client that has seen it may rely on the export being free, and ask for "secondary" at once.
         if (_session is not null)
             _server.Source.Closed(_session.Export, this);
+        _server.GiveUpPlace(this);
         Close();
         if (_session is not null)
-        {
             NbdLog.Closed(_server.Logger, Description, _session.Info.Name, _endReason ?? "");
-        }
         else
-        {
             NbdLog.Refused(_server.Logger, Description, _endReason ?? "");
-        }
 
         _server.Forget(this);
         HasEnded = true;

@@ -14,6 +14,7 @@ public sealed class NbdServer : IDisposable
     private readonly object _gate = new();
     private readonly HashSet<NbdConnection> _connections = [];
     private readonly List<NbdListener> _listeners = [];
+    private int _placesTaken;
     private bool _stopping;
 
     /// <param name="source">Where clients find their exports.</param>
@@ -126,10 +127,11 @@ public sealed class NbdServer : IDisposable
         int count;
         lock (_gate)
         {
-            count = _connections.Count;
+            count = _placesTaken;
             if (!_stopping && count < Options.ConnectionsMax)
             {
-                connection = new NbdConnection(this, socket, description);
+                _placesTaken++;
+                connection = new NbdConnection(this, socket, description) { HasPlace = true };
                 _connections.Add(connection);
                 // Started under the lock, so that Stop never joins a thread that has not begun.
                 connection.Thread.Start();
@@ -180,6 +182,16 @@ public sealed class NbdServer : IDisposable
         return null;
     }
 
+    /// <summary>Before the socket is closed: a client that has seen the hang-up may connect at once, and must not find its own place taken.</summary>
+    internal void GiveUpPlace(NbdConnection connection)
+    {
+        if (!connection.HasPlace)
+            return;
+        lock (_gate)
+            _placesTaken--;
+    }
+
+    /// <summary>After the socket is closed.</summary>
     internal void Forget(NbdConnection connection)
     {
         lock (_gate)

@@ -3,7 +3,7 @@ namespace BlockRepl.Daemon.Nbd;
 /// <summary>Limits and time-outs of the NBD server (G12). The defaults are what BlockRepl ships.</summary>
 public sealed record NbdServerOptions
 {
-    /// <summary>Connections at once over all listeners; one more is hung up at once.</summary>
+    /// <summary>Connections at once over all listeners; one more is hung up at once. The host's own kernel does not count.</summary>
     public int ConnectionsMax { get; init; } = 128;
 
     /// <summary>The whole handshake must be over by then.</summary>

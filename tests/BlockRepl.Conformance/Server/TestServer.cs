@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using BlockRepl.Daemon.Nbd;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace BlockRepl.Conformance.Server;
@@ -11,13 +12,13 @@ internal sealed class TestServer : IDisposable
 {
     public const string VolumeName = "mail/db";
 
-    public TestServer(long size = 64 << 20, NbdServerOptions? options = null, INbdExport? export = null)
+    public TestServer(long size = 64 << 20, NbdServerOptions? options = null, INbdExport? export = null, ILogger<NbdServer>? logger = null)
     {
         Folder = Directory.CreateTempSubdirectory("nbd-").FullName;
         SocketPath = Path.Combine(Folder, "nbd.sock");
         Export = export ?? new FileExport(Path.Combine(Folder, "volume"), VolumeName, size);
         Source.Exports[VolumeName] = Export;
-        Server = new NbdServer(Source, options ?? new NbdServerOptions(), NullLogger<NbdServer>.Instance);
+        Server = new NbdServer(Source, options ?? new NbdServerOptions(), logger ?? NullLogger<NbdServer>.Instance);
         Server.ListenUnix(SocketPath);
     }
 

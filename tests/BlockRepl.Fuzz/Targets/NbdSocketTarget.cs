@@ -2,7 +2,7 @@ using System.Net.Sockets;
 using BlockRepl.Daemon.Nbd;
 using BlockRepl.Fuzz.Engine;
 using BlockRepl.Nbd;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 
 namespace BlockRepl.Fuzz.Targets;
 
@@ -10,15 +10,18 @@ namespace BlockRepl.Fuzz.Targets;
 internal sealed class NbdSocketTarget : FuzzTarget
 {
     private const int PatienceMs = 20_000;
+    // Threads whose client has seen the hang-up and that have not quite ended.
+    private const int LeavingMax = 32;
 
     private readonly INbdExportSource _exports = new MemoryExports();
     private readonly string _path = Path.Combine(Directory.CreateTempSubdirectory("blockrepl-fuzz-").FullName, "nbd.sock");
     private readonly Lazy<NbdServer> _server;
+    private readonly RecentLines _log = new();
     private Exception? _bug;
 
     public NbdSocketTarget() => _server = new Lazy<NbdServer>(() =>
     {
-        var server = new NbdServer(_exports, new NbdServerOptions { OnBug = bug => _bug = bug }, NullLogger<NbdServer>.Instance);
+        var server = new NbdServer(_exports, new NbdServerOptions { OnBug = bug => _bug = bug }, _log);
         server.ListenUnix(_path);
         return server;
     });
@@ -36,7 +39,8 @@ internal sealed class NbdSocketTarget : FuzzTarget
         Check();
         byte[] said = Talk(NbdForge.Honest(), hangsUp: false);
         Check();
-        Assert.True(said.Length > 4096, "an honest client is not served");
+        Assert.True(said.Length > 4096, $"an honest client is not served: it got {said.Length} bytes, {Convert.ToHexString(said)}; the server says: {_log}");
+        Assert.True(SpinWait.SpinUntil(() => _server.Value.ConnectionCount <= LeavingMax, PatienceMs), $"{_server.Value.ConnectionCount} connections stay; the server says: {_log}");
     }
 
     private void Check()
@@ -77,5 +81,32 @@ internal sealed class NbdSocketTarget : FuzzTarget
 
         sending.GetAwaiter().GetResult();
         return said.ToArray();
+    }
+
+    /// <summary>What the server said last, kept for a failure's message: formatted only when asked for.</summary>
+    private sealed class RecentLines : ILogger<NbdServer>
+    {
+        private readonly Queue<Func<string>> _lines = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            lock (_lines)
+            {
+                _lines.Enqueue(() => formatter(state, exception));
+                if (_lines.Count > 8)
+                    _ = _lines.Dequeue();
+            }
+        }
+
+        public override string ToString()
+        {
+            lock (_lines)
+                return string.Join(" | ", _lines.Select(line => line()));
+        }
     }
 }

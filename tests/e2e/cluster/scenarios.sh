@@ -44,7 +44,12 @@ scenario() {
     before=$(promoted_node) || before=nobody
     began=$EPOCHREALTIME
     check "$name" "$@" || return 0
-    if ! check "$name: the service answers again" await "$outage_limit" acknowledged_after "${resumes_after:-$EPOCHREALTIME}"; then
+    # Before the service is asked: where it is moved in order, it answers on the old node for a moment more.
+    if [[ $where == other ]] && ! check "$name: it goes to the other node" await "$outage_limit" promoted_is "$(other_than "$before")"; then
+        troubles
+        return 0
+    fi
+    if ! check "$name: the service answers again" await "$outage_limit" acknowledged_after "$EPOCHREALTIME"; then
         troubles
         return 0
     fi
@@ -64,6 +69,7 @@ scenario() {
     figures+=("$(printf '%-62s %6s s' "$name" "$seconds")")
     note "$name: no commits for $seconds s; $before -> $after; in sync again $(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.0f", b - a }') s after it began"
 }
+promoted_is() { [[ $(promoted_node) == "$1" ]]; }
 troubles() {
     local node
     note "the power switch: $(grep -v ' status ' "$W/bmc/log" | tail -n 8)"

@@ -24,6 +24,9 @@ internal abstract partial class StreamChannel : IPeerChannel
     private readonly object _gate;
     private readonly PeerSocket _socket;
 
+    // The receiver's thread only.
+    private Http2Receiver? _receiver;
+
     // Everything below is guarded by the gate.
     private LinkRate _linkRate;
     private IPeerChannelHandler? _handler;
@@ -62,6 +65,9 @@ internal abstract partial class StreamChannel : IPeerChannel
 
     /// <inheritdoc/>
     public long QueuedBytes => Volatile.Read(ref _queuedBytes);
+
+    /// <inheritdoc/>
+    public bool HasMore => _receiver is { HasUnread: true } || _socket.HasUnread();
 
     /// <inheritdoc/>
     public long MeasureLink()
@@ -127,7 +133,7 @@ internal abstract partial class StreamChannel : IPeerChannel
         try
         {
             (IWire wire, AuthenticatedPeer) = connect();
-            receiver = new Http2Receiver(wire, this, BlockBufferPool.Shared);
+            _receiver = receiver = new Http2Receiver(wire, this, BlockBufferPool.Shared);
             lock (_gate)
             {
                 _sender = new Http2Sender(wire, BlockBufferPool.Shared, IsDialer);

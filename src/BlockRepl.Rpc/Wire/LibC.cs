@@ -31,6 +31,7 @@ internal static unsafe partial class LibC
     public const int MsgNoSignal = 0x4000;
     public const int ShutBoth = 2;
     public const int FSetFlags = 4;
+    public const short PollIn = 1;
     public const short PollOut = 4;
 
     [StructLayout(LayoutKind.Sequential)]

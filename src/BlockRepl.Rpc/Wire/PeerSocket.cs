@@ -81,6 +81,13 @@ internal sealed unsafe class PeerSocket
         }
     }
 
+    /// <summary>Whether bytes wait to be received, or the connection's end does.</summary>
+    public bool HasUnread()
+    {
+        var poll = new LibC.PollFd { Fd = _fd, Events = LibC.PollIn };
+        return LibC.Poll(&poll, 1, 0) > 0;
+    }
+
     /// <summary>Sends what goes without blocking; -1 when nothing goes now.</summary>
     public int TrySend(ReadOnlySpan<LibC.IoVec> vectors)
     {

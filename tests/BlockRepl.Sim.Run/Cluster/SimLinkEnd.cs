@@ -59,6 +59,9 @@ internal sealed class SimLinkEnd : IPeerChannel
     public long QueuedBytes => Other.ArrivingBytes;
 
     /// <inheritdoc/>
+    public bool HasMore => _arriving.Count > 0;
+
+    /// <inheritdoc/>
     public long MeasureLink() => 0;
 
     /// <summary>

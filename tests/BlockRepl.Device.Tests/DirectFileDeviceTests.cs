@@ -310,6 +310,58 @@ public sealed class DirectFileDeviceTests : IDisposable
         data.Release();
     }
 
+    /// <summary>G1: a forced write makes the disk flush, by whichever way it goes; a plain one does not.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void G1_a_forced_write_reaches_stable_storage(bool isQueued)
+    {
+        string loop = _mounts.Loop(1 << 20, 512);
+        using IBlockDevice device = Open(loop, isQueued);
+        byte[] data = BufferedFileDeviceTests.Pattern(4096);
+        long Flushes() => long.Parse(File.ReadAllText($"/sys/block/{Path.GetFileName(loop)}/stat").Split(' ', StringSplitOptions.RemoveEmptyEntries)[15], CultureInfo.InvariantCulture);
+        long before = Flushes();
+        Assert.Equal(DiskResult.Ok, device.Write(0, data, forceUnitAccess: false));
+        Assert.Equal(before, Flushes());
+        foreach ((long offset, int length) in new[] { (4096L, 4096), (8192, 512), (100, 300) })
+        {
+            before = Flushes();
+            Assert.Equal(DiskResult.Ok, device.Write(offset, data.AsSpan(0, length), forceUnitAccess: true));
+            Assert.InRange(Flushes(), before + 1, long.MaxValue);
+        }
+
+        before = Flushes();
+        Assert.Equal(DiskResult.Ok, device.Flush());
+        Assert.InRange(Flushes(), before + 1, long.MaxValue);
+    }
+
+    /// <summary>A request that is begun just when the ring's thread is about to wait is not forgotten.</summary>
+    [Fact]
+    public void No_request_is_slept_over()
+    {
+        using IBlockDevice device = Open(_mounts.Directory.File("disk", 1 << 20));
+        var observer = new Spinning();
+        IDeviceQueue queue = device.StartQueue(observer)!;
+        BlockBuffer buffer = BlockBufferPool.Shared.Rent(4096, BufferPurpose.Test);
+        var request = new DeviceRequest { Offset = 0, Length = 4096, Buffer = buffer };
+        long end = Environment.TickCount64 + (long)Limit.TotalMilliseconds;
+        for (int round = 0; round < 20_000; round++)
+        {
+            Assert.True(queue.TryBegin(request));
+            queue.Submit();
+            while (observer.Done <= round)
+            {
+                if (Environment.TickCount64 > end)
+                    Assert.Fail($"request {round} does not come back");
+            }
+
+            // As long as the thread needs to get from its last completion to its sleep, more or less.
+            Thread.SpinWait(round % 200);
+        }
+
+        buffer.Release();
+    }
+
     /// <summary>Hard part 17: a file system that stands still. Closing does not wait for ever; the buffer stays the kernel's until the request has come back.</summary>
     [Fact]
     public void Hard_part_17_a_request_that_hangs_holds_up_only_itself_and_is_waited_for()
@@ -470,6 +522,15 @@ public sealed class DirectFileDeviceTests : IDisposable
                 Left = _count;
             }
         }
+    }
+
+    private sealed class Spinning : IDeviceCompletions
+    {
+        private int _done;
+
+        public int Done => Volatile.Read(ref _done);
+
+        public void Completed(ReadOnlySpan<DeviceRequest> requests) => Volatile.Write(ref _done, _done + requests.Length);
     }
 
     private sealed class Measuring : IDeviceCompletions

@@ -17,7 +17,7 @@ internal sealed class TestMounts : IDisposable
     }
 
     /// <summary>A loop device over a file that is there.</summary>
-    public string LoopOn(string file) => Attach(file);
+    public string LoopOn(string file, params string[] options) => Attach([.. options, file]);
 
     /// <summary>A mounted ext4 of its own.</summary>
     public string FileSystem(long sizeBytes)

@@ -25,6 +25,7 @@ internal abstract partial class StreamChannel : IPeerChannel
     private readonly PeerSocket _socket;
 
     // Everything below is guarded by the gate.
+    private LinkRate _linkRate;
     private IPeerChannelHandler? _handler;
     private Http2Sender? _sender;
     private Thread? _writer;
@@ -61,6 +62,17 @@ internal abstract partial class StreamChannel : IPeerChannel
 
     /// <inheritdoc/>
     public long QueuedBytes => Volatile.Read(ref _queuedBytes);
+
+    /// <inheritdoc/>
+    public long MeasureLink()
+    {
+        lock (_gate)
+        {
+            if (_end is null && _socket.TryMeasure(out long bytesPerSecond))
+                _linkRate.See(bytesPerSecond, Environment.TickCount64);
+            return _linkRate.Known(Environment.TickCount64);
+        }
+    }
 
     /// <inheritdoc/>
     public long LastReceivedMs => Volatile.Read(ref _lastReceivedMs);

@@ -62,6 +62,8 @@ public class PeerLinkTests
 
         public long QueuedBytes { get; set; }
 
+        public long MeasureLink() => 0;
+
         public string? AuthenticatedPeer => null;
 
         public bool IsDialer => true;

@@ -177,6 +177,8 @@ public class ResyncRuntimeTests
 
         public long LastReceivedMs => Environment.TickCount64;
 
+        public long MeasureLink() => 0;
+
         public void Send(ReadOnlySpan<byte> head, ReadOnlySpan<PayloadSegment> payload)
         {
         }

@@ -58,6 +58,9 @@ internal sealed class SimLinkEnd : IPeerChannel
     /// <summary>Bytes on their way to the other end.</summary>
     public long QueuedBytes => Other.ArrivingBytes;
 
+    /// <inheritdoc/>
+    public long MeasureLink() => 0;
+
     /// <summary>
     /// Nothing is to be sent, and nothing on its way here. What was sent into a link that is dead and not known to be is as good as on its way: with protocol A the client has its answer, so that
     /// neither node shows that anything is left to do.

@@ -23,17 +23,18 @@ public sealed unsafe class DirectFileDevice : IBlockDevice, IZeroWriter
 
     private readonly DiskFile _disk;
     private readonly DirectQueue _queue;
+    private readonly DirectSectors _sectors;
     private readonly EdgeLocks _edges = new();
     private readonly ZeroRanges _zeroes;
     private readonly int _alignment;
     private readonly int _memoryAlignment;
-    private volatile bool _noForcedWrite;
 
     private DirectFileDevice(DiskFile disk, int alignment, int memoryAlignment)
     {
         _disk = disk;
         _alignment = alignment;
         _memoryAlignment = memoryAlignment;
+        _sectors = new DirectSectors(disk, alignment);
         _zeroes = ZeroRanges.For(disk.Main, disk.IsBlockDevice, disk.Status, alignment, this);
         _queue = new DirectQueue(this, disk.Main, disk.Forced, $"ring {disk.Path}");
         Capabilities = new DeviceCapabilities(1, _zeroes.CanPunch, _zeroes.CanZeroFast, SysBlock.IsRotational(disk.IsBlockDevice, disk.Status));
@@ -104,7 +105,7 @@ public sealed unsafe class DirectFileDevice : IBlockDevice, IZeroWriter
             BlockBuffer buffer = BlockBufferPool.Shared.Rent(length, BufferPurpose.DirectIo);
             buffer.Span.Clear();
             tail.CopyTo(buffer.Span[^tail.Length..]);
-            DiskResult result = WriteSectors(sizeBytes - length, buffer.Pointer, length, forceUnitAccess: true);
+            DiskResult result = _sectors.Write(sizeBytes - length, buffer.Pointer, length, forceUnitAccess: true);
             buffer.Release();
             if (!result.IsOk)
                 return result;
@@ -128,7 +129,7 @@ public sealed unsafe class DirectFileDevice : IBlockDevice, IZeroWriter
         fixed (byte* start = destination)
         {
             if (IsAligned(offset, destination.Length) && IsAligned(start))
-                return ReadSectors(offset, start, destination.Length);
+                return _sectors.Read(offset, start, destination.Length);
         }
 
         return ReadCopied(offset, destination);
@@ -141,7 +142,7 @@ public sealed unsafe class DirectFileDevice : IBlockDevice, IZeroWriter
         fixed (byte* start = source)
         {
             if (IsAligned(offset, source.Length) && IsAligned(start))
-                return WriteSectors(offset, start, source.Length, forceUnitAccess);
+                return _sectors.Write(offset, start, source.Length, forceUnitAccess);
         }
 
         return WriteCopied(offset, source, forceUnitAccess);
@@ -210,18 +211,8 @@ public sealed unsafe class DirectFileDevice : IBlockDevice, IZeroWriter
     /// <summary>The first failure of a flush or of a forced write's sync.</summary>
     internal DiskResult Failure => _disk.Failure;
 
-    /// <summary>
-    /// A forced write has failed in the ring: was it the write (no space: nothing is lost, the next may succeed) or the sync after it, which the kernel will not report again? A plain
-    /// write of the same bytes tells: if it is taken, it was the sync.
-    /// </summary>
-    internal DiskResult ForcedWriteFailed(long offset, ReadOnlySpan<byte> source, int errno)
-    {
-        DiskResult plain = Write(offset, source, forceUnitAccess: false);
-        if (!plain.IsOk)
-            return plain;
-        _disk.Fail(errno);
-        return _disk.Failure;
-    }
+    /// <summary>A forced write of these bytes has failed in the ring: was it the write, or the sync after it?</summary>
+    internal DiskResult ForcedWriteFailed(long offset, ReadOnlySpan<byte> source, int errno) => _sectors.ForcedWriteFailed(Write(offset, source, forceUnitAccess: false), errno);
 
     // Writes out and drops what a buffered owner has left in the page cache.
     private static int Forget(DiskFile disk)
@@ -256,7 +247,7 @@ public sealed unsafe class DirectFileDevice : IBlockDevice, IZeroWriter
         if (SizeBytes == 0)
             return null;
         BlockBuffer buffer = BlockBufferPool.Shared.Rent(_alignment, BufferPurpose.DirectIo);
-        DiskResult result = ReadSectors(0, buffer.Pointer, _alignment);
+        DiskResult result = _sectors.Read(0, buffer.Pointer, _alignment);
         buffer.Release();
         return result.Errno == Errno.Invalid ? $"its file system refuses a direct read of {_alignment} bytes" : null;
     }
@@ -273,7 +264,7 @@ public sealed unsafe class DirectFileDevice : IBlockDevice, IZeroWriter
         {
             long first = Down(offset);
             int length = (int)Math.Min(Up(offset + destination.Length) - first, buffer.Length);
-            result = ReadSectors(first, buffer.Pointer, length);
+            result = _sectors.Read(first, buffer.Pointer, length);
             int skipped = (int)(offset - first);
             int count = Math.Min(length - skipped, destination.Length);
             if (result.IsOk)
@@ -317,88 +308,17 @@ public sealed unsafe class DirectFileDevice : IBlockDevice, IZeroWriter
         {
             DiskResult result = DiskResult.Ok;
             if (hasHead)
-                result = ReadSectors(first, buffer, _alignment);
+                result = _sectors.Read(first, buffer, _alignment);
             if (result.IsOk && hasTail && head != tail)
-                result = ReadSectors(last, buffer + (last - first), _alignment);
+                result = _sectors.Read(last, buffer + (last - first), _alignment);
             if (!result.IsOk)
                 return result;
             source.CopyTo(new Span<byte>(buffer + (offset - first), source.Length));
-            return WriteSectors(first, buffer, length, forceUnitAccess);
+            return _sectors.Write(first, buffer, length, forceUnitAccess);
         }
         finally
         {
             _edges.Exit(head, tail);
         }
-    }
-
-    private DiskResult ReadSectors(long offset, byte* buffer, int length)
-    {
-        int done = 0;
-        while (done < length)
-        {
-            nint read = LinuxFile.ReadAt(_disk.Main, buffer + done, length - done, offset + done);
-            if (read > 0 && read % _alignment == 0)
-            {
-                done += (int)read;
-                continue;
-            }
-
-            // Nothing, or a part of a sector, although the range lies within the size: somebody cut the file down.
-            int errno = read >= 0 ? Errno.Io : Marshal.GetLastPInvokeError();
-            if (errno != Errno.Interrupted)
-                return new DiskResult(errno);
-        }
-
-        return DiskResult.Ok;
-    }
-
-    private DiskResult WriteSectors(long offset, byte* buffer, int length, bool forceUnitAccess)
-    {
-        if (!forceUnitAccess)
-            return WritePlain(offset, buffer, length);
-        if (_disk.Failure is { IsOk: false } failed)
-            return failed;
-        int done = 0;
-        while (done < length && !_noForcedWrite)
-        {
-            var vector = new LinuxFile.IoVector { Base = buffer + done, Length = (nuint)(length - done) };
-            nint written = LinuxFile.WriteVectorAt(_disk.Forced, &vector, 1, offset + done, LinuxFile.WriteDataSync);
-            if (written > 0 && written % _alignment == 0)
-            {
-                done += (int)written;
-                continue;
-            }
-
-            int errno = written >= 0 ? Errno.Io : Marshal.GetLastPInvokeError();
-            if (errno is Errno.NotImplemented or Errno.NotSupported)
-                _noForcedWrite = true;
-            else if (errno != Errno.Interrupted)
-                return ForcedWriteFailed(offset + done, new ReadOnlySpan<byte>(buffer + done, length - done), errno);
-        }
-
-        if (done == length)
-            return _disk.Failure;
-        DiskResult result = WritePlain(offset + done, buffer + done, length - done);
-        return result.IsOk ? _disk.Flush() : result;
-    }
-
-    private DiskResult WritePlain(long offset, byte* buffer, int length)
-    {
-        int done = 0;
-        while (done < length)
-        {
-            nint written = LinuxFile.WriteAt(_disk.Main, buffer + done, length - done, offset + done);
-            if (written > 0 && written % _alignment == 0)
-            {
-                done += (int)written;
-                continue;
-            }
-
-            int errno = written >= 0 ? Errno.Io : Marshal.GetLastPInvokeError();
-            if (errno != Errno.Interrupted)
-                return new DiskResult(errno);
-        }
-
-        return DiskResult.Ok;
     }
 }

@@ -13,7 +13,7 @@
 #define BR_EXPORT __attribute__((visibility("default")))
 
 /* Raised with every change of a signature or a structure below. The managed side refuses any other. */
-#define BR_ABI_VERSION 2u
+#define BR_ABI_VERSION 3u
 
 enum br_opcode {
     BR_READ = 1,
@@ -47,6 +47,18 @@ struct br_completion {
     uint32_t reserved;
 };
 
+/* Of br_ring_create. */
+enum br_ring_flag {
+    /* The thread that creates the ring is the only one that ever submits to it and reaps. Completions then interrupt nobody. */
+    BR_RING_SINGLE_THREAD = 1u << 0,
+};
+
+/* What O_DIRECT wants on one file, in bytes. */
+struct br_direct_limits {
+    uint32_t memory; /* of the buffer's address */
+    uint32_t offset; /* of the offset and of the length */
+};
+
 struct br_ring;
 
 BR_EXPORT int32_t br_abi_version(void);
@@ -54,8 +66,11 @@ BR_EXPORT int32_t br_abi_version(void);
 /* Which of br_uring_feature the kernel offers; -ENOSYS or -EPERM where io_uring is absent or forbidden. */
 BR_EXPORT int32_t br_uring_probe(void);
 
-/* A ring for at least `entries` requests in flight. */
-BR_EXPORT int32_t br_ring_create(uint32_t entries, struct br_ring **ring);
+/*
+ * A ring for at least `entries` requests in flight. The kernel ties a request to the thread that submitted it: should that thread end,
+ * what has not begun may come back as -ECANCELED. So whoever submits lives as long as the ring. `flags`: br_ring_flag.
+ */
+BR_EXPORT int32_t br_ring_create(uint32_t entries, uint32_t flags, struct br_ring **ring);
 
 /*
  * Submits up to `count` requests and returns how many were taken; the rest did not fit and is to be offered again
@@ -70,14 +85,23 @@ BR_EXPORT int32_t br_ring_submit(struct br_ring *ring, const struct br_request *
  */
 BR_EXPORT int32_t br_ring_reap(struct br_ring *ring, struct br_completion *completions, uint32_t max_count, uint32_t min_count);
 
+/*
+ * How many requests br_ring_submit took and the kernel has not: it had no room. They go with the next br_ring_submit. Nobody may wait
+ * for their completion before that.
+ */
+BR_EXPORT int32_t br_ring_pending(struct br_ring *ring);
+
 /* Frees the ring. Nothing may be in flight and no other call running: buffers of requests in flight would be written to later. */
 BR_EXPORT int32_t br_ring_destroy(struct br_ring *ring);
 
 /* Opens for reading and writing past the page cache. `exclusive` asks for O_EXCL: on a block device the only owner. */
 BR_EXPORT int32_t br_open_direct(const char *path, int32_t exclusive);
 
-/* Alignment in bytes that O_DIRECT wants of offsets and lengths on this file; 512 or more. */
-BR_EXPORT int32_t br_direct_alignment(int32_t fd);
+/*
+ * What O_DIRECT wants on this file. -EOPNOTSUPP where the file system takes O_DIRECT and goes through the page cache all the same.
+ * A file never has less than 4096 for its offsets: older kernels do not tell what its disk wants, and every disk is content with a page.
+ */
+BR_EXPORT int32_t br_direct_limits(int32_t fd, struct br_direct_limits *limits);
 
 BR_EXPORT int32_t br_fdatasync(int32_t fd);
 BR_EXPORT int32_t br_punch_hole(int32_t fd, uint64_t offset, uint64_t length);

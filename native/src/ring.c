@@ -7,6 +7,18 @@
 
 _Static_assert(sizeof(struct br_request) == 48, "the managed side has the same structure");
 _Static_assert(sizeof(struct br_completion) == 16, "the managed side has the same structure");
+_Static_assert(sizeof(struct br_direct_limits) == 8, "the managed side has the same structure");
+
+/* Since Linux 5.19, 6.0 and 6.1; older headers lack them. */
+#ifndef IORING_SETUP_TASKRUN_FLAG
+#define IORING_SETUP_TASKRUN_FLAG (1U << 9)
+#endif
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
 
 struct br_ring {
     struct io_uring uring;
@@ -40,15 +52,22 @@ int32_t br_uring_probe(void)
     return features;
 }
 
-int32_t br_ring_create(uint32_t entries, struct br_ring **ring)
+int32_t br_ring_create(uint32_t entries, uint32_t flags, struct br_ring **ring)
 {
-    if (ring == NULL || entries == 0)
+    if (ring == NULL || entries == 0 || (flags & ~(uint32_t)BR_RING_SINGLE_THREAD) != 0)
         return -EINVAL;
     *ring = NULL;
     struct br_ring *made = calloc(1, sizeof *made);
     if (made == NULL)
         return -ENOMEM;
-    int error = io_uring_queue_init(entries, &made->uring, 0);
+    int error = -EINVAL;
+    if (flags & BR_RING_SINGLE_THREAD) {
+        error = io_uring_queue_init(
+            entries, &made->uring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+    }
+    /* Older kernels do not know these; they are for speed. */
+    if (error == -EINVAL)
+        error = io_uring_queue_init(entries, &made->uring, 0);
     if (error < 0) {
         free(made);
         return error;
@@ -146,6 +165,11 @@ int32_t br_ring_reap(struct br_ring *ring, struct br_completion *completions, ui
         count++;
     }
     return (int32_t)count;
+}
+
+int32_t br_ring_pending(struct br_ring *ring)
+{
+    return ring == NULL ? -EINVAL : (int32_t)io_uring_sq_ready(&ring->uring);
 }
 
 int32_t br_ring_destroy(struct br_ring *ring)

@@ -4,12 +4,12 @@ namespace BlockRepl.Device;
 public static class DeviceFactory
 {
     /// <summary>
-    /// Opens the regular file or block device at <paramref name="path"/> (links are followed) for buffered I/O, as its only
-    /// owner, if it has at least <paramref name="minimumBytes"/>.
+    /// Opens the regular file or block device at <paramref name="path"/> (links are followed), as its only
+    /// owner, if it has at least <paramref name="minimumBytes"/>. <see cref="DeviceIo.Direct"/> is had or refused, never replaced by the other.
     /// </summary>
-    public static DeviceOpenResult Open(string path, long minimumBytes = 0)
+    public static DeviceOpenResult Open(string path, long minimumBytes = 0, DeviceIo io = DeviceIo.Buffered)
     {
-        DeviceOpenResult result = BufferedFileDevice.Open(path);
+        DeviceOpenResult result = io == DeviceIo.Direct ? DirectFileDevice.Open(path, NativeSupport.Current) : BufferedFileDevice.Open(path);
         if (result.Device is null || result.Device.SizeBytes >= minimumBytes)
             return result;
         long size = result.Device.SizeBytes;

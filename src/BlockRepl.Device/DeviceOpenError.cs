@@ -30,6 +30,9 @@ public enum DeviceOpenError : byte
     /// <summary>No room for it.</summary>
     NoSpace,
 
+    /// <summary><c>io: direct</c> was asked for and cannot be had here; the message says why.</summary>
+    NoDirectIo,
+
     /// <summary>Anything else; the message has the error number.</summary>
     Failed,
 }

@@ -22,4 +22,5 @@ internal static class Errno
     public const int ReadOnly = 30;
     public const int NotImplemented = 38;
     public const int NotSupported = 95;
+    public const int Cancelled = 125;
 }

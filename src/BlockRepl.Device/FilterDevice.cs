@@ -27,6 +27,9 @@ public abstract class FilterDevice(IBlockDevice inner) : IBlockDevice
     /// <inheritdoc/>
     public virtual DiskResult Extend(long sizeBytes, ReadOnlySpan<byte> tail) => Inner.Extend(sizeBytes, tail);
 
+    /// <summary>None: a filter that looks at calls must not be passed by. One that does not may hand out the wrapped device's.</summary>
+    public virtual IDeviceQueue? StartQueue(IDeviceCompletions completions) => null;
+
     /// <inheritdoc/>
     public virtual DiskResult Read(long offset, Span<byte> destination) => Inner.Read(offset, destination);
 

@@ -31,6 +31,12 @@ public interface IBlockDevice : IDisposable
     /// </summary>
     DiskResult Extend(long sizeBytes, ReadOnlySpan<byte> tail) => DiskResult.NotSupported;
 
+    /// <summary>
+    /// A way to the disk beside the calls, for many requests at once; null where there is none. Asked for once. The queue ends with the device, which is disposed of when nothing is in flight
+    /// any more.
+    /// </summary>
+    IDeviceQueue? StartQueue(IDeviceCompletions completions) => null;
+
     /// <summary>Fills <paramref name="destination"/> from <paramref name="offset"/>.</summary>
     DiskResult Read(long offset, Span<byte> destination);
 

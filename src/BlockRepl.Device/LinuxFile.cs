@@ -61,6 +61,9 @@ internal static unsafe partial class LinuxFile
     /// <summary>POSIX_FADV_RANDOM: no read-ahead.</summary>
     public const int AdviseRandom = 1;
 
+    /// <summary>POSIX_FADV_DONTNEED: drops clean pages of the page cache.</summary>
+    public const int AdviseDontNeed = 4;
+
     /// <summary>POSIX_FADV_WILLNEED: read into the page cache; does not wait for it.</summary>
     public const int AdviseWillNeed = 3;
 
@@ -109,6 +112,12 @@ internal static unsafe partial class LinuxFile
 
     [LibraryImport(Libc, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int StatFile(SafeFileHandle file, string path, int flags, uint mask, Status* status);
+
+    [LibraryImport(Libc, EntryPoint = "eventfd", SetLastError = true)]
+    public static partial int EventCounter(uint initial, int flags);
+
+    [LibraryImport(Libc, EntryPoint = "write", SetLastError = true)]
+    public static partial nint Write(SafeFileHandle file, void* bytes, nint count);
 
     /// <summary>struct iovec.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -14,7 +14,7 @@ public sealed record NativeSupport(bool IsAvailable, string Message, UringFeatur
     private static readonly Lazy<NativeSupport> ProbedOnce = new(() => Probe(NativeCalls.AbiVersion, NativeCalls.UringProbe));
 
     /// <summary>The ABI version that this program was built for (blockrepl_native.h, BR_ABI_VERSION).</summary>
-    public const int AbiVersion = 2;
+    public const int AbiVersion = 3;
 
     /// <summary>Looked for once and then remembered. Thread-safe.</summary>
     public static NativeSupport Current => ProbedOnce.Value;

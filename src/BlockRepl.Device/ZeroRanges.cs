@@ -18,12 +18,18 @@ internal sealed unsafe class ZeroRanges
     private static readonly byte[] Zeroes = GC.AllocateArray<byte>(PieceBytes, pinned: true);
 
     private readonly int _alignment;
+    private readonly IZeroWriter? _writer;
     private volatile bool _canPunch;
     private volatile bool _canZero;
 
-    internal ZeroRanges(int alignment, bool canPunch, bool canZero)
+    /// <param name="alignment">What the kernel is asked to zero begins and ends at multiples of it.</param>
+    /// <param name="canPunch">Whether holes can be punched.</param>
+    /// <param name="canZero">Whether ranges can be zeroed and stay allocated.</param>
+    /// <param name="writer">Writes zeroes where the kernel is not asked; null writes them through the page cache.</param>
+    internal ZeroRanges(int alignment, bool canPunch, bool canZero, IZeroWriter? writer = null)
     {
         _alignment = alignment;
+        _writer = writer;
         _canPunch = canPunch;
         _canZero = canZero;
     }
@@ -34,7 +40,8 @@ internal sealed unsafe class ZeroRanges
     /// <summary>Whether a range can be zeroed without writing zeroes, one way or the other.</summary>
     public bool CanZeroFast => _canPunch || _canZero;
 
-    public static ZeroRanges For(SafeFileHandle file, bool isBlockDevice, in LinuxFile.Status status)
+    /// <summary>What one file or block device can do.</summary>
+    public static ZeroRanges For(SafeFileHandle file, bool isBlockDevice, in LinuxFile.Status status, int alignment = 1, IZeroWriter? writer = null)
     {
         if (isBlockDevice)
         {
@@ -42,13 +49,13 @@ internal sealed unsafe class ZeroRanges
             if (LinuxFile.Control(file, LinuxFile.GetLogicalBlockBytes, &sector) != 0 || sector <= 0)
                 sector = Block.Size;
             bool offload = SysBlock.CanWriteZeroes(status);
-            return new ZeroRanges(sector, offload, offload);
+            return new ZeroRanges(Math.Max(sector, alignment), offload, offload, writer);
         }
 
         // Behind the end of the file there is nothing to lose, so this only asks whether the file system knows how.
         long behind = Block.CountFor((long)status.Size) * Block.Size;
         bool canPunch = LinuxFile.Allocate(file, LinuxFile.PunchHole | LinuxFile.KeepSize, behind, Block.Size) == 0;
-        return new ZeroRanges(1, canPunch, canZero: true);
+        return new ZeroRanges(alignment, canPunch, canZero: true, writer);
     }
 
     /// <summary>Gives the range back to the disk; it then reads as zeroes. NotSupported if the disk cannot, having changed nothing.</summary>
@@ -87,7 +94,7 @@ internal sealed unsafe class ZeroRanges
     }
 
     /// <summary>
-    /// A block device takes whole sectors only: the middle goes to the kernel, and if it was taken the ends are written.
+    /// A block device takes whole sectors only, and on a file the kernel would clear the rest of a block in the page cache, past direct writes: the middle goes to the kernel, and if it was taken the ends are written.
     /// </summary>
     private DiskResult Aligned(SafeFileHandle file, int mode, long offset, long length)
     {
@@ -118,8 +125,10 @@ internal sealed unsafe class ZeroRanges
         return DiskResult.Ok;
     }
 
-    private static DiskResult WriteOut(SafeFileHandle file, long offset, long length)
+    private DiskResult WriteOut(SafeFileHandle file, long offset, long length)
     {
+        if (_writer is not null)
+            return length == 0 ? DiskResult.Ok : _writer.WriteZeroes(offset, length);
         fixed (byte* zeroes = Zeroes)
         {
             while (length > 0)

@@ -21,6 +21,9 @@ public enum BufferPurpose : byte
     /// <summary>Metadata blocks.</summary>
     Metadata,
 
+    /// <summary>An aligned copy of what direct I/O cannot read or write in place.</summary>
+    DirectIo,
+
     /// <summary>Anything in a test.</summary>
     Test,
 }

@@ -15,6 +15,7 @@ public sealed partial class SourceFileTests
     {
         ["src/BlockRepl.Daemon/Devices/NodeDevices.cs"] = "the kernel tells nobody who comes late that a link is dead, nor that it dropped a socket: it has to be looked at again",
         ["src/BlockRepl.Daemon/Devices/RoleResumption.cs"] = "a deadline: a peer that never comes gives no event to wait for",
+        ["src/BlockRepl.Device/DirectQueue.cs"] = "the kernel has no memory for a request while nothing is in flight, and tells nobody when it has",
         ["src/BlockRepl.Rpc/StreamChannel.cs"] = "a deadline: a peer that never ends its side of a closed stream gives no event to wait for",
     };
 

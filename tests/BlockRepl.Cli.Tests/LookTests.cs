@@ -24,7 +24,7 @@ public sealed class LookTests
         [
             new VolumeStatus
             {
-                Name = "spool", DiskState = DiskState.Inconsistent, SizeBytes = 1L << 30, ReadBytes = 1, WrittenBytes = 2,
+                Name = "spool", DiskState = DiskState.Inconsistent, SizeBytes = 1L << 30, Io = "direct", ReadBytes = 1, WrittenBytes = 2,
                 NbdUri = "nbd+unix:///mail/spool?socket=/run/blockrepl/nbd.sock", Clients = 2, WaitingFor = ["the peer, for 3 s"],
             },
             new VolumeStatus { Name = "index", DiskState = DiskState.UpToDate },
@@ -128,6 +128,7 @@ public sealed class LookTests
                     "name": "spool",
                     "disk_state": "Inconsistent",
                     "size_bytes": 1073741824,
+                    "io": "direct",
                     "read_bytes": 1,
                     "written_bytes": 2,
                     "nbd_uri": "nbd+unix:///mail/spool?socket=/run/blockrepl/nbd.sock",
@@ -147,6 +148,7 @@ public sealed class LookTests
                     "name": "index",
                     "disk_state": "UpToDate",
                     "size_bytes": 0,
+                    "io": null,
                     "read_bytes": 0,
                     "written_bytes": 0,
                     "nbd_uri": null,

@@ -1,4 +1,3 @@
-using System.Globalization;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Device.Tests;
@@ -6,22 +5,16 @@ namespace BlockRepl.Device.Tests;
 /// <summary>On the kernel's own loop and device-mapper devices and a file system that is really full. Needs root.</summary>
 public sealed class RealDiskTests : IDisposable
 {
-    private readonly TemporaryDirectory _directory = new();
-    private readonly Stack<Action> _cleanUp = new();
+    private readonly TestMounts _mounts = new();
 
-    public void Dispose()
-    {
-        while (_cleanUp.TryPop(out Action? undo))
-            undo();
-        _directory.Dispose();
-    }
+    public void Dispose() => _mounts.Dispose();
 
     [Theory]
     [InlineData(512)]
     [InlineData(4096)]
     public void A_block_device_keeps_the_contract(int sectorBytes)
     {
-        using IBlockDevice device = BufferedFileDeviceTests.Open(Loop(4 << 20, sectorBytes));
+        using IBlockDevice device = BufferedFileDeviceTests.Open(_mounts.Loop(4 << 20, sectorBytes));
         Assert.Equal(4 << 20, device.SizeBytes);
         Assert.Equal(1, device.Capabilities.MinimumIoBytes);
         Assert.True(device.Capabilities.CanDiscard);
@@ -31,7 +24,7 @@ public sealed class RealDiskTests : IDisposable
     [Fact]
     public void A_file_system_that_cannot_zero_ranges_keeps_the_contract()
     {
-        string path = Path.Combine(Mount("-t", "tmpfs", "-o", "size=4m", "tmpfs"), "disk");
+        string path = Path.Combine(_mounts.Mount("-t", "tmpfs", "-o", "size=4m", "tmpfs"), "disk");
         Assert.Equal(DeviceOpenError.None, DeviceFactory.CreateSparseFile(path, 1 << 20, out _));
         using IBlockDevice device = BufferedFileDeviceTests.Open(path);
         DeviceContract.Holds(device, 41);
@@ -40,13 +33,13 @@ public sealed class RealDiskTests : IDisposable
     [Fact]
     public void Hard_part_15_a_block_device_has_one_owner_and_a_mounted_one_is_refused()
     {
-        string loop = Loop(32 << 20, 512);
-        string link = Path.Combine(_directory.Root, "link");
+        string loop = _mounts.Loop(32 << 20, 512);
+        string link = Path.Combine(_mounts.Directory.Root, "link");
         File.CreateSymbolicLink(link, loop);
         using (IBlockDevice device = BufferedFileDeviceTests.Open(link))
             Assert.Equal(DeviceOpenError.Busy, DeviceFactory.Open(loop).Error);
         Shell.Run("mkfs.ext4", "-q", loop);
-        string mount = Mount("-t", "ext4", loop);
+        string mount = _mounts.Mount("-t", "ext4", loop);
         Assert.Equal(DeviceOpenError.Busy, DeviceFactory.Open(loop).Error);
         Shell.Run("umount", mount);
         BufferedFileDeviceTests.Open(loop).Dispose();
@@ -55,16 +48,15 @@ public sealed class RealDiskTests : IDisposable
     [Fact]
     public void A_read_only_block_device_is_refused_by_that_name()
     {
-        string file = _directory.File("backing", 1 << 20);
-        string loop = Shell.Run("losetup", "--find", "--show", "--read-only", file);
-        _cleanUp.Push(() => Shell.Run("losetup", "--detach", loop));
+        string file = _mounts.Directory.File("backing", 1 << 20);
+        string loop = _mounts.LoopOn(file, "--read-only");
         Assert.Equal(DeviceOpenError.ReadOnly, DeviceFactory.Open(loop).Error);
     }
 
     [Fact]
     public void A_full_disk_is_reported_as_such_and_nothing_is_lost()
     {
-        string mount = Mount("-t", "tmpfs", "-o", "size=1m", "tmpfs");
+        string mount = _mounts.Mount("-t", "tmpfs", "-o", "size=1m", "tmpfs");
         string path = Path.Combine(mount, "disk");
         Assert.Equal(DeviceOpenError.None, DeviceFactory.CreateSparseFile(path, 4 << 20, out _));
         using IBlockDevice device = BufferedFileDeviceTests.Open(path);
@@ -97,11 +89,10 @@ public sealed class RealDiskTests : IDisposable
     public void Hard_part_12_a_flush_that_failed_on_a_real_disk_stays_failed()
     {
         // A file system on a loop device whose backing file lies on a full tmpfs: writeback fails, and only a sync tells.
-        string outer = Mount("-t", "tmpfs", "-o", "size=1m", "tmpfs");
+        string outer = _mounts.Mount("-t", "tmpfs", "-o", "size=1m", "tmpfs");
         string backing = Path.Combine(outer, "backing");
         Assert.Equal(DeviceOpenError.None, DeviceFactory.CreateSparseFile(backing, 8 << 20, out _));
-        string loop = Shell.Run("losetup", "--find", "--show", backing);
-        _cleanUp.Push(() => Shell.Run("losetup", "--detach", loop));
+        string loop = _mounts.LoopOn(backing);
         using IBlockDevice device = BufferedFileDeviceTests.Open(loop);
         Assert.True(device.Write(0, BufferedFileDeviceTests.Pattern(4 << 20), forceUnitAccess: false).IsOk);
         DiskResult failed = device.Flush();
@@ -112,23 +103,5 @@ public sealed class RealDiskTests : IDisposable
         Assert.Equal(failed, device.Flush());
         Assert.Equal(failed, device.Write(0, new byte[4096], forceUnitAccess: true));
         Assert.Equal(failed, device.Flush());
-    }
-
-    private string Loop(long sizeBytes, int sectorBytes)
-    {
-        string file = _directory.File("backing", sizeBytes);
-        string loop = Shell.Run(
-            "losetup", "--find", "--show", "--sector-size", sectorBytes.ToString(CultureInfo.InvariantCulture), file);
-        _cleanUp.Push(() => Shell.Run("losetup", "--detach", loop));
-        return loop;
-    }
-
-    private string Mount(params string[] arguments)
-    {
-        string mount = Path.Combine(_directory.Root, $"mount{_cleanUp.Count}");
-        Directory.CreateDirectory(mount);
-        Shell.Run("mount", [.. arguments, mount]);
-        _cleanUp.Push(() => Shell.TryRun("umount", mount));
-        return mount;
     }
 }

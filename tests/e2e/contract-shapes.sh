@@ -59,6 +59,48 @@ check "alpha ends" node_down alpha
 check "beta ends" node_down beta
 want "both devices hold the same" cmp -n "$bytes" "$W/alpha/disk" "$W/beta/disk"
 
+# --- direct I/O ------------------------------------------------------------------------------------------------------------
+
+# The same devices again, past the page cache; and back, on one node, under clients of the other.
+sed -i 's#\(      data: {.*\) }$#\1, io: direct }#' "$W/alpha/blockrepl.yaml" "$W/beta/blockrepl.yaml"
+for node in alpha beta; do check "$node's daemon starts with io: direct" node_up "$node"; done
+check "they connect" br alpha wait-connect "$resource" --timeout 30s
+check "alpha becomes Primary" br alpha primary "$resource"
+for node in alpha beta; do want "$node's device is direct" ask "$node" '.volumes[0].io == "direct"'; done
+check "data goes in" fill "$(uri alpha)"
+check "parts of sectors" qemu-io -f raw "$(uri alpha)" -c 'write -P 0x61 700001 99' -c 'write -P 0x62 700100 5000' -c 'discard 800001 9999' -c 'flush' \
+    -c 'read -P 0x61 700001 99' -c 'read -P 0x62 700100 5000' -c 'read -P 0 800001 9999'
+parts_hold() { ! grep -iE 'fail|error' "$W/check.out"; }
+want "... read as they were written" parts_hold
+sed -i 's#io: direct }#io: buffered }#' "$W/beta/blockrepl.yaml"
+want "adjust says when it counts" prints "$resource/$volume: io direct -> buffered, from the next attachment on: blockrepl detach $resource/$volume; blockrepl attach $resource/$volume" br beta adjust "$resource"
+check "beta: detach" br beta detach "$resource/$volume"
+check "data goes in meanwhile" fill "$(uri alpha)"
+check "beta: attach" br beta attach "$resource/$volume"
+check "beta is in sync" br alpha wait-sync "$resource" --timeout 60s
+want "beta's device is buffered now" ask beta '.volumes[0].io == "buffered"'
+check "alpha becomes Secondary" br alpha secondary "$resource"
+for node in alpha beta; do check "$node ends" node_down "$node"; done
+want "both devices hold the same" cmp -n "$bytes" "$W/alpha/disk" "$W/beta/disk"
+
+# Where it cannot be had it is refused with the reason, not replaced.
+mkdir "$W/memory"
+check "a file system in memory" mount -t tmpfs -o size=80m tmpfs "$W/memory"
+at_exit "umount '$W/memory'"
+sed "s#$W/alpha/disk#$W/memory/disk.img#; s#io: direct }#io: direct, size: 64MiB }#" "$W/alpha/blockrepl.yaml" >"$W/alpha/memory.yaml"
+cp "$W/alpha/memory.yaml" "$W/alpha/blockrepl.yaml"
+check "create-md there" br alpha create-md "$resource"
+check "the daemon starts without the disk" node_up alpha
+refuses_attach() {
+    local rc=0
+    br alpha attach "$resource/$volume" >"$W/refusal" 2>&1 || rc=$?
+    cat "$W/refusal"
+    ((rc == 16)) && grep -q 'cannot have io: direct: its file system takes O_DIRECT and goes through the page cache all the same' "$W/refusal" && grep -q 'io: buffered' "$W/refusal"
+}
+want "attach says why a disk in memory cannot have it (16)" refuses_attach
+want "and does not attach it some other way" ask alpha '.volumes[0].disk_state == "Diskless"'
+check "alpha ends" node_down alpha
+
 # --- external metadata, two volumes, protocol B ---------------------------------------------------------------------------
 
 again 64MiB

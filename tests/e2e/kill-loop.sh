@@ -30,7 +30,10 @@ readable() { "$python" "$e2e_dir/kill-load.py" verify "$(uri "$1")" "$model"; }
 same_bytes() { cmp -n "$(exported_bytes alpha)" "$W/alpha/disk.img" "$W/beta/disk.img"; }
 other() { if [[ $1 == alpha ]]; then echo beta; else echo alpha; fi; }
 
-both_up 64MiB
+# One node with direct I/O and one through the page cache, and roles that change: each kind of disk is Primary, Secondary, source and target.
+IO='{ alpha: direct, beta: buffered }' both_up 64MiB
+want "alpha's disk is direct, beta's buffered" ask alpha '.volumes[0].io == "direct"'
+want "alpha's disk is direct, beta's buffered" ask beta '.volumes[0].io == "buffered"'
 primary=alpha
 : >"$W/loads"
 for ((round = 1; round <= rounds; round++)); do

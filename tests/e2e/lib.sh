@@ -166,7 +166,7 @@ br() {
 }
 
 # cluster SIZE [yaml lines for the resource...] - directories, certificates and configuration of alpha and beta with
-# one volume, an empty disk each. Nothing runs yet. TLS=off makes a cluster in clear text.
+# one volume, an empty disk each. Nothing runs yet. TLS=off makes a cluster in clear text; IO is the volume's io.
 cluster() {
     local size=$1 node line
     shift
@@ -191,8 +191,8 @@ cluster() {
             printf 'resources:\n  %s:\n    protocol: C\n    fencing: dont-care\n' "$resource"
             printf '    save-dir: %s\n' "$W/saved"
             for line in "$@"; do printf '    %s\n' "$line"; done
-            printf '    volumes:\n      %s: { disk: { alpha: %s, beta: %s }, size: %s }\n' \
-                "$volume" "$W/alpha/disk.img" "$W/beta/disk.img" "$size"
+            printf '    volumes:\n      %s: { disk: { alpha: %s, beta: %s }, size: %s%s }\n' \
+                "$volume" "$W/alpha/disk.img" "$W/beta/disk.img" "$size" "${IO:+, io: $IO}"
         } >"$W/$node/blockrepl.yaml"
     done
 }

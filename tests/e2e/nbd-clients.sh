@@ -8,7 +8,9 @@ set -euo pipefail
 begin nbd
 need nbdinfo nbdcopy nbddump qemu-img qemu-io fio jq cmp
 
-both_up 256MiB
+# Requests of any size and place, on a disk that takes whole sectors only, against one that takes anything.
+IO='{ alpha: direct, beta: buffered }' both_up 256MiB
+want "alpha's disk is direct" ask alpha '.volumes[0].io == "direct"'
 alpha=$(uri alpha) beta=$(uri beta)
 bytes=$(exported_bytes alpha)
 

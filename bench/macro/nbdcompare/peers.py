@@ -101,15 +101,24 @@ def tmpfs_raw(shop: Workshop, name: str) -> Server:
                                   f"nbdkit file plugin on {TMPFS}: no disk at all")
 
 
-def start_qemu_nbd(shop: Workshop, name: str, file: Path, *listen: object) -> Process:
+def start_qemu_nbd(shop: Workshop, name: str, file: Path, *listen: object,
+                   io: tuple[str, str] = ("--cache=writeback", "--aio=threads")) -> Process:
     return shop.start(name, "qemu-nbd", "--persistent", "--shared=8", "--format=raw",
-                      "--cache=writeback", "--aio=threads", *listen, file)
+                      *io, *listen, file)
 
 
 def qemu_nbd(shop: Workshop, name: str) -> Server:
     sock = shop.socket(name)
     process = start_qemu_nbd(shop, name, shop.file(name), f"--socket={sock}")
     return Server(name, unix_uri(sock), "qemu-nbd, aio=threads, cache=writeback",
+                  True, [process.pid], [process])
+
+
+def qemu_nbd_direct(shop: Workshop, name: str) -> Server:
+    sock = shop.socket(name)
+    process = start_qemu_nbd(shop, name, shop.file(name), f"--socket={sock}",
+                             io=("--cache=none", "--aio=io_uring"))
+    return Server(name, unix_uri(sock), "qemu-nbd, aio=io_uring, cache=none",
                   True, [process.pid], [process])
 
 
@@ -207,6 +216,7 @@ PEERS = {
     "nbdkit": Peer(nbdkit, ("nbdkit",), 1),
     "tmpfs-raw": Peer(tmpfs_raw, ("nbdkit",), 0),
     "qemu-nbd": Peer(qemu_nbd, ("qemu-nbd",), 1),
+    "qemu-nbd-direct": Peer(qemu_nbd_direct, ("qemu-nbd",), 1),
     "qemu-mirror": Peer(qemu_mirror, ("qemu-nbd", "qemu-storage-daemon"), 2),
     "qemu-mirror-unix": Peer(qemu_mirror_unix, ("qemu-nbd", "qemu-storage-daemon"), 2),
     "qemu-mirror-nbdkit": Peer(qemu_mirror_nbdkit, ("nbdkit", "qemu-storage-daemon"), 2),

@@ -18,10 +18,14 @@ internal static class DiskLook
     public static Found At(ResourceSettings settings, VolumeConfiguration volume, string node)
     {
         string name = $"{settings.Name}/{volume.Name}";
-        DeviceOpenResult disk = DeviceFactory.Open(volume.Disk.For(node));
+        DeviceOpenResult disk = DeviceFactory.Open(volume.Disk.For(node), io: volume.Io.For(node));
         using IBlockDevice? data = disk.Device;
         if (data is null)
-            return new Found(false, ControlResult.Refused($"{name}: {disk.Message}", $"create it: blockrepl create-md {name}"));
+        {
+            string hint = disk.Error == DeviceOpenError.NoDirectIo ? "say io: buffered, or give it a disk that can" : $"create it: blockrepl create-md {name}";
+            return new Found(false, ControlResult.Refused($"{name}: {disk.Message}", hint));
+        }
+
         DeviceOpenResult? meta = volume.MetaDisk.For(node) is { } path ? DeviceFactory.Open(path) : null;
         using IBlockDevice? metadata = meta?.Device;
         if (meta is not null && metadata is null)

@@ -2,6 +2,7 @@ using System.Globalization;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Daemon.Control;
 using BlockRepl.Daemon.Replication;
+using BlockRepl.Device;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Daemon.Adjust;
@@ -17,7 +18,8 @@ internal sealed class VolumePlanner(string nodeName)
         for (int i = 0; i < after.Volumes.Count; i++)
         {
             if (before.Volumes[i].Name != after.Volumes[i].Name || !IsSamePlace(before.Volumes[i], after.Volumes[i], nodeName)
-                || SizeOf(before.Volumes[i], nodeName) != SizeOf(after.Volumes[i], nodeName) || before.Volumes[i].ResyncAfter != after.Volumes[i].ResyncAfter)
+                || SizeOf(before.Volumes[i], nodeName) != SizeOf(after.Volumes[i], nodeName) || before.Volumes[i].ResyncAfter != after.Volumes[i].ResyncAfter
+                || IoOf(before.Volumes[i], nodeName) != IoOf(after.Volumes[i], nodeName))
             {
                 return false;
             }
@@ -66,6 +68,8 @@ internal sealed class VolumePlanner(string nodeName)
     private static bool IsSamePlace(VolumeConfiguration before, VolumeConfiguration after, string nodeName) =>
         before.Disk.For(nodeName) == after.Disk.For(nodeName) && before.MetaDisk.For(nodeName) == after.MetaDisk.For(nodeName);
 
+    private static DeviceIo IoOf(VolumeConfiguration volume, string nodeName) => volume.Io.For(nodeName);
+
     private static long? SizeOf(VolumeConfiguration volume, string nodeName) => volume.Size?.For(nodeName);
 
     private void Change(AdjustPlan plan, ManagedResource resource, RuntimeVolume volume, VolumeConfiguration wanted)
@@ -82,6 +86,12 @@ internal sealed class VolumePlanner(string nodeName)
             }
 
             lines.Add($"{what}, for the next up or attach");
+        }
+
+        if (IoOf(before, nodeName) != IoOf(wanted, nodeName))
+        {
+            string then = volume.Disk is null ? "" : $": blockrepl detach {volume.Name}; blockrepl attach {volume.Name}";
+            lines.Add($"{volume.Name}: io {IoWords.Of(IoOf(before, nodeName))} -> {IoWords.Of(IoOf(wanted, nodeName))}, from the next attachment on{then}");
         }
 
         if (SizeOf(before, nodeName) != SizeOf(wanted, nodeName))

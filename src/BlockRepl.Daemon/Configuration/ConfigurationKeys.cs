@@ -32,5 +32,5 @@ public static class ConfigurationKeys
     public static IReadOnlyList<string> Handlers { get; } = Core.HandlerNames.All;
 
     /// <summary>Keys of a volume.</summary>
-    public static IReadOnlyList<string> Volume { get; } = ["disk", "size", "meta-disk", "resync-after"];
+    public static IReadOnlyList<string> Volume { get; } = ["disk", "io", "size", "meta-disk", "resync-after"];
 }

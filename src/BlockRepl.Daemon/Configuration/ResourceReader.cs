@@ -1,4 +1,5 @@
 using BlockRepl.Core;
+using BlockRepl.Device;
 using BlockRepl.Format;
 using BlockRepl.Primitives;
 
@@ -160,6 +161,7 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
             Name = name.Value,
             Nr = new VolumeNr((ushort)number),
             Disk = disk,
+            Io = perNode.Read<DeviceIo>(reader, "io", Io) ?? new PerNode<DeviceIo>(DeviceIo.Buffered),
             MetaDisk = meta ?? new PerNode<string?>((string?)null),
             Size = size,
             ResyncAfter = reader.Text("resync-after") is { } after ? after.Contains('/') ? after : $"{resource}/{after}" : null,
@@ -187,6 +189,15 @@ internal sealed class ResourceReader(PerNodeReader perNode, DiskOwners disks, st
         var ok = Path(text, at, out var full);
         path = full;
         return ok;
+    }
+
+    private bool Io(string text, SourcePosition at, out DeviceIo io)
+    {
+        io = text == "direct" ? DeviceIo.Direct : DeviceIo.Buffered;
+        if (text is "direct" or "buffered")
+            return true;
+        errors.Add(at, $"io: \"{text}\" is neither buffered nor direct");
+        return false;
     }
 
     private bool Size(string text, SourcePosition at, out long bytes)

@@ -1,3 +1,4 @@
+using BlockRepl.Device;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Daemon.Configuration;
@@ -13,6 +14,9 @@ public sealed record VolumeConfiguration
 
     /// <summary>Absolute path of the disk: a block device, a link to one, or a regular file.</summary>
     public required PerNode<string> Disk { get; init; }
+
+    /// <summary>How the disk is read and written, and metadata that lie on it.</summary>
+    public PerNode<DeviceIo> Io { get; init; } = new(DeviceIo.Buffered);
 
     /// <summary>Absolute path of external metadata; null is <c>internal</c>.</summary>
     public required PerNode<string?> MetaDisk { get; init; }

@@ -14,6 +14,9 @@ public sealed record VolumeStatus
     /// <summary>Bytes that the export offers; 0 while no disk has told.</summary>
     public long SizeBytes { get; init; }
 
+    /// <summary>How the attached disk is read and written, in the configuration's words; null without one.</summary>
+    public string? Io { get; init; }
+
     /// <summary>Bytes that clients have read since the daemon started.</summary>
     public long ReadBytes { get; init; }
 

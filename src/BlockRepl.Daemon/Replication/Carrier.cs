@@ -29,6 +29,12 @@ internal sealed class Carrier
     /// <summary>Connections that got replies, not yet flushed.</summary>
     public List<INbdReplySink> Sinks { get; } = new(16);
 
+    /// <summary>Queues of disks in which something was begun and not yet submitted.</summary>
+    public List<DiskQueue> Queues { get; } = new(4);
+
+    /// <summary>A change that waits for whether another comes with it: alone it is carried out inline, else in the disk's queue.</summary>
+    public ChangeRequest? Held { get; set; }
+
     /// <summary>Something that status shows has changed.</summary>
     public bool StateChanged { get; set; }
 
@@ -37,6 +43,14 @@ internal sealed class Carrier
 
     /// <summary>Flushes are carried out by this thread, not handed to the flusher: nothing else waits for it.</summary>
     public bool FlushesInline { get; set; }
+
+    /// <summary>Lets go of what was begun in disks' queues.</summary>
+    public void SubmitQueues()
+    {
+        foreach (DiskQueue queue in Queues)
+            queue.Submit();
+        Queues.Clear();
+    }
 
     /// <summary>One of this thread's, or a new one.</summary>
     public static Carrier Rent() => (_idle ??= new Stack<Carrier>()).TryPop(out Carrier? carrier) ? carrier : new Carrier();

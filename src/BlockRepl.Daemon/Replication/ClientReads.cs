@@ -7,7 +7,7 @@ using BlockRepl.Protocol;
 namespace BlockRepl.Daemon.Replication;
 
 /// <summary>
-/// Clients' reads of the local disk. Without <c>disk-timeout</c> they run on the client's own thread; with it on one of the disk's, from which they can be taken back when it hangs. Either way a
+/// Clients' reads of the local disk. Without <c>disk-timeout</c> they run on the client's own thread, or in the disk's queue where it has one and there are several; with it on one of the disk's, from which they can be taken back when it hangs. Either way a
 /// read never enters Core while the disk is good.
 /// </summary>
 internal static class ClientReads
@@ -22,6 +22,19 @@ internal static class ClientReads
         // Given up between the two: then it has been taken back already, or is taken back here.
         return threads.Add(DiskLaneKind.Data, new DiskJob(DiskJobKind.ClientRead, volume.Configuration.Nr, read))
             || !threads.Reads.End(read, out _);
+    }
+
+    /// <summary>
+    /// Begins a READ in the disk's queue, which is to be submitted; whoever gives the disk up takes it back from there as well. False, having done nothing, where it takes a call.
+    /// </summary>
+    public static bool TryBegin(VolumeDisk disk, DiskQueue queue, NbdRequest request)
+    {
+        DiskReads reads = disk.Threads!.Reads;
+        if (reads.Begin(request) is not { } read)
+            return false;
+
+        // Given up between the two: then it has been taken back already, or is taken back here.
+        return queue.TryBegin(read) || !reads.End(read, out _);
     }
 
     /// <summary>On a thread of the disk.</summary>

@@ -23,6 +23,9 @@ internal enum DiskJobKind
     /// <summary>A <see cref="DiskRead"/> of a client.</summary>
     ClientRead,
 
+    /// <summary>A <see cref="DiskQueue.QueuedRequest"/> that the queue could not finish.</summary>
+    Finish,
+
     /// <summary>A <see cref="Core.MetadataWrite"/>.</summary>
     Metadata,
 

@@ -25,6 +25,17 @@ internal sealed partial class DiskJobs
     /// <summary>The threads of a disk that is about to be attached; none is started before there is a job.</summary>
     public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => new(volume.Name, job => CarryOut(volume, disk, in job));
 
+    /// <summary>The queue of a disk that is about to be attached; null if it has none.</summary>
+    public DiskQueue? CreateQueue(RuntimeVolume volume, VolumeDisk disk) => DiskQueue.TryStart(_runtime, volume, disk, this);
+
+    /// <summary>What is to be reported of a change that a disk has done.</summary>
+    public CoreEvent Completed(ChangeRequest request, DiskResult result)
+    {
+        if (result == DiskResult.NoSpace)
+            ReportNoSpace(_runtime.Volumes[request.Volume.Value]);
+        return new CoreEvent { Kind = CoreEventKind.LocalChangeCompleted, NowMs = ResourceRuntime.NowMs, Subject = request, Result = result };
+    }
+
     /// <summary>Carries a job out on the caller's thread and reports it, for one that has no disk: it fails.</summary>
     public void Refuse(DiskJob job) => _runtime.PostWithoutBlocking(Perform(null, in job));
 
@@ -56,6 +67,9 @@ internal sealed partial class DiskJobs
             case DiskJobKind.ClientRead:
                 ClientReads.CarryOut(_runtime, volume, disk, (DiskRead)job.Subject!);
                 break;
+            case DiskJobKind.Finish:
+                disk.Queue!.Finish((DiskQueue.QueuedRequest)job.Subject!);
+                break;
             case DiskJobKind.Note:
                 ((Action)job.Subject!)();
                 break;
@@ -69,14 +83,8 @@ internal sealed partial class DiskJobs
         }
     }
 
-    private CoreEvent Change(VolumeDisk? disk, ChangeRequest request)
-    {
-        RuntimeVolume volume = _runtime.Volumes[request.Volume.Value];
-        DiskResult result = disk is not null && disk.Serial == request.DiskSerial ? disk.Apply(request) : DiskResult.Io;
-        if (result == DiskResult.NoSpace)
-            ReportNoSpace(volume);
-        return new CoreEvent { Kind = CoreEventKind.LocalChangeCompleted, NowMs = ResourceRuntime.NowMs, Subject = request, Result = result };
-    }
+    private CoreEvent Change(VolumeDisk? disk, ChangeRequest request) =>
+        Completed(request, disk is not null && disk.Serial == request.DiskSerial ? disk.Apply(request) : DiskResult.Io);
 
     // The client gets ENOSPC and the disk stays; an operator must hear of it as well, but not once a request.
     private void ReportNoSpace(RuntimeVolume volume)

@@ -24,13 +24,15 @@ internal static class DiskOpener
     public static Opened Open(RuntimeVolume volume, ResourceSettings settings, DaemonContext context, DiskWatch watch, DiskWatch? metadataWatch)
     {
         string path = watch.Path;
-        DeviceOpenResult disk = Open(watch, context.DeviceFilter);
+        DeviceIo io = volume.Configuration.Io.For(settings.NodeName);
+        DeviceOpenResult disk = Open(watch, io, context.DeviceFilter);
         if (disk.Device is null)
             return Refused(volume, disk);
         IBlockDevice? metadataDevice = null;
         if (metadataWatch is not null)
         {
-            DeviceOpenResult opened = Open(metadataWatch, context.DeviceFilter);
+            // A file of its own, for small writes that are forced anyway: always through the page cache.
+            DeviceOpenResult opened = Open(metadataWatch, DeviceIo.Buffered, context.DeviceFilter);
             if (opened.Device is null)
             {
                 disk.Device.Dispose();
@@ -68,14 +70,14 @@ internal static class DiskOpener
         }
 
         return new Opened(
-            new VolumeDisk(disk.Device, metadataDevice, metadata.Store) { Watches = metadataWatch is null ? [watch] : [watch, metadataWatch] },
+            new VolumeDisk(disk.Device, metadataDevice, metadata.Store) { Io = io, Watches = metadataWatch is null ? [watch] : [watch, metadataWatch] },
             Attach(metadata.Store, metadata.Loaded, context.ReadBootId()), metadata.Loaded.Warnings, null, false);
     }
 
-    private static DeviceOpenResult Open(DiskWatch watch, Func<string, IBlockDevice, IBlockDevice> filter)
+    private static DeviceOpenResult Open(DiskWatch watch, DeviceIo io, Func<string, IBlockDevice, IBlockDevice> filter)
     {
         int call = watch.Begin("the opening", 0, 0);
-        DeviceOpenResult opened = DeviceFactory.Open(watch.Path);
+        DeviceOpenResult opened = DeviceFactory.Open(watch.Path, io: io);
         watch.End(call);
         return opened.Device is null ? opened : opened with { Device = new WatchedDevice(filter(watch.Path, opened.Device), watch) };
     }
@@ -120,8 +122,11 @@ internal static class DiskOpener
         null,
         null,
         [],
-        result.Error == DeviceOpenError.Busy
-            ? ControlResult.Refused($"{volume.Name}: {result.Message}", "stop the other user of the disk first")
-            : ControlResult.Failed($"{volume.Name}: {result.Message}", $"correct \"disk\" in the configuration, or create it: blockrepl create-md {volume.Name}"),
+        result.Error switch
+        {
+            DeviceOpenError.Busy => ControlResult.Refused($"{volume.Name}: {result.Message}", "stop the other user of the disk first"),
+            DeviceOpenError.NoDirectIo => ControlResult.Failed($"{volume.Name}: {result.Message}", "say io: buffered in the configuration, then: blockrepl adjust; or give it a disk that can"),
+            _ => ControlResult.Failed($"{volume.Name}: {result.Message}", $"correct \"disk\" in the configuration, or create it: blockrepl create-md {volume.Name}"),
+        },
         result.Error == DeviceOpenError.Busy);
 }

@@ -14,17 +14,19 @@ internal sealed class DiskWatch(string path)
 
     private readonly Call[] _calls = [.. Enumerable.Range(0, CallsAtOnce).Select(_ => new Call())];
     private readonly List<Call> _more = [];
+    private readonly List<Call> _places = [];
 
-    private sealed class Call
+    /// <summary>A place for one call, or for one request that is under way.</summary>
+    internal sealed class Call
     {
         // Whoever sets it from 0 to 1 owns the call's other fields until he sets it back.
-        public int IsTaken;
+        internal int IsTaken;
 
         // Null while nobody is inside. Written last at the beginning and first at the end, so that who reads it sees a beginning that is no older than the call.
-        public string? What;
-        public long Offset;
-        public long Length;
-        public long SinceMs;
+        internal string? What;
+        internal long Offset;
+        internal long Length;
+        internal long SinceMs;
     }
 
     /// <summary>The disk.</summary>
@@ -75,6 +77,21 @@ internal sealed class DiskWatch(string path)
             _more[call - CallsAtOnce].What = null;
     }
 
+    /// <summary>A place of the caller's own, for one request at a time that goes on without anybody inside a call. It stays as long as the watch.</summary>
+    public Call AddPlace()
+    {
+        var place = new Call();
+        lock (_more)
+            _places.Add(place);
+        return place;
+    }
+
+    /// <summary>A request begins in the caller's own place.</summary>
+    public static void Begin(Call place, string what, long offset, long length) => Fill(place, what, offset, length);
+
+    /// <summary>A request is back.</summary>
+    public static void End(Call place) => Volatile.Write(ref place.What, null);
+
     /// <summary>The call that has been inside for the longest, if it is at least <paramref name="sinceMs"/>; null if none is.</summary>
     public string? Oldest(long sinceMs)
     {
@@ -95,7 +112,11 @@ internal sealed class DiskWatch(string path)
         foreach (Call call in _calls)
             Look(call);
         lock (_more)
+        {
             _more.ForEach(Look);
+            _places.ForEach(Look);
+        }
+
         long forMs = ResourceRuntime.NowMs - since;
         if (oldest is null || forMs < sinceMs)
             return null;

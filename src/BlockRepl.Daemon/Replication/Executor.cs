@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace BlockRepl.Daemon.Replication;
 
 /// <summary>
-/// Carries out Core's effects other than sends. Writes run inline on the carrier's thread, unless it is one that must not wait for a disk; flushes inline where the carrier has nothing else to do; metadata, resyncs and
+/// Carries out Core's effects other than sends. Writes run inline on the carrier's thread, unless it is one that must not wait for a disk, or several at once in the disk's queue where it has one (<c>io: direct</c>); flushes inline where the carrier has nothing else to do; metadata, resyncs and
 /// comparisons on threads of the disk, so that a timer or a receiver never waits for them. With <c>disk-timeout</c> every call into a disk is made by threads of its own (docs/decisions/0050).
 /// </summary>
 internal sealed partial class Executor : IDisposable
@@ -29,6 +29,9 @@ internal sealed partial class Executor : IDisposable
 
     /// <summary>The threads of a disk that is about to be attached.</summary>
     public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => _jobs.CreateThreads(volume, disk);
+
+    /// <summary>The queue of a disk that is about to be attached; null if it has none.</summary>
+    public DiskQueue? CreateQueue(RuntimeVolume volume, VolumeDisk disk) => _jobs.CreateQueue(volume, disk);
 
     /// <summary>Takes an effect whose order against others of its kind counts. Called under the resource's gate; does not block.</summary>
     public void HandOver(in Effect effect)
@@ -108,6 +111,13 @@ internal sealed partial class Executor : IDisposable
                     throw Check.Unreachable($"effect {effect.Kind}");
             }
         }
+
+        carrier.SubmitQueues();
+        if (carrier.Held is { } alone)
+        {
+            carrier.Held = null;
+            Do(null, new DiskJob(DiskJobKind.Change, alone.Volume, alone), carrier);
+        }
     }
 
     /// <inheritdoc/>
@@ -123,15 +133,48 @@ internal sealed partial class Executor : IDisposable
         DiskLaneKind? lane = request.Origin == ChangeOrigin.ResyncWrite ? DiskLaneKind.Resync
             : carrier.MustNotBlock || _runtime.TimesDisks ? DiskLaneKind.Data
             : null;
-        Do(lane, new DiskJob(DiskJobKind.Change, request.Volume, request), carrier);
+        if (_runtime.Volumes[request.Volume.Value].Disk?.Queue is { } queue)
+            Start(request, lane, queue, carrier);
+        else
+            Do(lane, new DiskJob(DiskJobKind.Change, request.Volume, request), carrier);
+    }
+
+    // A disk with a queue. One change alone for a disk at rest is carried out here and now, which needs no other thread; so it waits for whether it stays alone.
+    private void Start(ChangeRequest request, DiskLaneKind? lane, DiskQueue queue, Carrier carrier)
+    {
+        if (lane is null && carrier.Held is null && carrier.Queues.Count == 0 && queue.IsIdle)
+        {
+            carrier.Held = request;
+            return;
+        }
+
+        if (carrier.Held is { } held && _runtime.Volumes[held.Volume.Value].Disk?.Queue is { } first)
+        {
+            carrier.Held = null;
+            Begin(held, DiskLaneKind.Data, first, carrier);
+        }
+
+        Begin(request, lane ?? DiskLaneKind.Data, queue, carrier);
+    }
+
+    private void Begin(ChangeRequest request, DiskLaneKind lane, DiskQueue queue, Carrier carrier)
+    {
+        if (!queue.TryBegin(request))
+            Do(lane, new DiskJob(DiskJobKind.Change, request.Volume, request), carrier);
+        else if (!carrier.Queues.Contains(queue))
+            carrier.Queues.Add(queue);
     }
 
     // Without a lane on the carrier's own thread. So also where no disk is left: it fails at once.
     private void Do(DiskLaneKind? lane, in DiskJob job, Carrier carrier)
     {
         VolumeDisk? disk = _runtime.Volumes[job.Volume.Value].Disk;
-        if (lane is not { } kind || disk is null || !disk.Threads!.Add(kind, in job))
-            carrier.Completions.Add(_jobs.Perform(disk is { IsDetached: false } ? disk : null, in job));
+        if (lane is { } kind && disk is not null && disk.Threads!.Add(kind, in job))
+            return;
+
+        // Whoever makes a call waits in it; what he has begun must not wait with him.
+        carrier.SubmitQueues();
+        carrier.Completions.Add(_jobs.Perform(disk is { IsDetached: false } ? disk : null, in job));
     }
 
     // Under the gate: nothing may be reported here and now.

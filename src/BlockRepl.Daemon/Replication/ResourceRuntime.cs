@@ -224,6 +224,9 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>The threads of a disk that is about to be attached to a volume.</summary>
     public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => _executor.CreateThreads(volume, disk);
 
+    /// <summary>The queue of a disk that is about to be attached to a volume; null if it has none.</summary>
+    public DiskQueue? CreateQueue(RuntimeVolume volume, VolumeDisk disk) => _executor.CreateQueue(volume, disk);
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -64,6 +64,7 @@ internal sealed class RuntimeVolume : INbdExport
     {
         disk.Serial = ++_lastSerial;
         disk.Threads = _runtime.CreateThreads(this, disk);
+        disk.Queue = _runtime.CreateQueue(this, disk);
         Volatile.Write(ref _disk, disk);
     }
 
@@ -119,12 +120,13 @@ internal sealed class RuntimeVolume : INbdExport
     {
         if (HasChanges(batch))
             SubmitChanges(batch);
+        DiskQueue? queue = null;
         foreach (NbdRequest request in batch)
         {
             switch (request.Command)
             {
                 case NbdCommand.Read:
-                    Read(request);
+                    Read(request, batch.Length == 1, ref queue);
                     break;
                 case NbdCommand.BlockStatus:
                     ReadExtents(request);
@@ -136,6 +138,8 @@ internal sealed class RuntimeVolume : INbdExport
                     break;
             }
         }
+
+        queue?.Submit();
     }
 
     /// <summary>Answers a client and notes its connection for flushing.</summary>
@@ -229,10 +233,17 @@ internal sealed class RuntimeVolume : INbdExport
         },
         carrier);
 
-    private void Read(NbdRequest request)
+    // One that comes alone to a disk at rest is read here and now: that needs no other thread.
+    private void Read(NbdRequest request, bool isAlone, ref DiskQueue? begun)
     {
         Interlocked.Add(ref _readBytes, request.Length);
         VolumeDisk? disk = Volatile.Read(ref _readable);
+        if (disk?.Queue is { } queue && (!isAlone || !queue.IsIdle || _runtime.TimesDisks) && ClientReads.TryBegin(disk, queue, request))
+        {
+            begun = queue;
+            return;
+        }
+
         if (disk is not null && _runtime.TimesDisks)
         {
             if (!ClientReads.TryHandOver(this, disk, request))
@@ -268,15 +279,15 @@ internal sealed class RuntimeVolume : INbdExport
     /// <summary>Answers a read from the disk that came back while the read was on its way through Core; from that one, not from a later one.</summary>
     public void ReadLocally(NbdRequest request, ulong serial, Carrier carrier)
     {
-        bool isTimed = _runtime.TimesDisks;
+        bool isHandedOver = _runtime.TimesDisks || carrier.MustNotBlock;
         VolumeDisk? disk = Disk;
-        if (disk is null || disk.Serial != serial || (isTimed && !ClientReads.TryHandOver(this, disk, request)))
+        if (disk is null || disk.Serial != serial || (isHandedOver && !ClientReads.TryHandOver(this, disk, request)))
         {
             carrier.Completions.Add(ClientReads.AskCore(this, request, DiskResult.Ok, serial));
             return;
         }
 
-        if (isTimed)
+        if (isHandedOver)
             return;
         DiskResult result = disk.Read(request.Offset, request.Buffer!.Span[..(int)request.Length]);
         if (result.IsOk)

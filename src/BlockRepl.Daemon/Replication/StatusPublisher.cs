@@ -69,6 +69,7 @@ internal sealed class StatusPublisher(ResourceRuntime runtime, DaemonContext con
             Name = volume.Configuration.Name,
             DiskState = core.DiskState(nr),
             SizeBytes = core.SizeBytes(nr),
+            Io = volume.Disk is { } disk ? Configuration.IoWords.Of(disk.Io) : null,
             ReadBytes = volume.ReadBytes,
             WrittenBytes = volume.WrittenBytes,
             NbdUri = $"nbd+unix:///{volume.Name}?socket={context.RunDirectory.NbdSocket}",

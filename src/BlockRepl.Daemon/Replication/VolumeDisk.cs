@@ -48,6 +48,12 @@ internal sealed class VolumeDisk : IDisposable
     /// <summary>The disk's own threads. Set before it is attached.</summary>
     public DiskThreads? Threads { get; set; }
 
+    /// <summary>How the disk is read and written.</summary>
+    public DeviceIo Io { get; init; }
+
+    /// <summary>The way to it for many requests at once; null where there are only calls. Set before it is attached.</summary>
+    public DiskQueue? Queue { get; set; }
+
     /// <summary>Who is inside the disk's calls, and those of a metadata device of its own.</summary>
     public DiskWatch[] Watches { get; init; } = [];
 
@@ -74,6 +80,9 @@ internal sealed class VolumeDisk : IDisposable
 
     /// <summary>A call has not returned for too long: nobody waits for the disk's end any more.</summary>
     public void MarkHung() => _hung.TrySetResult();
+
+    /// <summary>Asks the disk for a queue, once; null if it has none.</summary>
+    public IDeviceQueue? StartQueue(IDeviceCompletions completions) => _disk.StartQueue(completions);
 
     /// <summary>Carries out one change. The data of a write is read from the request's buffer.</summary>
     public DiskResult Apply(ChangeRequest request)
@@ -253,7 +262,8 @@ internal sealed class VolumeDisk : IDisposable
         return result.IsOk && request.IsForceUnitAccess ? _data.Flush() : result;
     }
 
-    private bool TryEnter()
+    /// <summary>A call, or a request of the queue, gets in, and must <see cref="Leave"/>. False once the disk was given up.</summary>
+    public bool TryEnter()
     {
         if ((Interlocked.Increment(ref _users) & Closing) == 0)
             return true;
@@ -261,7 +271,8 @@ internal sealed class VolumeDisk : IDisposable
         return false;
     }
 
-    private void Leave()
+    /// <summary>It is out again. The last one closes the disk, if it was given up.</summary>
+    public void Leave()
     {
         if (Interlocked.Decrement(ref _users) == Closing)
             Close();

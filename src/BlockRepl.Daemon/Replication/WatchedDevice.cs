@@ -11,6 +11,9 @@ internal sealed class WatchedDevice(IBlockDevice inner, DiskWatch watch) : Filte
     /// <summary>Who is told.</summary>
     public DiskWatch Watch => watch;
 
+    /// <summary>The wrapped device's: whoever begins requests there tells the watch himself.</summary>
+    public override IDeviceQueue? StartQueue(IDeviceCompletions completions) => Inner.StartQueue(completions);
+
     /// <inheritdoc/>
     public override DiskResult Extend(long sizeBytes, ReadOnlySpan<byte> tail)
     {

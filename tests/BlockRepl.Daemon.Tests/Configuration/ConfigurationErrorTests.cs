@@ -56,6 +56,7 @@ public sealed class ConfigurationErrorTests
     // Maps by node.
     [InlineData("/disks/spool", "{ alpha: /a }", "8:22: disk: nothing is said for node \"beta\"; name every node, or give one value for all")]
     [InlineData("/disks/spool", "{ alpha: /a, betta: /b }", "8:22: disk: nothing is said for node \"beta\"; name every node, or give one value for all|8:35: disk: no node is called \"betta\"; did you mean \"beta\"?")]
+    [InlineData("{ disk: /disks/spool }", "{ disk: /d, io: sync }", "8:30: io: \"sync\" is neither buffered nor direct")]
     // Names.
     [InlineData("  mail:", "  all:", "6:3: a resource cannot be called \"all\": on the command line that names every resource")]
     [InlineData("  mail:", "  \"\":", "6:3: resource name \"\" is empty")]

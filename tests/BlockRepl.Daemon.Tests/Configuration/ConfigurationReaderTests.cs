@@ -1,4 +1,5 @@
 using BlockRepl.Daemon.Configuration;
+using BlockRepl.Device;
 using BlockRepl.Primitives;
 using HandlerKind = BlockRepl.Core.HandlerKind;
 
@@ -37,6 +38,7 @@ public sealed class ConfigurationReaderTests
         Assert.Equal(["cyrus-spool", "postgres"], mail.Volumes.Select(v => v.Name));
         Assert.Equal(new VolumeNr(1), mail.Volumes[1].Nr);
         Assert.Null(mail.Volumes[0].MetaDisk.For("alpha"));
+        Assert.Equal(DeviceIo.Buffered, mail.Volumes[0].Io.For("alpha"));
         Assert.Equal("/srv/postgres.meta", mail.Volumes[1].MetaDisk.For("beta"));
         Assert.Equal(20L << 30, mail.Volumes[1].Size!.For("alpha"));
         Assert.Equal(new SourcePosition(13, 7), mail.Volumes[1].Source);
@@ -115,11 +117,12 @@ public sealed class ConfigurationReaderTests
     {
         var volume = ConfigurationText.Accept(ConfigurationText.Minimal.Replace(
             "{ disk: /disks/spool }",
-            "{ disk: { alpha: a.img, beta: /b.img }, size: { alpha: 1GiB, beta: 512KiB }, meta-disk: { alpha: internal, beta: m } }",
+            "{ disk: { alpha: a.img, beta: /b.img }, io: { alpha: buffered, beta: direct }, size: { alpha: 1GiB, beta: 512KiB }, meta-disk: { alpha: internal, beta: m } }",
             StringComparison.Ordinal)).Resources[0].Volumes[0];
 
         Assert.Equal(("/cluster/a.img", "/b.img"), (volume.Disk.For("alpha"), volume.Disk.For("beta")));
         Assert.Equal((1L << 30, 512L << 10), (volume.Size!.For("alpha"), volume.Size.For("beta")));
+        Assert.Equal((DeviceIo.Buffered, DeviceIo.Direct), (volume.Io.For("alpha"), volume.Io.For("beta")));
         Assert.Equal((null, "/cluster/m"), (volume.MetaDisk.For("alpha"), volume.MetaDisk.For("beta")));
     }
 

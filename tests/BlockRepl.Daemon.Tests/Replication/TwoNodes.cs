@@ -38,6 +38,9 @@ internal sealed class TwoNodes : IAsyncDisposable
     /// <summary>Where calls into a node's disk are held up; the newest disk that the node has opened.</summary>
     public Dictionary<string, DelayDevice> Delays { get; } = [];
 
+    /// <summary>Where requests in a node's disk's queue are kept back, with <c>io: direct</c>; the newest disk that the node has opened.</summary>
+    public Dictionary<string, QueueGate> Gates { get; } = [];
+
     /// <summary>Calls that are held up on every disk that is opened from now on.</summary>
     public DeviceOperation HeldFromTheOpening { get; set; }
 
@@ -51,7 +54,8 @@ internal sealed class TwoNodes : IAsyncDisposable
     /// <param name="size">Bytes of each disk.</param>
     /// <param name="second">Keys of a second volume, w; none without them.</param>
     /// <param name="kernel">The kernel's NBD client as alpha sees it; null: none.</param>
-    public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20, string second = "", IKernelNbd? kernel = null)
+    /// <param name="io">The first volume's; with <c>direct</c> its disks have queues, and no calls of theirs are held up or fail.</param>
+    public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20, string second = "", IKernelNbd? kernel = null, string io = "buffered")
     {
         var nodes = new TwoNodes { _kernel = kernel };
         string file = nodes.File;
@@ -72,7 +76,7 @@ internal sealed class TwoNodes : IAsyncDisposable
                 compression: off
                 {{more}}
                 volumes:
-                  v: { disk: { alpha: alpha.img, beta: beta.img }, size: {{size}} }
+                  v: { disk: { alpha: alpha.img, beta: beta.img }, size: {{size}}, io: {{io}} }
                   {{secondVolume}}
             """);
         nodes.Alpha = await nodes.StartAsync(file, "alpha", "beta", size);
@@ -164,6 +168,8 @@ internal sealed class TwoNodes : IAsyncDisposable
         {
             DeviceFilter = (_, device) =>
             {
+                if (device is DirectFileDevice)
+                    return Gates[node] = new QueueGate(device);
                 Delays[node] = new DelayDevice(device);
                 Delays[node].Hold(HeldFromTheOpening);
                 return Faults[node] = new FaultyDevice(Delays[node]);

@@ -140,7 +140,7 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
         {
             PeerSlot slot = superblock.Peers[peerVolume.Slot];
             superblock = slot.BitmapGeneration.IsNone
-                ? superblock.WithPeer(peerVolume.Slot, generations.GoesOnAlone(peerVolume, slot, superblock.Current, superblock.Flags))
+                ? superblock.WithPeer(peerVolume.Slot, generations.GoesOnAlone(peerVolume, slot, superblock.Current, superblock.Flags, isOneHistory: true))
                 : superblock.WithHistory(superblock.Current);
             superblock = superblock with { Current = generation };
         }

@@ -12,13 +12,10 @@ internal sealed class Simulation
     /// <summary>Simulated time within which healed nodes must be connected, in sync and idle.</summary>
     public const long HealingUs = 300_000_000;
 
-    private const int CrossVolumeRule = 91;
     private static readonly PeerId Peer = new(0);
     private readonly List<string> _trace = [];
     private readonly bool[] _isInSync;
     private readonly bool[] _hasChanged = new bool[2];
-    private readonly bool[] _wasAsked = new bool[2];
-    private readonly bool[] _hasLostServer = new bool[2];
     private readonly Role[] _roles = new Role[2];
     private readonly ConnectionState[] _connections = new ConnectionState[2];
     private readonly DiskState[,] _diskStates;
@@ -208,7 +205,6 @@ internal sealed class Simulation
     public void NoteForced(int node)
     {
         _hasChanged[node] |= !IsAllInSync;
-        _wasAsked[node] |= !IsAllInSync;
     }
 
     /// <summary>
@@ -221,7 +217,6 @@ internal sealed class Simulation
             return;
         bool isServed = Nodes[node].Status.DiskState(new VolumeNr((ushort)volume)) is DiskState.Diskless or DiskState.Failed or DiskState.Attaching;
         _hasChanged[isServed ? 1 - node : node] = true;
-        _wasAsked[node] = true;
     }
 
     /// <summary>Something that an operator can see has changed on a node.</summary>
@@ -239,7 +234,6 @@ internal sealed class Simulation
                 Promoted(node, before);
         }
 
-        _hasLostServer[node.Index] |= HasLostServer(node);
         WatchForSplitBrain(node);
         bool wasAll = IsAllInSync;
         for (int v = 0; v < Plan.Volumes; v++)
@@ -255,8 +249,7 @@ internal sealed class Simulation
         else if (!wasAll && IsAllInSync)
         {
             Oracle.NoteOneHistory();
-            _hasChanged[0] = _hasChanged[1] = _wasAsked[0] = _wasAsked[1] = HasLostPower[0] = HasLostPower[1] = false;
-            _hasLostServer[0] = _hasLostServer[1] = false;
+            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = false;
         }
 
         if (role == Role.Primary && Nodes[1 - node.Index] is { IsPrimary: true } other && IsConnected(node) && IsConnected(other) && node.LiveLink is { Link.IsDead: false } link && link.Link == other.LiveLink?.Link)
@@ -423,27 +416,6 @@ internal sealed class Simulation
         _isInSync[volume] = isInSync;
     }
 
-    // A Primary whose peer is gone, and with it the only copy of a volume that it served; another volume has a disk here.
-    private bool HasLostServer(SimNode node)
-    {
-        if (!node.IsPrimary || IsConnected(node))
-            return false;
-        bool hasData = false;
-        bool lacksData = false;
-        for (int v = 0; v < Plan.Volumes; v++)
-        {
-            var nr = new VolumeNr((ushort)v);
-            bool isLost = node.Status.NoDataReason(nr).Length > 0;
-            lacksData |= isLost;
-            hasData |= !isLost;
-        }
-
-        return hasData && lacksData;
-    }
-
-    // The one history of which STATUS.md says that a split brain is called which is none: only this node was ever asked for changes, and it went on with some volumes without the server of another.
-    private bool IsAheadOfServer(int node) => _hasLostServer[node] && _wasAsked[node] && !_wasAsked[1 - node];
-
     private void WatchForSplitBrain(SimNode node)
     {
         for (int v = 0; v < Plan.Volumes; v++)
@@ -454,8 +426,6 @@ internal sealed class Simulation
                 continue;
             Statistics.SplitBrains++;
             Note(node, "finds a split brain");
-            if (node.Status.Verdict(new VolumeNr((ushort)v), Peer).Rule == CrossVolumeRule && (IsAheadOfServer(0) || IsAheadOfServer(1)))
-                throw new KnownLimitException("a Primary lost the peer that served one of its volumes and went on with the others: each is ahead on a volume, and this is called a split brain (rule 91)");
             if (!_hasChanged[0] || !_hasChanged[1])
                 throw new ViolationException("G7", $"a split brain was invented: changed alone: alpha {_hasChanged[0]}, beta {_hasChanged[1]}");
             if (!Plan.IsReckless)

@@ -203,7 +203,13 @@ public class OneHistoryTests
     {
         var old = new GenerationFacts
         {
-            Node = "alpha", Role = Role.Secondary, DiskState = DiskState.UpToDate, Current = new(0x10), Bitmap = GenerationId.None, History = [], DirtyBlocks = 0,
+            Node = "alpha",
+            Role = Role.Secondary,
+            DiskState = DiskState.UpToDate,
+            Current = new(0x10),
+            Bitmap = GenerationId.None,
+            History = [],
+            DirtyBlocks = 0,
         };
         GenerationFacts ahead = old with { Current = new(0x50), Bitmap = new(0x10), DirtyBlocks = 3 };
         for (int bits = 0; bits < 4; bits++)

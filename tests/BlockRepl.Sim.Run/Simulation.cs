@@ -240,11 +240,7 @@ internal sealed class Simulation
             WatchForSync(v);
         if (wasAll && !IsAllInSync)
         {
-            foreach ((int one, int volume) in Work.ChangesInFlight())
-            {
-                _hasChanged[one] = true;
-                NoteChange(one, volume);
-            }
+            NoteChangesInFlight();
         }
         else if (!wasAll && IsAllInSync)
         {
@@ -263,6 +259,7 @@ internal sealed class Simulation
         Oracle.NoteDeath();
         _roles[node.Index] = Role.Secondary;
         _connections[node.Index] = ConnectionState.StandAlone;
+        bool wasAll = IsAllInSync;
         for (int v = 0; v < Plan.Volumes; v++)
         {
             _isInSync[v] = false;
@@ -271,6 +268,8 @@ internal sealed class Simulation
             _isSplit[node.Index, v] = false;
         }
 
+        if (wasAll)
+            NoteChangesInFlight();
         Operator.NodeDied(node);
     }
 
@@ -304,7 +303,7 @@ internal sealed class Simulation
                 return false;
         }
 
-        return Work.InFlight == 0 && Links.TrueForAll(static link => link.Ends[0].IsIdle && link.Ends[1].IsIdle && (!link.HasLost || (link.Ends[0].IsClosed && link.Ends[1].IsClosed)));
+        return Work.InFlight == 0 && Links.TrueForAll(static link => link.IsIdle);
     }
 
     /// <summary>In sync and idle: the disks must be equal (G5), and hold what they must.</summary>
@@ -454,11 +453,11 @@ internal sealed class Simulation
         SimDisk[] disks = [.. node.Disks.Select(static disk => disk.Data)];
         if (isForced)
         {
-            NoteForced(node.Index);
-            Oracle.NoteFailover(node.Index);
-
-            // Half of a resync is what it is: neither what this node had before nor what the source has.
+            // Half of a resync is what it is: neither what this node had before nor what the source has. What the source has is another history from here on, although it changes nothing more.
             bool isHalf = Array.Exists(before, static state => state == DiskState.Inconsistent);
+            NoteForced(node.Index);
+            _hasChanged[1 - node.Index] |= isHalf;
+            Oracle.NoteFailover(node.Index);
             Oracle.IsForked |= isStale || isHalf;
             if (isStale || isHalf)
                 Oracle.TakeAsTruth(node.Index, disks);
@@ -476,6 +475,16 @@ internal sealed class Simulation
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
         Oracle.IsForked |= isStale;
         Oracle.NoteFailover(node.Index);
+    }
+
+    // The two are not in sync any more: for what is under way now a node may take a generation of its own.
+    private void NoteChangesInFlight()
+    {
+        foreach ((int one, int volume) in Work.ChangesInFlight())
+        {
+            _hasChanged[one] = true;
+            NoteChange(one, volume);
+        }
     }
 
     private void TakeTransitions(SimNode node)

@@ -180,6 +180,12 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
     public static void End(Volume volume)
     {
         RemoteState remote = volume.Remote;
+        if (remote.Server is not null && !remote.IsConfirmed)
+        {
+            // What the peer says to that comes to nobody any more, and nothing may wait for it.
+            volume.GenerationPending = false;
+        }
+
         remote.Server = null;
         remote.Generation = GenerationId.None;
         remote.Reason = "";

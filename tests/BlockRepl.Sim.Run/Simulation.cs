@@ -96,6 +96,9 @@ internal sealed class Simulation
     /// <summary>Every volume is in sync on both nodes.</summary>
     public bool IsAllInSync => Array.TrueForAll(_isInSync, static one => one);
 
+    /// <summary>A volume is in sync on both nodes.</summary>
+    public bool IsInSync(int volume) => _isInSync[volume];
+
     /// <summary>What has happened, a line each.</summary>
     public IReadOnlyList<string> Trace => _trace;
 

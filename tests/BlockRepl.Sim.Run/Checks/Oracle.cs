@@ -18,6 +18,7 @@ internal sealed class Oracle
     private readonly long[] _resyncBegunAt;
     private readonly WriteRecord _initial = new() { IssuedAt = -1, EndedAt = 0, IsAcknowledged = true, On = 3, StableOn = 3, MaybeOn = 3 };
     private int _epoch;
+    private long _epochBegan;
 
     public Oracle(int volumes)
     {
@@ -148,16 +149,21 @@ internal sealed class Oracle
     public void NotePowerCut(int node)
     {
         _lastPowerCut[node] = Tick();
-        _epoch++;
+        BeginLife();
         for (int volume = 0; volume < _unsettled.Length; volume++)
             TakeUnstable(volume, node);
     }
 
-    /// <summary>A flush failed on a node's disk: what was not stable there may be lost.</summary>
-    public void NoteUnflushedLost(int volume, int node) => TakeUnstable(volume, node);
+    /// <summary>A flush failed on a node's disk: what was not stable there may be lost. With the only copy ends the life of the image: clients read it no more, and older data when the disk is back.</summary>
+    public void NoteUnflushedLost(int volume, int node, bool isOnlyCopy)
+    {
+        TakeUnstable(volume, node);
+        if (isOnlyCopy)
+            BeginLife();
+    }
 
     /// <summary>A process died: what it had in memory is gone.</summary>
-    public void NoteDeath() => _epoch++;
+    public void NoteDeath() => BeginLife();
 
     /// <summary>
     /// A resync has begun: its target is Inconsistent. The source has flushed before it asked for that, so what both had, from before they parted, is stable there: if it was not, and the source lost power next, the only
@@ -331,10 +337,20 @@ internal sealed class Oracle
             List<Entry> entries = sectors[sector % Sectors.PerBlock];
             if (FindRead(entries, id, read, node) is not { } found)
                 return $"{Name(node)}: {read}, asked for at {read.IssuedAt}, returned #{id} in sector {sector}; {Describe(entries)}";
-            found.Note(_epoch, now);
+
+            // One that was under way when the life of the image ended may have been answered from the old.
+            if (read.IssuedAt > _epochBegan)
+                found.Note(_epoch, now);
         }
 
         return null;
+    }
+
+    // What was read before says nothing of what is read from here on.
+    private void BeginLife()
+    {
+        _epoch++;
+        _epochBegan = Now;
     }
 
     // The node need not have kept the write (it lost power, or protocol A or B), and has: in each sector is the write, or what is not older. Looking at the disk tells what no promise does.

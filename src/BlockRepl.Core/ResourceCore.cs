@@ -354,7 +354,7 @@ public sealed class ResourceCore
                 _handshake.Advance(peer);
         }
 
-        if (_context.StateChanged)
+        if (_context.StateChanged || _earlyAnswers.IsDue)
             _earlyAnswers.Settle();
         _suspension.Settle();
         _outdating.Settle();

@@ -157,8 +157,7 @@ internal sealed class Oracle
     /// <summary>A flush failed on a node's disk: what was not stable there may be lost. With the only copy ends the life of the image: clients read it no more, and older data when the disk is back.</summary>
     public void NoteUnflushedLost(int volume, int node, bool isOnlyCopy)
     {
-        TakeUnstable(volume, node);
-        if (isOnlyCopy)
+        if (TakeUnstable(volume, node) || isOnlyCopy)
             BeginLife();
     }
 
@@ -508,13 +507,19 @@ internal sealed class Oracle
         entries.RemoveRange(kept, entries.Count - kept);
     }
 
-    private void TakeUnstable(int volume, int node)
+    // True if nobody need have one of them any more.
+    private bool TakeUnstable(int volume, int node)
     {
+        bool isLast = false;
         foreach (WriteRecord write in _unsettled[volume])
         {
-            if ((write.StableOn & 1 << node) == 0)
-                write.On &= ~(1 << node);
+            if ((write.StableOn & 1 << node) != 0)
+                continue;
+            isLast |= write.On == 1 << node;
+            write.On &= ~(1 << node);
         }
+
+        return isLast;
     }
 
     private void ForgetSettled(int volume) => _unsettled[volume].RemoveAll(static write => write.StableOn == 3);

@@ -440,7 +440,9 @@ internal sealed class Simulation
     {
         Statistics.Promotions++;
         Work.Start(node);
-        bool isForced = Operator.IsForcing[node.Index];
+
+        // Force makes no difference where every disk is UpToDate: no generation begins with it, and a peer that went on meanwhile overwrites this node if it changes nothing.
+        bool isForced = Operator.IsForcing[node.Index] && Array.Exists(before, static state => state != DiskState.UpToDate);
         bool isLocal = true;
         for (int v = 0; v < Plan.Volumes; v++)
         {
@@ -452,8 +454,8 @@ internal sealed class Simulation
                 throw new ViolationException("G6", $"{node.Name} was promoted without force on volume {v}, which is {before[v]}");
         }
 
-        bool isStale = !Oracle.HasEverything(node.Index);
         SimDisk[] disks = [.. node.Disks.Select(static disk => disk.Data)];
+        bool isStale = !Oracle.HasEverything(node.Index, disks);
         if (isForced)
         {
             // Half of a resync is what it is: neither what this node had before nor what the source has. What the source has is another history from here on, although it changes nothing more.
@@ -509,6 +511,8 @@ internal sealed class Simulation
             {
                 Statistics.Coverage.Take("disk", _diskStates[n, v].ToString(), disk.ToString());
                 _diskStates[n, v] = disk;
+                if (disk == DiskState.Failed)
+                    Oracle.NoteDiskFailed(v, n);
                 Note(node, $"volume {v}: disk {disk}");
             }
 

@@ -161,6 +161,11 @@ internal sealed class Oracle
             BeginLife();
     }
 
+    /// <summary>
+    /// A disk was given up, whatever failed: the kernel may have lost what was not stable there and tell nobody (hard part 12), and the engine reckons with it. The disk alone is no place that must have it any more.
+    /// </summary>
+    public void NoteDiskFailed(int volume, int node) => TakeUnstable(volume, node);
+
     /// <summary>A process died: what it had in memory is gone.</summary>
     public void NoteDeath() => BeginLife();
 
@@ -190,7 +195,9 @@ internal sealed class Oracle
             WriteRecord write = writes[i];
             if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !Holds(disk!, 1 << node, write))
             {
-                if (!IsVictim[1 - node])
+                // With protocols A and B a crashed Primary is the source also where its host lost power: it may have flushed what its peer never got, and what it had not flushed goes (docs/decisions/0060).
+                bool isLostAnswer = write.IsWeak && write.StableOn == 0 && _lastPowerCut[node] > write.EndedAt;
+                if (!IsVictim[1 - node] && !isLostAnswer)
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
                 writes.RemoveAt(i--);
                 if ((write.MaybeOn & 1 << node) == 0)
@@ -229,6 +236,19 @@ internal sealed class Oracle
         for (int volume = 0; volume < _unsettled.Length; volume++)
         {
             if (!HasEverything(node, volume))
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>The same, by a look at its disks: what it need not have kept (it lost power) it may have all the same, because it was flushed before it went on alone.</summary>
+    public bool HasEverything(int node, SimDisk[] disks)
+    {
+        for (int volume = 0; volume < _unsettled.Length; volume++)
+        {
+            SimDisk disk = disks[volume];
+            if (!_unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0 || Holds(disk, 1 << node, write)))
                 return false;
         }
 
@@ -377,13 +397,21 @@ internal sealed class Oracle
 
     private Sighting? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
     {
+        Sighting? found = null;
         foreach (Entry entry in entries)
         {
-            if (entry.Id == id && !IsReplacedForReader(entries, entry.Write, read, node))
-                return entry.Seen;
+            if (entry.Id != id || IsReplacedForReader(entries, entry.Write, read, node))
+                continue;
+            if (found is not null)
+            {
+                // Zeroes are like any others: which of them was read nobody can tell, and so none was seen for certain.
+                return new Sighting();
+            }
+
+            found = entry.Seen;
         }
 
-        return null;
+        return found;
     }
 
     private bool IsReplacedForReader(List<Entry> entries, WriteRecord found, SimRequest read, int node)

@@ -32,6 +32,8 @@ internal sealed class Generations(ResourceContext context)
                 continue;
             if (slot.BitmapGeneration.IsNone)
                 superblock = superblock.WithPeer(peer.Slot, GoesOnAlone(peer, slot, old, superblock.Flags, OneHistory.GoesOn(context, peer.Peer)));
+            else
+                superblock = superblock.WithPeer(peer.Slot, OneHistory.Noted(slot, OneHistory.GoesOn(context, peer.Peer)));
             needed = true;
         }
 

@@ -43,6 +43,10 @@ internal static class OneHistory
     public static bool GoesOn(ResourceContext context, Peer peer) =>
         peer.SharesHistory && !context.Volumes.Exists(volume => RemoteService.LacksAnswered(volume, peer));
 
+    /// <summary>A slot whose bitmap has a generation already, and which says whether it is one history from now on.</summary>
+    public static PeerSlot Noted(PeerSlot slot, bool isOneHistory) =>
+        slot with { Flags = isOneHistory ? slot.Flags | PeerSlotFlags.OneHistory : slot.Flags & ~PeerSlotFlags.OneHistory };
+
     private static bool IsShared(ResourceContext context, Peer peer)
     {
         if (!peer.IsConnected)

@@ -146,6 +146,36 @@ public class OneHistoryTests
         }
     }
 
+    /// <summary>The server was about to resync the disk that is lost, after a crash, and the resync never began: it had nothing more than that disk had.</summary>
+    [Fact]
+    public void A_server_that_was_the_source_of_a_resync_which_never_began_goes_on_with_one_history()
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+        cluster.Write(cluster.Alpha, 0, flags: ChangeFlags.Fua, volume: Served);
+        cluster.Run();
+        cluster.Alpha.PowerCut();
+        cluster.NoticeLinkDown(cluster.Beta);
+        cluster.Alpha.Start();
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        while (cluster.Alpha.Status.ReplicationState(new(Served), ClusterHarness.PeerOf) != ReplicationState.WFBitMapT)
+            Assert.True(cluster.StepOnce(), "no resync is agreed on");
+        Detach(cluster, cluster.Alpha, Served);
+        cluster.Alpha.CloseDetached();
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        ClientRequest served = cluster.Write(cluster.Alpha, 4096, volume: Served);
+        cluster.Run();
+        Part(cluster);
+        ClientRequest alone = cluster.Write(cluster.Alpha, 4096, flags: ChangeFlags.Fua, volume: Other);
+        cluster.Run();
+        Assert.True(served.IsAcknowledged && alone.IsAcknowledged);
+        ComeBack(cluster, Return.Demoted);
+        Meet(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(served);
+        cluster.Beta.AssertHolds(alone);
+    }
+
     /// <summary>A failover: whoever was promoted alone goes on with the history of both once its peer is back and has nothing newer.</summary>
     [Fact]
     public void A_Primary_promoted_alone_whose_peer_came_back_goes_on_with_the_history_of_both()

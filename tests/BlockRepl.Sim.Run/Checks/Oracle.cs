@@ -138,8 +138,11 @@ internal sealed class Oracle
         {
             if (write.On == 0)
                 continue;
-            write.On = 1 << server;
-            write.StableOn &= 1 << server;
+
+            // Where each has gone on by itself the server has its own history, and what only the other's lost disk had goes with that.
+            bool isOthers = IsForked && (write.On & 1 << server) == 0;
+            write.On = isOthers ? 0 : 1 << server;
+            write.StableOn &= write.On;
             write.MaybeOn |= 1 << server;
             write.IsWeak = false;
         }
@@ -164,7 +167,7 @@ internal sealed class Oracle
     /// <summary>
     /// A disk was given up, whatever failed: the kernel may have lost what was not stable there and tell nobody (hard part 12), and the engine reckons with it. The disk alone is no place that must have it any more.
     /// </summary>
-    public void NoteDiskFailed(int volume, int node) => TakeUnstable(volume, node);
+    public void NoteDiskFailed(int volume, int node) => NoteUnflushedLost(volume, node, isOnlyCopy: false);
 
     /// <summary>A process died: what it had in memory is gone.</summary>
     public void NoteDeath() => BeginLife();

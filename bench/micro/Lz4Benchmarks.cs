@@ -34,5 +34,5 @@ public class Lz4Benchmarks
     public bool Decompress() => Lz4.TryDecompress(_packed, _data);
 
     [Benchmark]
-    public bool Govern() => !_governor.SkipsNext() && _governor.TryCompress(_data, _room, out _);
+    public bool Govern() => !_governor.SkipsNext() && _governor.TryCompress(_data, _room, 0, out _);
 }

@@ -13,6 +13,7 @@ public sealed class DelayDevice(IBlockDevice inner) : FilterDevice(inner)
     private DeviceOperation _held;
     private int _waiting;
     private int _passes;
+    private int _passed;
 
     /// <summary>Calls that are being held up right now.</summary>
     public int Waiting
@@ -21,6 +22,16 @@ public sealed class DelayDevice(IBlockDevice inner) : FilterDevice(inner)
         {
             lock (_gate)
                 return _waiting;
+        }
+    }
+
+    /// <summary>Calls that were held up and have been let go.</summary>
+    public int Passed
+    {
+        get
+        {
+            lock (_gate)
+                return _passed;
         }
     }
 
@@ -120,6 +131,7 @@ public sealed class DelayDevice(IBlockDevice inner) : FilterDevice(inner)
             if ((_held & operation) != 0)
                 _passes--;
             _waiting--;
+            _passed++;
         }
     }
 }

@@ -21,6 +21,16 @@ public interface IPeerChannel
     /// </summary>
     long QueuedBytes { get; }
 
+    /// <summary>
+    /// Whether more has come behind the message that <see cref="IPeerChannelHandler.OnMessage"/> has: who would wait for something then keeps it waiting. A system call; for that thread only.
+    /// </summary>
+    bool HasMore { get; }
+
+    /// <summary>
+    /// What the link carries at full load, in bytes a second, as the kernel last saw it; 0 if it has not seen it at full load for a minute. A system call: not for every small message.
+    /// </summary>
+    long MeasureLink();
+
     /// <summary>Monotonic milliseconds (<see cref="Environment.TickCount64"/>) when the last bytes came in.</summary>
     long LastReceivedMs { get; }
 

@@ -24,7 +24,11 @@ internal abstract partial class StreamChannel : IPeerChannel
     private readonly object _gate;
     private readonly PeerSocket _socket;
 
+    // The receiver's thread only.
+    private Http2Receiver? _receiver;
+
     // Everything below is guarded by the gate.
+    private LinkRate _linkRate;
     private IPeerChannelHandler? _handler;
     private Http2Sender? _sender;
     private Thread? _writer;
@@ -61,6 +65,20 @@ internal abstract partial class StreamChannel : IPeerChannel
 
     /// <inheritdoc/>
     public long QueuedBytes => Volatile.Read(ref _queuedBytes);
+
+    /// <inheritdoc/>
+    public bool HasMore => _receiver is { HasUnread: true } || _socket.HasUnread();
+
+    /// <inheritdoc/>
+    public long MeasureLink()
+    {
+        lock (_gate)
+        {
+            if (_end is null && _socket.TryMeasure(out long bytesPerSecond))
+                _linkRate.See(bytesPerSecond, Environment.TickCount64);
+            return _linkRate.Known(Environment.TickCount64);
+        }
+    }
 
     /// <inheritdoc/>
     public long LastReceivedMs => Volatile.Read(ref _lastReceivedMs);
@@ -115,7 +133,7 @@ internal abstract partial class StreamChannel : IPeerChannel
         try
         {
             (IWire wire, AuthenticatedPeer) = connect();
-            receiver = new Http2Receiver(wire, this, BlockBufferPool.Shared);
+            _receiver = receiver = new Http2Receiver(wire, this, BlockBufferPool.Shared);
             lock (_gate)
             {
                 _sender = new Http2Sender(wire, BlockBufferPool.Shared, IsDialer);

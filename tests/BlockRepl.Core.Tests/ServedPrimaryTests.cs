@@ -228,6 +228,30 @@ public class ServedPrimaryTests
         cluster.AssertNothingLeaked();
     }
 
+    /// <summary>The connection is ended for an answer of the wrong length; the read is still owed, and the next connection answers it.</summary>
+    [Fact]
+    public void G11_a_read_answered_with_a_wrong_length_is_asked_again()
+    {
+        ClusterHarness cluster = Served(s => s with { OnNoDataAccessible = NoDataPolicy.SuspendIo });
+        ClientRequest write = cluster.Write(cluster.Alpha, 4096);
+        cluster.Run();
+        ClientRead read = cluster.Read(cluster.Alpha, 4096);
+        cluster.DeliverAll(cluster.Beta);
+        cluster.RunDisk(cluster.Beta);
+        byte[] frame = cluster.TakeFrame(cluster.Alpha);
+        Assert.True(ReadReplyFrameReader.TryRead(frame, out ReadReplyFrameReader reply, out _));
+        byte[] head = new byte[ReadReplyFrameWriter.HeadLengthMax];
+        var longer = new ReadReplyFrameWriter(head);
+        uint crc = longer.Begin(reply.Id, DiskResult.Ok, 2 * Block.Size, zeroes: true, CompressionKind.None);
+        cluster.Hand(cluster.Alpha, longer.End(crc, 0).ToArray());
+        Assert.Null(read.Result);
+        cluster.Run();
+        Assert.Equal(DiskResult.Ok, read.Result);
+        Assert.Equal(write.Id, read.Id);
+        AssertServes(cluster);
+        cluster.AssertNothingLeaked();
+    }
+
     [Fact]
     public void When_the_server_goes_too_its_clients_get_errors_and_status_says_why()
     {

@@ -25,10 +25,28 @@ public class Crc32CTests
     [InlineData(4096)]
     [InlineData((2 * Lanes) + 13)]
     [InlineData(70_003)]
+    [InlineData(512)]
+    [InlineData(767)]
+    [InlineData(1279)]
     public void Every_length_agrees_with_the_polynomial_bit_by_bit(int length)
     {
         byte[] data = Sample(length);
-        Assert.Equal(BitByBit(data), Crc32C.Compute(data));
+        uint expected = BitByBit(data);
+        Assert.Equal(expected, Crc32C.Compute(data));
+        Assert.Equal(expected, Crc32C.Finish(Crc32C.UpdateByInstruction(Crc32C.Start, data)));
+    }
+
+    [Fact]
+    public void Every_number_of_steps_folds_alike_from_any_state_and_at_any_alignment()
+    {
+        // On a processor that cannot fold there is nothing to compare; the test above has the other way.
+        byte[] data = Sample((20 * Crc32CFolding.StepBytes) + 64);
+        for (int bytes = Crc32CFolding.StepBytes; Crc32CFolding.IsSupported && bytes <= 20 * Crc32CFolding.StepBytes; bytes += Crc32CFolding.StepBytes)
+        {
+            uint state = (uint)(bytes * 2654435761);
+            ReadOnlySpan<byte> taken = data.AsSpan(bytes % 61, bytes);
+            Assert.Equal(Crc32C.UpdateByInstruction(state, taken), Crc32CFolding.Update(state, in taken[0], bytes));
+        }
     }
 
     [Fact]

@@ -53,6 +53,27 @@ public class BackPressureTests
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_speed_of_a_link_is_known_once_it_was_full(bool tls)
+    {
+        await using Pair pair = await Pair.ConnectAsync(tls);
+        Assert.Equal(0, pair.Dialed.MeasureLink());
+        byte[] message = Pair.Bytes(MessageBytes, 1);
+        long measured = 0;
+        for (var watch = Stopwatch.StartNew(); measured == 0 && watch.Elapsed < RecordingHandler.Patience;)
+        {
+            if (pair.Dialed.QueuedBytes < 8 * MessageBytes)
+                Pair.Send(pair.Dialed, message, 100, 4);
+            measured = pair.Dialed.MeasureLink();
+        }
+
+        Assert.InRange(measured, 1_000_000, 1_000_000_000_000);
+        pair.Dialed.Close(ChannelCloseReason.Local, "done");
+        Assert.Equal(measured, pair.Dialed.MeasureLink()); // no socket is asked any more
+    }
+
+    [Theory]
     [InlineData(false, true)]
     [InlineData(false, false)]
     [InlineData(true, true)]

@@ -236,6 +236,9 @@ public sealed class ClusterHarness
         FrameCodec.Decode(frame, to.Pool, e => to.Apply(e with { Link = link }));
     }
 
+    /// <summary>Takes the next frame for a node off its link, for a test that hands it another.</summary>
+    public byte[] TakeFrame(SimulatedNode to) => _link!.To[to.Index].Dequeue();
+
     /// <summary>Delivers everything that is on the way to a node now.</summary>
     public void DeliverAll(SimulatedNode to)
     {

@@ -21,6 +21,7 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 # command -> the Debian package that has it
 PACKAGES = {
+    "perf": "linux-perf",
     "fio": "fio",
     "nbdinfo": "libnbd-bin",
     "nbdkit": "nbdkit",

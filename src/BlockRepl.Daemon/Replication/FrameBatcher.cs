@@ -107,7 +107,7 @@ internal sealed class FrameBatcher
         }
 
         ReadOnlySpan<PayloadSegment> payload = _segments.AsSpan(0, segments);
-        BlockBuffer? compressed = bytes > 0 ? _compressor.TryCompress(payload, bytes) : null;
+        BlockBuffer? compressed = bytes > 0 ? _compressor.TryCompress(payload, bytes, _channel) : null;
         uint crc = writer.Seal(compressed is null ? CompressionKind.None : CompressionKind.Lz4, bytes);
         if (compressed is not null)
         {
@@ -141,7 +141,7 @@ internal sealed class FrameBatcher
 
         int length = checked((int)chunk.Range.Length);
         PayloadSegment plain = new(chunk.Buffer!, chunk.BufferOffset, length);
-        BlockBuffer? compressed = _compressor.TryCompress(new ReadOnlySpan<PayloadSegment>(in plain), length);
+        BlockBuffer? compressed = _compressor.TryCompress(new ReadOnlySpan<PayloadSegment>(in plain), length, _channel);
         PayloadSegment sent = compressed is null ? plain : new PayloadSegment(compressed, 0, compressed.Length);
         uint crc = writer.Begin(
             chunk.Volume, chunk.Range, zeroes: false, compressed is null ? CompressionKind.None : CompressionKind.Lz4, chunk.Position);
@@ -164,7 +164,7 @@ internal sealed class FrameBatcher
         }
 
         PayloadSegment plain = new(chunk.Buffer!, chunk.BufferOffset, length);
-        BlockBuffer? compressed = _compressor.TryCompress(new ReadOnlySpan<PayloadSegment>(in plain), length);
+        BlockBuffer? compressed = _compressor.TryCompress(new ReadOnlySpan<PayloadSegment>(in plain), length, _channel);
         PayloadSegment sent = compressed is null ? plain : new PayloadSegment(compressed, 0, compressed.Length);
         uint crc = writer.Begin(chunk.Id, result, length, zeroes: false, compressed is null ? CompressionKind.None : CompressionKind.Lz4);
         crc = Crc32C.Update(crc, sent.Buffer.Span.Slice(sent.Offset, sent.Length));

@@ -120,7 +120,7 @@ internal sealed class PeerStream : IPeerChannelHandler
         ReadOnlySpan<byte> frame = message.Span;
         string? wrong = PeerMessageCodec.PeekKind(frame) switch
         {
-            FrameKind.Changes => ReceiveChanges(message),
+            FrameKind.Changes => ReceiveChanges(channel, message),
             FrameKind.ResyncData => ReceiveResyncData(message),
             FrameKind.ReadReply => ReceiveReadReply(message),
             FrameKind.Ack => ReceiveAck(frame),
@@ -131,7 +131,7 @@ internal sealed class PeerStream : IPeerChannelHandler
             channel.Close(ChannelCloseReason.ProtocolError, wrong);
     }
 
-    private string? ReceiveChanges(BlockBuffer message)
+    private string? ReceiveChanges(IPeerChannel channel, BlockBuffer message)
     {
         if (!ChangesFrameReader.TryRead(message.Span, out ChangesFrameReader reader, out FrameError error))
             return Describe(error);
@@ -143,9 +143,11 @@ internal sealed class PeerStream : IPeerChannelHandler
 
         SequenceNumber sequence = reader.FirstSequence;
         Carrier carrier = _runtime!.BeginBatch();
-        carrier.FlushesInline = reader.Count <= 2;
         foreach (ChangeHeader header in reader)
         {
+            // A flush on this thread costs no hand-over, but what has come behind it waits; given to the flusher, one flush serves all that come meanwhile.
+            if (header.Kind == ChangeKind.Flush)
+                carrier.FlushesInline = reader.Count <= 2 && !channel.HasMore;
             _runtime.ApplyInBatch(
                 new CoreEvent
                 {

@@ -21,10 +21,17 @@ internal static unsafe partial class LibC
     public const int IpProtoTcp = 6;
     public const int TcpNoDelay = 1;
     public const int TcpNotSentLowAt = 25;
+    public const int TcpInfo = 11;
+    // struct tcp_info, as far as Linux 4.9 has it: up to and with tcpi_delivery_rate.
+    public const int TcpInfoBytes = 168;
+    public const int TcpInfoDeliveryRateAt = 160;
+    public const int TcpInfoFlagsAt = 7;
+    public const int TcpInfoAppLimited = 1;
     public const int MsgDontWait = 0x40;
     public const int MsgNoSignal = 0x4000;
     public const int ShutBoth = 2;
     public const int FSetFlags = 4;
+    public const short PollIn = 1;
     public const short PollOut = 4;
 
     [StructLayout(LayoutKind.Sequential)]

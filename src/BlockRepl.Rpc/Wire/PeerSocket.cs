@@ -81,6 +81,13 @@ internal sealed unsafe class PeerSocket
         }
     }
 
+    /// <summary>Whether bytes wait to be received, or the connection's end does.</summary>
+    public bool HasUnread()
+    {
+        var poll = new LibC.PollFd { Fd = _fd, Events = LibC.PollIn };
+        return LibC.Poll(&poll, 1, 0) > 0;
+    }
+
     /// <summary>Sends what goes without blocking; -1 when nothing goes now.</summary>
     public int TrySend(ReadOnlySpan<LibC.IoVec> vectors)
     {
@@ -99,6 +106,20 @@ internal sealed unsafe class PeerSocket
                     throw Failure("send failed");
             }
         }
+    }
+
+    /// <summary>
+    /// The rate of delivery that the kernel saw last, in bytes a second, if the network was what limited it: a sender that had nothing more to send tells nothing about the link
+    /// (tcp_info's delivery_rate, after Cheng and others, "Delivery Rate Estimation", IETF).
+    /// </summary>
+    public bool TryMeasure(out long bytesPerSecond)
+    {
+        byte* info = stackalloc byte[LibC.TcpInfoBytes];
+        uint size = LibC.TcpInfoBytes;
+        bool isMeasured = LibC.GetSockOpt(_fd, LibC.IpProtoTcp, LibC.TcpInfo, (int*)info, &size) == 0
+            && size == LibC.TcpInfoBytes && (info[LibC.TcpInfoFlagsAt] & LibC.TcpInfoAppLimited) == 0;
+        bytesPerSecond = isMeasured ? *(long*)(info + LibC.TcpInfoDeliveryRateAt) : 0;
+        return bytesPerSecond > 0;
     }
 
     /// <summary>Blocks until something can be sent or the socket is shut down.</summary>

@@ -62,6 +62,10 @@ public class PeerLinkTests
 
         public long QueuedBytes { get; set; }
 
+        public bool HasMore => false;
+
+        public long MeasureLink() => 0;
+
         public string? AuthenticatedPeer => null;
 
         public bool IsDialer => true;

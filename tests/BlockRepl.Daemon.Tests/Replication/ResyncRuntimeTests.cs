@@ -177,6 +177,10 @@ public class ResyncRuntimeTests
 
         public long LastReceivedMs => Environment.TickCount64;
 
+        public bool HasMore => false;
+
+        public long MeasureLink() => 0;
+
         public void Send(ReadOnlySpan<byte> head, ReadOnlySpan<PayloadSegment> payload)
         {
         }

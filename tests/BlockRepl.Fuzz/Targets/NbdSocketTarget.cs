@@ -39,8 +39,11 @@ internal sealed class NbdSocketTarget : FuzzTarget
         Check();
         byte[] said = Talk(NbdForge.Honest(), hangsUp: false);
         Check();
-        Assert.True(said.Length > 4096, $"an honest client is not served: it got {said.Length} bytes, {Convert.ToHexString(said)}; the server says: {_log}");
-        Assert.True(SpinWait.SpinUntil(() => _server.Value.ConnectionCount <= LeavingMax, PatienceMs), $"{_server.Value.ConnectionCount} connections stay; the server says: {_log}");
+        // The messages are made only when they are needed: what a case allocates is bounded.
+        if (said.Length <= 4096)
+            Assert.Fail($"an honest client is not served: it got {said.Length} bytes, {Convert.ToHexString(said)}; the server says: {_log}");
+        if (!SpinWait.SpinUntil(() => _server.Value.ConnectionCount <= LeavingMax, PatienceMs))
+            Assert.Fail($"{_server.Value.ConnectionCount} connections stay; the server says: {_log}");
     }
 
     private void Check()

@@ -61,6 +61,12 @@ internal sealed class SimLinkEnd : IPeerChannel
     /// <summary>It is closed; or it died before its node had heard anything on it, so that the node does not know it.</summary>
     public bool IsOver => IsClosed || (Link.IsDead && !IsBound);
 
+    /// <inheritdoc/>
+    public bool HasMore => _arriving.Count > 0;
+
+    /// <inheritdoc/>
+    public long MeasureLink() => 0;
+
     /// <summary>
     /// Nothing is to be sent, and nothing on its way here. What was sent into a link that is dead and not known to be is as good as on its way: with protocol A the client has its answer, so that
     /// neither node shows that anything is left to do.

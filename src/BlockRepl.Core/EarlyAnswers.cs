@@ -42,9 +42,30 @@ internal sealed class EarlyAnswers(ResourceContext context)
         return superblock;
     }
 
-    /// <summary>Puts what is agreed on in force, or what must come before it on its way. Called after every event that has changed something.</summary>
+    // A record is to be taken back when a peer has applied what was answered early.
+    private bool _isOwed;
+
+    /// <summary>A record can be taken back, though nothing else has changed: the peer has applied the last of what was answered early.</summary>
+    public bool IsDue
+    {
+        get
+        {
+            if (!_isOwed)
+                return false;
+            foreach (Peer peer in context.Peers)
+            {
+                if (HasAll(peer))
+                    return true;
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Puts what is agreed on in force, or what must come before it on its way. Called after every event that has changed something, and when <see cref="IsDue"/>.</summary>
     public void Settle()
     {
+        _isOwed = false;
         foreach (Peer peer in context.Peers)
         {
             if (peer.Step != HandshakeStep.Done || context.Role != Role.Primary)
@@ -62,14 +83,19 @@ internal sealed class EarlyAnswers(ResourceContext context)
                 if (!isPrimaryDisk || volume.Superblock is not { } superblock || !HasRoom(superblock))
                     continue;
                 isRecorded &= volume.Durable is { } durable && IsOnRecord(durable, at.Slot);
-                bool isObsolete = !isEarly && peer.AnsweredEarly <= peer.Applied;
-                if (IsOnRecord(superblock, at.Slot) != isEarly && (isEarly || isObsolete))
+                if (IsOnRecord(superblock, at.Slot) == isEarly)
+                    continue;
+                if (isEarly || HasAll(peer))
                     Write(volume, With(superblock, at.Slot, isEarly));
+                else
+                    _isOwed = true;
             }
 
             peer.Protocol = isEarly && isRecorded ? peer.Agreed : WriteProtocol.C;
         }
     }
+
+    private static bool HasAll(Peer peer) => peer.Step == HandshakeStep.Done && peer.AnsweredEarly <= peer.Applied;
 
     private static Superblock With(Superblock superblock, int slot, bool isEarly)
     {

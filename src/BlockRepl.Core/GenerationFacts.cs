@@ -42,6 +42,9 @@ public sealed record GenerationFacts
     /// <summary>The node was Primary when it lost the other, before it went on alone.</summary>
     public bool WasPrimaryAtSplit { get; init; }
 
+    /// <summary>What the node has and the other lacks belongs to the history that the two had when they were last connected.</summary>
+    public bool IsOneHistory { get; init; }
+
     /// <summary>The two speak protocol version 1: its table counts, which the other side knows.</summary>
     public bool IsVersion1 { get; init; }
 }

@@ -31,7 +31,9 @@ internal sealed class Generations(ResourceContext context)
             if (peer.IsReplicating || !slot.BitmapGeneration.IsNone && !isShared)
                 continue;
             if (slot.BitmapGeneration.IsNone)
-                superblock = superblock.WithPeer(peer.Slot, GoesOnAlone(peer, slot, old, superblock.Flags));
+                superblock = superblock.WithPeer(peer.Slot, GoesOnAlone(peer, slot, old, superblock.Flags, OneHistory.GoesOn(context, peer.Peer)));
+            else
+                superblock = superblock.WithPeer(peer.Slot, OneHistory.Noted(slot, OneHistory.GoesOn(context, peer.Peer)));
             needed = true;
         }
 
@@ -53,16 +55,19 @@ internal sealed class Generations(ResourceContext context)
         }));
     }
 
-    /// <summary>A peer's slot when this node begins to differ from it: since which generation, since when, and whether it was Primary when the two parted.</summary>
-    public PeerSlot GoesOnAlone(PeerVolume peer, PeerSlot slot, GenerationId from, SuperblockFlags flags)
+    /// <summary>
+    /// A peer's slot when this node begins to differ from it: since which generation, since when, whether it was Primary when the two parted, and whether it goes on with the history of both.
+    /// </summary>
+    public PeerSlot GoesOnAlone(PeerVolume peer, PeerSlot slot, GenerationId from, SuperblockFlags flags, bool isOneHistory)
     {
         // A Primary that crashed was Primary when it lost the peer, if anybody asks which of two was it first.
         bool wasPrimary = peer.LostAsPrimary || (flags & SuperblockFlags.CrashedPrimary) != 0;
+        PeerSlotFlags others = slot.WithoutGeneration().Flags;
         return slot with
         {
             BitmapGeneration = from,
             BitmapSinceMs = context.WallNowMs,
-            Flags = wasPrimary ? slot.Flags | PeerSlotFlags.PrimaryAtSplit : slot.Flags & ~PeerSlotFlags.PrimaryAtSplit,
+            Flags = others | (isOneHistory ? PeerSlotFlags.OneHistory : PeerSlotFlags.None) | (wasPrimary ? PeerSlotFlags.PrimaryAtSplit : PeerSlotFlags.None),
         };
     }
 

@@ -34,8 +34,8 @@ internal sealed class HandshakeComparison(ResourceContext context)
             flags |= VolumeFlags.LostPower;
         if ((slot.Flags & PeerSlotFlags.FullSync) != 0)
             flags |= VolumeFlags.FullSyncNeeded;
-        if (peer.Version >= ProtocolVersion.V2 && (slot.Flags & PeerSlotFlags.PrimaryAtSplit) != 0)
-            flags |= VolumeFlags.PrimaryAtSplit;
+        if (peer.Version >= ProtocolVersion.V2)
+            flags |= PartingOf(slot.Flags);
         return new VolumeStateInfo(
             volume.Nr, volume.Name, volume.SizeBytes, volume.Disk, superblock.Current, slot.BitmapGeneration, superblock.History,
             flags, peerVolume.Bitmap!.SetCount)
@@ -44,6 +44,11 @@ internal sealed class HandshakeComparison(ResourceContext context)
             CapacityBytes = volume.CapacityBytes,
         };
     }
+
+    // How the two parted.
+    private static VolumeFlags PartingOf(PeerSlotFlags slot) =>
+        ((slot & PeerSlotFlags.PrimaryAtSplit) != 0 ? VolumeFlags.PrimaryAtSplit : VolumeFlags.None)
+        | ((slot & PeerSlotFlags.OneHistory) != 0 ? VolumeFlags.OneHistory : VolumeFlags.None);
 
     // A peer of version 1 applies the rule itself.
     private bool IsOnlyCopyOfAnswers(Superblock superblock, PeerVolume at) =>
@@ -164,6 +169,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         LostPower = (!isVersion1 || (context.Settings.Protocol == WriteProtocol.C && peer.PeerProtocol == WriteProtocol.C)) && (info.Flags & VolumeFlags.LostPower) != 0,
         FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
         WasPrimaryAtSplit = (info.Flags & VolumeFlags.PrimaryAtSplit) != 0,
+        IsOneHistory = (info.Flags & VolumeFlags.OneHistory) != 0,
         DiscardMyData = discard,
         IsVersion1 = isVersion1,
     };

@@ -57,6 +57,9 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>What this node last told the peer of itself on this connection.</summary>
     public PeerStatusMessage? StatusSent { get; set; }
 
+    /// <summary>What this Primary goes on with, should it lose the peer, belongs to the history of both (<see cref="OneHistory"/>).</summary>
+    public bool SharesHistory { get; set; }
+
     // Primary's side of the stream.
 
     /// <summary>Changes that wait for the peer's acknowledgement, in stream order.</summary>

@@ -104,7 +104,6 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
                 continue;
             if (volume.Remote.Server is { } server)
                 server.IsReplicating = false;
-            volume.GenerationPending = false;
             RemoteService.End(volume);
         }
 

@@ -134,7 +134,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             return;
         remote.Server = null;
         remote.HadUnstable = peer.Unstable.Count > 0;
-        remote.MayMiss = peer.Peer.Applied < remote.LostAt && peer.Peer.Applied < peer.Peer.AnsweredEarly;
+        remote.MayMiss = LacksAnswered(remote, peer.Peer);
         remote.Reason = $"{peer.Peer.Name}, which served it, is gone";
         volume.MirrorsBack = false;
         volume.GenerationPending = false;
@@ -167,10 +167,25 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         volume.AttachesAgain = true;
     }
 
+    /// <summary>The peer was asked to serve a volume and lacks, or will when this connection ends, what was answered early.</summary>
+    public static bool LacksAnswered(Volume volume, Peer peer)
+    {
+        RemoteState remote = volume.Remote;
+        return !remote.Generation.IsNone && (remote.MayMiss || (remote.Server?.Peer == peer && LacksAnswered(remote, peer)));
+    }
+
+    private static bool LacksAnswered(RemoteState remote, Peer peer) => peer.Applied < remote.LostAt && peer.Applied < peer.AnsweredEarly;
+
     /// <summary>The volume has a current disk of its own again, or its clients are gone: nobody serves it any more.</summary>
     public static void End(Volume volume)
     {
         RemoteState remote = volume.Remote;
+        if (remote.Server is not null && !remote.IsConfirmed)
+        {
+            // What the peer says to that comes to nobody any more, and nothing may wait for it.
+            volume.GenerationPending = false;
+        }
+
         remote.Server = null;
         remote.Generation = GenerationId.None;
         remote.Reason = "";

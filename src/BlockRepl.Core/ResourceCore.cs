@@ -118,6 +118,7 @@ public sealed class ResourceCore
         {
             _earlyAnswers.Settle(); // before anything that was held goes on
             _remote.Connected(peer, () => _writes.Thaw(FreezeReason.NoData));
+            OneHistory.Connected(_context, peer);
         };
         _handshake.IsRoleChanging = () => _roles.IsBeyondRefusal;
         _attachment.OnAttached = RenegotiateDiskless;
@@ -353,7 +354,7 @@ public sealed class ResourceCore
                 _handshake.Advance(peer);
         }
 
-        if (_context.StateChanged)
+        if (_context.StateChanged || _earlyAnswers.IsDue)
             _earlyAnswers.Settle();
         _suspension.Settle();
         _outdating.Settle();

@@ -13,7 +13,8 @@ namespace BlockRepl.Core;
 ///                                  └► disk states override the direction ─► the target is Primary, the source Inconsistent? ─► impossible
 /// </code>
 /// The nodes of a resource have one history (G4). So two nodes of which one went on alone on one volume and the other on another are a split brain as well, although no
-/// volume is one by itself, and the victim of a split brain is the victim on every volume. DRBD decides each volume by itself.
+/// volume is one by itself, and the victim of a split brain is the victim on every volume. DRBD decides each volume by itself. So does this where both nodes' own records say that it is one history all
+/// the same (docs/decisions/0160).
 /// </remarks>
 public static class ResourceDecision
 {
@@ -37,7 +38,7 @@ public static class ResourceDecision
             peerWentOn |= compared[i].Rule is 50 or 51 or 60;
         }
 
-        bool isMixed = selfWentOn && peerWentOn;
+        bool isMixed = selfWentOn && peerWentOn && (isSplit || !IsOneHistory(volumes, compared));
         SplitBrainVictim.Choice choice = isSplit || isMixed ? Choose(volumes, policies, isRecent) : default;
         for (int i = 0; i < volumes.Length; i++)
         {
@@ -55,6 +56,25 @@ public static class ResourceDecision
         }
 
         return compared;
+    }
+
+    // Whatever either of the two has and the other lacks was written through one Primary, or through Primaries of which each took over from the one before: on each volume one of the two has all of it.
+    private static bool IsOneHistory(ReadOnlySpan<(GenerationFacts Self, GenerationFacts Peer)> volumes, SyncVerdict[] compared)
+    {
+        for (int i = 0; i < volumes.Length; i++)
+        {
+            (GenerationFacts self, GenerationFacts peer) = volumes[i];
+            bool isOne = IsDecidedByDisks(self, peer) || compared[i].Rule switch
+            {
+                70 or 71 or 80 => self.IsOneHistory,
+                50 or 51 or 60 => peer.IsOneHistory,
+                _ => true,
+            };
+            if (!isOne)
+                return false;
+        }
+
+        return true;
     }
 
     private static SplitBrainVictim.Choice Choose(

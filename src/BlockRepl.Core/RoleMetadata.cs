@@ -20,11 +20,12 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
     public void PersistPrimary()
     {
         Begin();
+        OneHistory.Promoting(context);
         foreach (Volume volume in context.Volumes)
         {
             if (!volume.HasDisk)
                 continue;
-            Superblock superblock = Generations.ForPromotion(volume.Superblock!, volume, context);
+            Superblock superblock = OneHistory.ForPromotion(Generations.ForPromotion(volume.Superblock!, volume, context), volume);
             SuperblockFlags flags = superblock.Flags & ~SuperblockFlags.CleanShutdown | SuperblockFlags.PrimaryIndicator;
             if (volume.Disk != DiskState.UpToDate)
             {
@@ -35,7 +36,7 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
                         // Whichever place is free: the peer must still recognise where this data comes from, or it would call it unrelated.
                         PeerSlot slot = superblock.Peers[peer.Slot];
                         superblock = slot.BitmapGeneration.IsNone
-                            ? superblock.WithPeer(peer.Slot, generations.GoesOnAlone(peer, slot, superblock.Current, superblock.Flags))
+                            ? superblock.WithPeer(peer.Slot, generations.GoesOnAlone(peer, slot, superblock.Current, superblock.Flags, isOneHistory: false))
                             : superblock.WithHistory(superblock.Current);
                     }
                 }

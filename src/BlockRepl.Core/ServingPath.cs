@@ -139,9 +139,18 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
         if (superblock.Current != generation)
         {
             PeerSlot slot = superblock.Peers[peerVolume.Slot];
-            superblock = slot.BitmapGeneration.IsNone
-                ? superblock.WithPeer(peerVolume.Slot, generations.GoesOnAlone(peerVolume, slot, superblock.Current, superblock.Flags))
-                : superblock.WithHistory(superblock.Current);
+            if (slot.BitmapGeneration.IsNone)
+            {
+                superblock = superblock.WithPeer(peerVolume.Slot, generations.GoesOnAlone(peerVolume, slot, superblock.Current, superblock.Flags, isOneHistory: true));
+            }
+            else
+            {
+                // The source of a resync that was never begun, between nodes of one generation, had nothing that its target lacks.
+                if (!Generations.HasGoneOnWithout(superblock, peerVolume.Slot))
+                    superblock = superblock.WithPeer(peerVolume.Slot, OneHistory.Noted(slot, true));
+                superblock = superblock.WithHistory(superblock.Current);
+            }
+
             superblock = superblock with { Current = generation };
         }
 

@@ -34,4 +34,10 @@ public enum PeerSlotFlags : uint
 
     /// <summary>An operator of this node has paused resyncs with the peer (DRBD forgets that at a restart). Format version 2; version 1 has no room for it.</summary>
     SyncPaused = 1 << 6,
+
+    /// <summary>
+    /// What this node has since the bitmap's generation began, and the peer lacks, belongs to the one history that the two had when they were last connected: it was written through whoever was Primary then, and this node
+    /// has not been promoted without the peer's consent since. Format version 2; version 1 has no room for it.
+    /// </summary>
+    OneHistory = 1 << 7,
 }

@@ -54,7 +54,8 @@ public static class SuperblockCodec
     private const PeerSlotFlags KnownPeerFlags =
         PeerSlotFlags.FullSync | PeerSlotFlags.PeerOutdated | PeerSlotFlags.WasConnected | PeerSlotFlags.PeerFencing;
 
-    private const PeerSlotFlags PeerFlagsSince2 = PeerSlotFlags.PrimaryAtSplit | PeerSlotFlags.AnsweredEarly | PeerSlotFlags.SyncPaused;
+    private const PeerSlotFlags PeerFlagsSince2 = PeerSlotFlags.PrimaryAtSplit | PeerSlotFlags.AnsweredEarly | PeerSlotFlags.SyncPaused
+        | PeerSlotFlags.OneHistory;
 
     /// <summary>
     /// Fills <paramref name="destination"/> (4096 bytes). A superblock that could not be read back is a bug and checked here.

@@ -190,4 +190,23 @@ public class LivenessTests
         cluster.DeliverAll(cluster.Alpha);
         cluster.RunDisk(cluster.Alpha);
     }
+
+    /// <summary>Hard part 22: the peer is asked to serve, and then there is nobody left to serve; what waited for its answer must not hold up the next handshake for ever.</summary>
+    [Fact]
+    public void G12_a_disk_that_is_lost_in_the_last_step_of_a_demotion_holds_up_no_handshake()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        CommandTicket demotion = cluster.Command(cluster.Alpha, OperatorVerb.Secondary);
+        while (!cluster.Alpha.Pending.Exists(static operation => operation.Kind == EffectKind.WriteMetadata))
+            Assert.True(cluster.StepOnce(), "the demotion writes nothing");
+        cluster.Complete(cluster.Alpha, EffectKind.WriteMetadata, DiskResult.Io);
+        cluster.Run();
+        Assert.Equal(0, demotion.ExitCode);
+        cluster.Alpha.CloseDetached();
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+    }
 }

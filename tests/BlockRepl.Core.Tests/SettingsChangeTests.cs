@@ -55,6 +55,34 @@ public class SettingsChangeTests
         cluster.AssertInSync();
     }
 
+    /// <summary>
+    /// The record that changes are answered early goes as soon as the peer has the last of them, also when nothing else happens then: else a Primary that loses power overwrites what was answered under protocol C (rule 40).
+    /// </summary>
+    [Fact]
+    public void G2_the_record_of_early_answers_goes_with_the_last_of_them()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(settings => settings with { Protocol = WriteProtocol.A });
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        ClientRequest early = cluster.Write(cluster.Alpha, 0);
+        cluster.RunDisk(cluster.Alpha);
+        Assert.True(early.IsAcknowledged);
+        cluster.Alpha.Reconfigure(settings => settings with { Protocol = WriteProtocol.C });
+        cluster.Run();
+        Assert.False(EarlyAnswers.IsOnRecord(cluster.Alpha.Metadata[0].Superblock, 0));
+        ClientRequest write = cluster.Write(cluster.Alpha, 1 << 20);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        cluster.Alpha.PowerCut();
+        cluster.NoticeLinkDown(cluster.Beta);
+        cluster.Alpha.Start();
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(write);
+        cluster.Beta.AssertHolds(write);
+    }
+
     /// <summary>The two nodes' files differ also across a lost connection: they still connect, and the safer word counts.</summary>
     [Theory]
     [InlineData(WriteProtocol.A, WriteProtocol.C, WriteProtocol.C)]

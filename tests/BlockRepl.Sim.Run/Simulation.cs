@@ -12,13 +12,10 @@ internal sealed class Simulation
     /// <summary>Simulated time within which healed nodes must be connected, in sync and idle.</summary>
     public const long HealingUs = 300_000_000;
 
-    private const int CrossVolumeRule = 91;
     private static readonly PeerId Peer = new(0);
     private readonly List<string> _trace = [];
     private readonly bool[] _isInSync;
     private readonly bool[] _hasChanged = new bool[2];
-    private readonly bool[] _wasAsked = new bool[2];
-    private readonly bool[] _hasLostServer = new bool[2];
     private readonly Role[] _roles = new Role[2];
     private readonly ConnectionState[] _connections = new ConnectionState[2];
     private readonly DiskState[,] _diskStates;
@@ -98,6 +95,9 @@ internal sealed class Simulation
 
     /// <summary>Every volume is in sync on both nodes.</summary>
     public bool IsAllInSync => Array.TrueForAll(_isInSync, static one => one);
+
+    /// <summary>A volume is in sync on both nodes.</summary>
+    public bool IsInSync(int volume) => _isInSync[volume];
 
     /// <summary>What has happened, a line each.</summary>
     public IReadOnlyList<string> Trace => _trace;
@@ -208,7 +208,6 @@ internal sealed class Simulation
     public void NoteForced(int node)
     {
         _hasChanged[node] |= !IsAllInSync;
-        _wasAsked[node] |= !IsAllInSync;
     }
 
     /// <summary>
@@ -221,7 +220,6 @@ internal sealed class Simulation
             return;
         bool isServed = Nodes[node].Status.DiskState(new VolumeNr((ushort)volume)) is DiskState.Diskless or DiskState.Failed or DiskState.Attaching;
         _hasChanged[isServed ? 1 - node : node] = true;
-        _wasAsked[node] = true;
     }
 
     /// <summary>Something that an operator can see has changed on a node.</summary>
@@ -239,24 +237,18 @@ internal sealed class Simulation
                 Promoted(node, before);
         }
 
-        _hasLostServer[node.Index] |= HasLostServer(node);
         WatchForSplitBrain(node);
         bool wasAll = IsAllInSync;
         for (int v = 0; v < Plan.Volumes; v++)
             WatchForSync(v);
         if (wasAll && !IsAllInSync)
         {
-            foreach ((int one, int volume) in Work.ChangesInFlight())
-            {
-                _hasChanged[one] = true;
-                NoteChange(one, volume);
-            }
+            NoteChangesInFlight();
         }
         else if (!wasAll && IsAllInSync)
         {
             Oracle.NoteOneHistory();
-            _hasChanged[0] = _hasChanged[1] = _wasAsked[0] = _wasAsked[1] = HasLostPower[0] = HasLostPower[1] = false;
-            _hasLostServer[0] = _hasLostServer[1] = false;
+            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = false;
         }
 
         if (role == Role.Primary && Nodes[1 - node.Index] is { IsPrimary: true } other && IsConnected(node) && IsConnected(other) && node.LiveLink is { Link.IsDead: false } link && link.Link == other.LiveLink?.Link)
@@ -270,6 +262,7 @@ internal sealed class Simulation
         Oracle.NoteDeath();
         _roles[node.Index] = Role.Secondary;
         _connections[node.Index] = ConnectionState.StandAlone;
+        bool wasAll = IsAllInSync;
         for (int v = 0; v < Plan.Volumes; v++)
         {
             _isInSync[v] = false;
@@ -278,6 +271,8 @@ internal sealed class Simulation
             _isSplit[node.Index, v] = false;
         }
 
+        if (wasAll)
+            NoteChangesInFlight();
         Operator.NodeDied(node);
     }
 
@@ -311,7 +306,7 @@ internal sealed class Simulation
                 return false;
         }
 
-        return Work.InFlight == 0 && Links.TrueForAll(static link => link.Ends[0].IsIdle && link.Ends[1].IsIdle && (!link.HasLost || (link.Ends[0].IsClosed && link.Ends[1].IsClosed)));
+        return Work.InFlight == 0 && Links.TrueForAll(static link => link.IsIdle);
     }
 
     /// <summary>In sync and idle: the disks must be equal (G5), and hold what they must.</summary>
@@ -423,27 +418,6 @@ internal sealed class Simulation
         _isInSync[volume] = isInSync;
     }
 
-    // A Primary whose peer is gone, and with it the only copy of a volume that it served; another volume has a disk here.
-    private bool HasLostServer(SimNode node)
-    {
-        if (!node.IsPrimary || IsConnected(node))
-            return false;
-        bool hasData = false;
-        bool lacksData = false;
-        for (int v = 0; v < Plan.Volumes; v++)
-        {
-            var nr = new VolumeNr((ushort)v);
-            bool isLost = node.Status.NoDataReason(nr).Length > 0;
-            lacksData |= isLost;
-            hasData |= !isLost;
-        }
-
-        return hasData && lacksData;
-    }
-
-    // The one history of which STATUS.md says that a split brain is called which is none: only this node was ever asked for changes, and it went on with some volumes without the server of another.
-    private bool IsAheadOfServer(int node) => _hasLostServer[node] && _wasAsked[node] && !_wasAsked[1 - node];
-
     private void WatchForSplitBrain(SimNode node)
     {
         for (int v = 0; v < Plan.Volumes; v++)
@@ -454,8 +428,6 @@ internal sealed class Simulation
                 continue;
             Statistics.SplitBrains++;
             Note(node, "finds a split brain");
-            if (node.Status.Verdict(new VolumeNr((ushort)v), Peer).Rule == CrossVolumeRule && (IsAheadOfServer(0) || IsAheadOfServer(1)))
-                throw new KnownLimitException("a Primary lost the peer that served one of its volumes and went on with the others: each is ahead on a volume, and this is called a split brain (rule 91)");
             if (!_hasChanged[0] || !_hasChanged[1])
                 throw new ViolationException("G7", $"a split brain was invented: changed alone: alpha {_hasChanged[0]}, beta {_hasChanged[1]}");
             if (!Plan.IsReckless)
@@ -468,7 +440,9 @@ internal sealed class Simulation
     {
         Statistics.Promotions++;
         Work.Start(node);
-        bool isForced = Operator.IsForcing[node.Index];
+
+        // Force makes no difference where every disk is UpToDate: no generation begins with it, and a peer that went on meanwhile overwrites this node if it changes nothing.
+        bool isForced = Operator.IsForcing[node.Index] && Array.Exists(before, static state => state != DiskState.UpToDate);
         bool isLocal = true;
         for (int v = 0; v < Plan.Volumes; v++)
         {
@@ -480,15 +454,15 @@ internal sealed class Simulation
                 throw new ViolationException("G6", $"{node.Name} was promoted without force on volume {v}, which is {before[v]}");
         }
 
-        bool isStale = !Oracle.HasEverything(node.Index);
         SimDisk[] disks = [.. node.Disks.Select(static disk => disk.Data)];
+        bool isStale = !Oracle.HasEverything(node.Index, disks);
         if (isForced)
         {
-            NoteForced(node.Index);
-            Oracle.NoteFailover(node.Index);
-
-            // Half of a resync is what it is: neither what this node had before nor what the source has.
+            // Half of a resync is what it is: neither what this node had before nor what the source has. What the source has is another history from here on, although it changes nothing more.
             bool isHalf = Array.Exists(before, static state => state == DiskState.Inconsistent);
+            NoteForced(node.Index);
+            _hasChanged[1 - node.Index] |= isHalf;
+            Oracle.NoteFailover(node.Index);
             Oracle.IsForked |= isStale || isHalf;
             if (isStale || isHalf)
                 Oracle.TakeAsTruth(node.Index, disks);
@@ -506,6 +480,16 @@ internal sealed class Simulation
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
         Oracle.IsForked |= isStale;
         Oracle.NoteFailover(node.Index);
+    }
+
+    // The two are not in sync any more: for what is under way now a node may take a generation of its own.
+    private void NoteChangesInFlight()
+    {
+        foreach ((int one, int volume) in Work.ChangesInFlight())
+        {
+            _hasChanged[one] = true;
+            NoteChange(one, volume);
+        }
     }
 
     private void TakeTransitions(SimNode node)
@@ -527,6 +511,8 @@ internal sealed class Simulation
             {
                 Statistics.Coverage.Take("disk", _diskStates[n, v].ToString(), disk.ToString());
                 _diskStates[n, v] = disk;
+                if (disk == DiskState.Failed)
+                    Oracle.NoteDiskFailed(v, n);
                 Note(node, $"volume {v}: disk {disk}");
             }
 

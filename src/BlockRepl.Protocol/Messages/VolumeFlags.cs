@@ -18,4 +18,7 @@ public enum VolumeFlags : uint
 
     /// <summary>The sender was Primary when it lost the receiver, before it went on alone (since version 2).</summary>
     PrimaryAtSplit = 8,
+
+    /// <summary>What the sender has and the receiver lacks belongs to the history that the two had when they were last connected (since version 2).</summary>
+    OneHistory = 16,
 }

@@ -18,6 +18,7 @@ internal sealed class Oracle
     private readonly long[] _resyncBegunAt;
     private readonly WriteRecord _initial = new() { IssuedAt = -1, EndedAt = 0, IsAcknowledged = true, On = 3, StableOn = 3, MaybeOn = 3 };
     private int _epoch;
+    private long _epochBegan;
 
     public Oracle(int volumes)
     {
@@ -137,8 +138,11 @@ internal sealed class Oracle
         {
             if (write.On == 0)
                 continue;
-            write.On = 1 << server;
-            write.StableOn &= 1 << server;
+
+            // Where each has gone on by itself the server has its own history, and what only the other's lost disk had goes with that.
+            bool isOthers = IsForked && (write.On & 1 << server) == 0;
+            write.On = isOthers ? 0 : 1 << server;
+            write.StableOn &= write.On;
             write.MaybeOn |= 1 << server;
             write.IsWeak = false;
         }
@@ -148,16 +152,25 @@ internal sealed class Oracle
     public void NotePowerCut(int node)
     {
         _lastPowerCut[node] = Tick();
-        _epoch++;
+        BeginLife();
         for (int volume = 0; volume < _unsettled.Length; volume++)
             TakeUnstable(volume, node);
     }
 
-    /// <summary>A flush failed on a node's disk: what was not stable there may be lost.</summary>
-    public void NoteUnflushedLost(int volume, int node) => TakeUnstable(volume, node);
+    /// <summary>A flush failed on a node's disk: what was not stable there may be lost. With the only copy ends the life of the image: clients read it no more, and older data when the disk is back.</summary>
+    public void NoteUnflushedLost(int volume, int node, bool isOnlyCopy)
+    {
+        if (TakeUnstable(volume, node) || isOnlyCopy)
+            BeginLife();
+    }
+
+    /// <summary>
+    /// A disk was given up, whatever failed: the kernel may have lost what was not stable there and tell nobody (hard part 12), and the engine reckons with it. The disk alone is no place that must have it any more.
+    /// </summary>
+    public void NoteDiskFailed(int volume, int node) => NoteUnflushedLost(volume, node, isOnlyCopy: false);
 
     /// <summary>A process died: what it had in memory is gone.</summary>
-    public void NoteDeath() => _epoch++;
+    public void NoteDeath() => BeginLife();
 
     /// <summary>
     /// A resync has begun: its target is Inconsistent. The source has flushed before it asked for that, so what both had, from before they parted, is stable there: if it was not, and the source lost power next, the only
@@ -185,7 +198,9 @@ internal sealed class Oracle
             WriteRecord write = writes[i];
             if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !Holds(disk!, 1 << node, write))
             {
-                if (!IsVictim[1 - node])
+                // With protocols A and B a crashed Primary is the source also where its host lost power: it may have flushed what its peer never got, and what it had not flushed goes (docs/decisions/0060).
+                bool isLostAnswer = write.IsWeak && write.StableOn == 0 && _lastPowerCut[node] > write.EndedAt;
+                if (!IsVictim[1 - node] && !isLostAnswer)
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
                 writes.RemoveAt(i--);
                 if ((write.MaybeOn & 1 << node) == 0)
@@ -224,6 +239,19 @@ internal sealed class Oracle
         for (int volume = 0; volume < _unsettled.Length; volume++)
         {
             if (!HasEverything(node, volume))
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>The same, by a look at its disks: what it need not have kept (it lost power) it may have all the same, because it was flushed before it went on alone.</summary>
+    public bool HasEverything(int node, SimDisk[] disks)
+    {
+        for (int volume = 0; volume < _unsettled.Length; volume++)
+        {
+            SimDisk disk = disks[volume];
+            if (!_unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0 || Holds(disk, 1 << node, write)))
                 return false;
         }
 
@@ -331,10 +359,20 @@ internal sealed class Oracle
             List<Entry> entries = sectors[sector % Sectors.PerBlock];
             if (FindRead(entries, id, read, node) is not { } found)
                 return $"{Name(node)}: {read}, asked for at {read.IssuedAt}, returned #{id} in sector {sector}; {Describe(entries)}";
-            found.Note(_epoch, now);
+
+            // One that was under way when the life of the image ended may have been answered from the old.
+            if (read.IssuedAt > _epochBegan)
+                found.Note(_epoch, now);
         }
 
         return null;
+    }
+
+    // What was read before says nothing of what is read from here on.
+    private void BeginLife()
+    {
+        _epoch++;
+        _epochBegan = Now;
     }
 
     // The node need not have kept the write (it lost power, or protocol A or B), and has: in each sector is the write, or what is not older. Looking at the disk tells what no promise does.
@@ -362,13 +400,21 @@ internal sealed class Oracle
 
     private Sighting? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
     {
+        Sighting? found = null;
         foreach (Entry entry in entries)
         {
-            if (entry.Id == id && !IsReplacedForReader(entries, entry.Write, read, node))
-                return entry.Seen;
+            if (entry.Id != id || IsReplacedForReader(entries, entry.Write, read, node))
+                continue;
+            if (found is not null)
+            {
+                // Zeroes are like any others: which of them was read nobody can tell, and so none was seen for certain.
+                return new Sighting();
+            }
+
+            found = entry.Seen;
         }
 
-        return null;
+        return found;
     }
 
     private bool IsReplacedForReader(List<Entry> entries, WriteRecord found, SimRequest read, int node)
@@ -492,13 +538,19 @@ internal sealed class Oracle
         entries.RemoveRange(kept, entries.Count - kept);
     }
 
-    private void TakeUnstable(int volume, int node)
+    // True if nobody need have one of them any more.
+    private bool TakeUnstable(int volume, int node)
     {
+        bool isLast = false;
         foreach (WriteRecord write in _unsettled[volume])
         {
-            if ((write.StableOn & 1 << node) == 0)
-                write.On &= ~(1 << node);
+            if ((write.StableOn & 1 << node) != 0)
+                continue;
+            isLast |= write.On == 1 << node;
+            write.On &= ~(1 << node);
         }
+
+        return isLast;
     }
 
     private void ForgetSettled(int volume) => _unsettled[volume].RemoveAll(static write => write.StableOn == 3);

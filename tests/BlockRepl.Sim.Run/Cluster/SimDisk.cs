@@ -205,6 +205,11 @@ internal sealed class SimDisk(long sizeBytes)
             int part = (int)Math.Min(Block.Size - at, range.End - offset);
             if (!keepsAllocated && IsHole(block))
             {
+                // A hole that is not stable yet is made so with the rest.
+                if (isStable && _cells.TryGetValue(block, out Cell? hole) && hole.Versions.Count > 0)
+                    Put(hole, hole.Cache, isStable);
+                if (isStable)
+                    continue;
                 block = Math.Max(block, FirstWritten(block, (range.End - 1 >> Block.Shift) + 1) - 1);
                 continue;
             }

@@ -20,6 +20,9 @@ internal sealed class SimLink
     /// <summary>The ends, by node.</summary>
     public SimLinkEnd[] Ends { get; }
 
+    /// <summary>Nothing is on its way, in anybody's eyes.</summary>
+    public bool IsIdle => Ends[0].IsIdle && Ends[1].IsIdle && (!HasLost || (Ends[0].IsOver && Ends[1].IsOver));
+
     /// <summary>It is dead and something was sent since, which neither end knows to be lost: in their eyes it is still on its way.</summary>
     public bool HasLost { get; set; }
 

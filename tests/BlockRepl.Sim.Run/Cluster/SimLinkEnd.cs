@@ -58,6 +58,9 @@ internal sealed class SimLinkEnd : IPeerChannel
     /// <summary>Bytes on their way to the other end.</summary>
     public long QueuedBytes => Other.ArrivingBytes;
 
+    /// <summary>It is closed; or it died before its node had heard anything on it, so that the node does not know it.</summary>
+    public bool IsOver => IsClosed || (Link.IsDead && !IsBound);
+
     /// <inheritdoc/>
     public bool HasMore => _arriving.Count > 0;
 
@@ -68,7 +71,7 @@ internal sealed class SimLinkEnd : IPeerChannel
     /// Nothing is to be sent, and nothing on its way here. What was sent into a link that is dead and not known to be is as good as on its way: with protocol A the client has its answer, so that
     /// neither node shows that anything is left to do.
     /// </summary>
-    public bool IsIdle => IsClosed || (!Link.IsDead && _queue.Count == 0 && _arriving.Count == 0);
+    public bool IsIdle => IsOver || (!Link.IsDead && _queue.Count == 0 && _arriving.Count == 0);
 
     private long ArrivingBytes { get; set; }
 

@@ -449,7 +449,7 @@ internal sealed class SimNode
             disk.FlushFails = false;
             _simulation.Statistics.Count(Fault.FlushError);
             disk.Data.FailFlush(_simulation.DiskChance);
-            _simulation.Oracle.NoteUnflushedLost(volume.Value, Index);
+            _simulation.Oracle.NoteUnflushedLost(volume.Value, Index, isOnlyCopy: !_simulation.IsInSync(volume.Value));
             _simulation.HasLostPower[Index] = true;
         }
 

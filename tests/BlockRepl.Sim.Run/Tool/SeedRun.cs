@@ -41,10 +41,6 @@ internal sealed class SeedRun(ulong seed, long untilUs, HashSet<Fault> without)
         {
             simulation.Run(untilUs);
         }
-        catch (KnownLimitException)
-        {
-            simulation.Statistics.KnownLimits++;
-        }
         catch (Exception e)
         {
             // Whatever it is: a broken promise, a broken invariant of the engine, a bug of the simulator. All of them end the seed.

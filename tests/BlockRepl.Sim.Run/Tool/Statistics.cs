@@ -27,9 +27,6 @@ internal sealed class Statistics
 
     public long Connections { get; set; }
 
-    /// <summary>Runs that ended at a known limit.</summary>
-    public long KnownLimits { get; set; }
-
     /// <summary>Transitions taken.</summary>
     public Coverage Coverage { get; } = new();
 
@@ -53,7 +50,6 @@ internal sealed class Statistics
         RecordChecks += other.RecordChecks;
         IdenticalChecks += other.IdenticalChecks;
         Connections += other.Connections;
-        KnownLimits += other.KnownLimits;
         for (int i = 0; i < _faults.Length; i++)
             _faults[i] += other._faults[i];
         Coverage.Add(other.Coverage);
@@ -66,8 +62,6 @@ internal sealed class Statistics
             $"{Seeds} seeds, {Seeds / seconds:F1} a second; {SimulatedUs / 3.6e9:F2} simulated hours, {SimulatedUs / 1e6 / seconds:F0} times as fast as time"));
         to.WriteLine(FormattableString.Invariant(
             $"{Operations} client operations ({FailedOperations} of them failed), {Operations / seconds:F0} a second; {Promotions} promotions, {Connections} connections, {Resyncs} resyncs, {SplitBrains} split brains found"));
-        if (KnownLimits > 0)
-            to.WriteLine($"{KnownLimits} seeds ended at a known limit of the engine (docs/STATUS.md)");
         to.WriteLine($"{RecordChecks} times every difference was looked up in the metadata (G8), {IdenticalChecks} times both disks were compared (G5); {LateOperations} operations landed on disks that had been given up");
         to.WriteLine($"{Faults} faults and deeds: {string.Join(", ", Enum.GetValues<Fault>().Where(fault => _faults[(int)fault] > 0).Select(fault => $"{fault} {_faults[(int)fault]}"))}");
         IEnumerable<Fault> never = Enum.GetValues<Fault>().Where(fault => _faults[(int)fault] == 0);

@@ -68,7 +68,8 @@ internal sealed class Healing(Simulation simulation)
         return true;
     }
 
-    private string Describe() => string.Join("; ", simulation.Nodes.Select(Describe));
+    private string Describe() => string.Join("; ", simulation.Nodes.Select(Describe))
+        + string.Concat(simulation.Links.Where(static link => !link.IsIdle).Select(link => $"; connection {link.Id.Value} is not idle{(link.HasLost ? ", has lost a frame" : "")}"));
 
     private string Describe(SimNode node)
     {
@@ -77,7 +78,7 @@ internal sealed class Healing(Simulation simulation)
         ResourceStatusReader status = node.Status;
         string volumes = string.Join(", ", Enumerable.Range(0, node.Disks.Length).Select(v => new VolumeNr((ushort)v)).Select(nr =>
             $"{status.DiskState(nr)}/{status.PeerDiskState(nr, Peer)} {status.ReplicationState(nr, Peer)} {status.OutOfSyncBlocks(nr, Peer)} blocks{(node.Disks[nr.Value].IsQuiet ? "" : " busy")} {string.Join(" ", status.WaitingFor(nr))}"));
-        return $"{node.Name} {status.Role} {status.ConnectionState(Peer)} {status.Detail(Peer)}: {volumes}{(status.IsIdle ? "" : ", not idle")}"
+        return $"{node.Name} {status.Role} {status.ConnectionState(Peer)} {status.Detail(Peer)}: {volumes}{(status.IsIdle ? "" : ", not idle")}{(node.HandlersRunning > 0 ? $", {node.HandlersRunning} handlers" : "")}"
             + $"{string.Concat(status.Suspended.Select(reason => $", suspended: {reason.Word} {reason.Detail}"))}{string.Concat(simulation.Work.Describe(node.Index).Select(request => $", waits: {request}"))}";
     }
 
@@ -101,6 +102,8 @@ internal sealed class Healing(Simulation simulation)
 
         desk.BringBackDisks(all: true);
         MakeFilesEqual();
+        if (round % 5 == 4 && simulation.Plan.IsOldPeer && simulation.IsAllInSync && simulation.IsIdle())
+            ConnectAnew(desk);
         if (round % 5 != 4 || !Array.TrueForAll(simulation.Nodes, node => node.IsAlive) || simulation.IsAllInSync)
             return;
         bool isSplit = Array.Exists(simulation.Nodes, IsSplit);
@@ -123,6 +126,21 @@ internal sealed class Healing(Simulation simulation)
             return;
         simulation.Note(beta, $"is given alpha's file: protocol {alpha.Settings.Protocol}");
         beta.Reconfigure(beta.Settings with { Protocol = alpha.Settings.Protocol });
+    }
+
+    // With a peer of version 1 what a full disk refused is resynced only when the two next connect (STATUS.md, G5).
+    private void ConnectAnew(OperatorDesk desk)
+    {
+        if (Array.Exists(simulation.Nodes, node => Array.Exists(node.Disks, static disk => disk.IsFull)))
+            return;
+        foreach (SimNode node in simulation.Nodes)
+        {
+            bool isMarked = Enumerable.Range(0, node.Disks.Length).Any(v => node.Status.OutOfSyncBlocks(new VolumeNr((ushort)v), Peer) != 0);
+            if (!isMarked || !node.IsPrimary)
+                continue;
+            desk.Command(node, new OperatorCommand(OperatorVerb.Disconnect), _ => desk.Command(node, new OperatorCommand(OperatorVerb.Connect)));
+            return;
+        }
     }
 
     private bool IsSplit(SimNode node)

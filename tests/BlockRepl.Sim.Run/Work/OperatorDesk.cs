@@ -10,11 +10,12 @@ namespace BlockRepl.Sim.Run;
 internal sealed class OperatorDesk(Simulation simulation)
 {
     private readonly bool[] _isAttaching = new bool[8];
+    private readonly int[] _promotions = new int[2];
 
     /// <summary>A demotion was asked for: no client asks for more.</summary>
     public bool[] IsDemoting { get; } = new bool[2];
 
-    /// <summary>The promotion that was asked for last was forced.</summary>
+    /// <summary>The promotion that is under way, or was last, was asked for by force.</summary>
     public bool[] IsForcing { get; } = new bool[2];
 
     /// <summary>A node died in the state of being in sync: it had changed nothing alone.</summary>
@@ -68,9 +69,17 @@ internal sealed class OperatorDesk(Simulation simulation)
     /// <summary>Asks for a promotion.</summary>
     public void Promote(SimNode node, bool force)
     {
-        IsForcing[node.Index] = force;
+        // While one is under way another is refused, and changes nothing about it.
+        if (_promotions[node.Index]++ == 0)
+            IsForcing[node.Index] = force;
+        int life = node.Life;
         simulation.Note(node, force ? "is promoted by force" : "is promoted");
-        node.Command(new OperatorCommand(OperatorVerb.Primary) { Force = force }, answer => simulation.Note(node, $"promotion: {Words(answer)}"));
+        node.Command(new OperatorCommand(OperatorVerb.Primary) { Force = force }, answer =>
+        {
+            if (life == node.Life)
+                _promotions[node.Index]--;
+            simulation.Note(node, $"promotion: {Words(answer)}");
+        });
     }
 
     /// <summary>Asks for a demotion; what follows it may be given.</summary>
@@ -104,6 +113,7 @@ internal sealed class OperatorDesk(Simulation simulation)
     public void NodeDied(SimNode node)
     {
         IsDemoting[node.Index] = false;
+        _promotions[node.Index] = 0;
         Array.Fill(_isAttaching, false, node.Index * 4, 4);
         simulation.Clock.In(200_000 + simulation.FaultChance.Below(15_000_000), () =>
         {

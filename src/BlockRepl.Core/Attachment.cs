@@ -47,6 +47,8 @@ internal sealed class Attachment(ResourceContext context)
             flags |= SuperblockFlags.PrimaryIndicator;
         volume.IsNewOnPrimary = false;
         volume.AheadGeneration = GenerationId.None;
+        foreach (PeerVolume peer in volume.Peers)
+            peer.BehindGeneration = GenerationId.None;
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
         volume.AttachesAgain = false;

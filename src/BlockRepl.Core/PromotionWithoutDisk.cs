@@ -52,6 +52,26 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
         return CommandResult.NoUpToDateData($"{what}, and {why}", $"bring it up first: blockrepl up {name}; or wait until the peer is UpToDate");
     }
 
+    /// <summary>
+    /// Why the peer must not be promoted without force: its data of a volume are older than those of a disk that is gone here, which it cannot know (G6). With force a person has decided, and this node does not ask again. Null if it may.
+    /// A peer of version 1 cannot say that it is forced, and may.
+    /// </summary>
+    public static string? WhyOlder(ResourceContext context, Peer peer, bool forced)
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            PeerVolume there = volume.Peers[peer.Id.Value];
+            bool isOlder = !volume.HasDisk && there.BehindGeneration.IsReal && peer.Version >= ProtocolVersion.V2
+                && peer.StateOf(volume) is { } theirs && theirs.CurrentGeneration == there.BehindGeneration;
+            if (isOlder && !forced)
+                return $"the disk of {context.Settings.Name}/{volume.Name} on {context.Settings.NodeName}, which is not there, had gone on without {peer.Name}, whose data are older; attach it, or use --force";
+            if (isOlder)
+                there.BehindGeneration = GenerationId.None;
+        }
+
+        return null;
+    }
+
     /// <summary>Asks for everything that has no disk here. Returns why that cannot be; null if it can, and <see cref="IsServed"/> follows.</summary>
     public CommandResult? Ask(bool force)
     {

@@ -102,7 +102,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         Advance();
     }
 
-    /// <summary>The peer wants a role: granted unless it would make two Primaries.</summary>
+    /// <summary>The peer wants a role: granted unless it would make two Primaries, or one whose data is known here to be older (G6).</summary>
     public void PeerAsks(Peer peer, RoleRequestMessage request)
     {
         string refusal = "";
@@ -114,6 +114,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 refusal = $"{context.Settings.NodeName} is being promoted, which {peer.Name} granted or was not there to refuse";
             else if (IsPromoting && string.CompareOrdinal(context.Settings.NodeName, peer.Name) < 0)
                 refusal = $"{context.Settings.NodeName} is being promoted";
+            else
+                refusal = PromotionWithoutDisk.WhyOlder(context, peer, request.Forced) ?? "";
         }
 
         if (refusal.Length == 0)
@@ -130,7 +132,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         if (_step != Step.AwaitPeer || reply.Id != _askId)
             return;
         if (!reply.Granted)
-            Finish(CommandResult.Refused($"{peer.Name} refuses: {reply.Reason}", $"demote {peer.Name} first: blockrepl secondary {context.Settings.Name}"));
+            Finish(CommandResult.Refused($"{peer.Name} refuses: {reply.Reason}", peer.Role == Role.Primary ? $"demote {peer.Name} first: blockrepl secondary {context.Settings.Name}" : $"look at status on {peer.Name}"));
         else if (--_pending == 0)
             Enter(Step.Settle);
     }
@@ -263,7 +265,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             if (!peer.IsConnected)
                 continue;
             _pending++;
-            context.Send(peer, new RoleRequestMessage(_askId, Role.Primary));
+            context.Send(peer, new RoleRequestMessage(_askId, Role.Primary, _force && peer.Version >= ProtocolVersion.V2));
         }
 
         if (_pending == 0)

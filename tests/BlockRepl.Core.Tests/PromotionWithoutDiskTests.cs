@@ -65,10 +65,20 @@ public class PromotionWithoutDiskTests
         Assert.Equal(17, refused.ExitCode);
         Assert.Contains("beta, whose data are older", refused.Result!.Message, StringComparison.Ordinal);
 
+        // Nor is it promoted itself: it would serve older data.
+        refused = cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary);
+        Assert.Equal(11, refused.ExitCode);
+        Assert.Contains("had gone on without beta, whose data are older", refused.Result!.Message, StringComparison.Ordinal);
+        Assert.Equal(Role.Secondary, cluster.Beta.Core.Role);
+
         // A forced promotion that comes to nothing gives nothing up.
-        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
-        Assert.Equal(11, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary, force: true).ExitCode);
-        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
+        cluster.IsNetworkUp = false;
+        CommandTicket lost = cluster.Command(cluster.Alpha, OperatorVerb.Primary, force: true);
+        cluster.Cut();
+        cluster.Run();
+        Assert.NotEqual(0, lost.ExitCode);
+        cluster.IsNetworkUp = true;
+        cluster.Run();
         Assert.Equal(17, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
 
         cluster.Alpha.Attach(0);
@@ -76,6 +86,32 @@ public class PromotionWithoutDiskTests
         cluster.AssertInSync();
         cluster.Beta.AssertHolds(alone);
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+    }
+
+    /// <summary>A person who promotes it by force has decided, once and for all: the next promotion needs no force.</summary>
+    [Fact]
+    public void A_peer_with_older_data_is_promoted_by_force_and_from_then_on_without()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        Assert.True(cluster.Write(cluster.Alpha, 0) is not null);
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
+        cluster.Alpha.CloseDetached();
+        cluster.IsNetworkUp = true;
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        cluster.Run();
+        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        for (int round = 0; round < 2; round++)
+        {
+            Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary, force: round == 0).ExitCode);
+            ClientRequest write = cluster.Write(cluster.Beta, 4096);
+            cluster.Run();
+            Assert.True(write.IsAcknowledged);
+            Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
+        }
     }
 
     [Fact]

@@ -52,6 +52,7 @@ internal static class Samples
         new ResyncReplyMessage(7, true, ""),
         new ResyncReplyMessage(8, false, "the peer is Primary"),
         new RoleRequestMessage(9, Role.Primary),
+        new RoleRequestMessage(10, Role.Primary, Forced: true),
         new RoleReplyMessage(9, true, ""),
         new RoleReplyMessage(10, false, "the peer is Primary"),
         new WriteFailedMessage(new(12345), new(1), new(1L << 40, 4096), 28),

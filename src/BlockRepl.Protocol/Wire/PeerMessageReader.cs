@@ -226,17 +226,20 @@ internal static class PeerMessageReader
     {
         ulong id = 0;
         Role role = Role.Unknown;
+        bool forced = false;
         while (reader.Next(out uint field))
         {
             if (field == 1)
                 id = reader.UInt64("id");
             else if (field == 2)
                 role = ReadRole(ref reader);
+            else if (field == 3)
+                forced = reader.Bool("forced");
             else
                 reader.Skip();
         }
 
-        return new RoleRequestMessage(id, role);
+        return new RoleRequestMessage(id, role, forced);
     }
 
     private static RoleReplyMessage RoleReply(ref ProtoReader reader)

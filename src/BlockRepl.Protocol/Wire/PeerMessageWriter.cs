@@ -60,6 +60,7 @@ internal static class PeerMessageWriter
             case RoleRequestMessage m:
                 writer.UInt64(1, m.Id);
                 writer.UInt64(2, (ulong)m.Role);
+                writer.Bool(3, m.Forced);
                 break;
             case RoleReplyMessage m:
                 writer.UInt64(1, m.Id);

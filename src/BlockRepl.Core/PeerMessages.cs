@@ -246,6 +246,8 @@ internal sealed class PeerMessages(
         // Only news may count as a change: a status is sent for each, and two nodes would answer each other for ever.
         context.StateChanged |= peer.Role != status.Role;
         peer.Role = status.Role;
+        if (status.Role == Role.Primary)
+            PromotionWithoutDisk.PeerIsPrimary(context, peer);
         foreach (PeerVolumeStatus theirs in status.Volumes)
         {
             if (secondary.FindVolume(peer, theirs.Nr) is not { } volume)

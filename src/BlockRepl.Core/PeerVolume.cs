@@ -35,8 +35,8 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     public GenerationId BaseGeneration { get; set; }
 
     /// <summary>
-    /// While this node has no disk: the generation of the peer's data from which the disk that is gone had gone on without it, so that the peer's data is older (G6). None otherwise; forgotten when a person promotes the peer
-    /// by force, and when the daemon ends.
+    /// While this node has no disk: the generation of the peer's data from which the disk that is gone had gone on without it, so that the peer's data is older (G6). None otherwise; forgotten when the peer has become Primary
+    /// all the same, and when the daemon ends.
     /// </summary>
     public GenerationId BehindGeneration { get; set; }
 

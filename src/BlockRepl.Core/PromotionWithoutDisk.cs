@@ -53,23 +53,30 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
     }
 
     /// <summary>
-    /// Why the peer must not be promoted without force: its data of a volume are older than those of a disk that is gone here, which it cannot know (G6). With force a person has decided, and this node does not ask again. Null if it may.
+    /// Why the peer must not be promoted without force: its data of a volume are older than those of a disk that is gone here, which it cannot know (G6). With force it may: a person has decided. Null if it may.
     /// A peer of version 1 cannot say that it is forced, and may.
     /// </summary>
     public static string? WhyOlder(ResourceContext context, Peer peer, bool forced)
     {
+        if (forced)
+            return null;
         foreach (Volume volume in context.Volumes)
         {
             PeerVolume there = volume.Peers[peer.Id.Value];
             bool isOlder = !volume.HasDisk && there.BehindGeneration.IsReal && peer.Version >= ProtocolVersion.V2
                 && peer.StateOf(volume) is { } theirs && theirs.CurrentGeneration == there.BehindGeneration;
-            if (isOlder && !forced)
-                return $"the disk of {context.Settings.Name}/{volume.Name} on {context.Settings.NodeName}, which is not there, had gone on without {peer.Name}, whose data are older; attach it, or use --force";
             if (isOlder)
-                there.BehindGeneration = GenerationId.None;
+                return $"the disk of {context.Settings.Name}/{volume.Name} on {context.Settings.NodeName}, which is not there, had gone on without {peer.Name}, whose data are older; attach it, or use --force";
         }
 
         return null;
+    }
+
+    /// <summary>The peer is Primary: whatever it lacked has been given up by a person, and counts no more. Not before: a promotion that was granted may come to nothing.</summary>
+    public static void PeerIsPrimary(ResourceContext context, Peer peer)
+    {
+        foreach (Volume volume in context.Volumes)
+            volume.Peers[peer.Id.Value].BehindGeneration = GenerationId.None;
     }
 
     /// <summary>Asks for everything that has no disk here. Returns why that cannot be; null if it can, and <see cref="IsServed"/> follows.</summary>

@@ -88,20 +88,31 @@ public class PromotionWithoutDiskTests
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
     }
 
-    /// <summary>A person who promotes it by force has decided, once and for all: the next promotion needs no force.</summary>
+    /// <summary>A person who promotes it by force has decided, once and for all: the next promotion needs no force. One that comes to nothing has decided nothing (G6).</summary>
     [Fact]
     public void A_peer_with_older_data_is_promoted_by_force_and_from_then_on_without()
     {
         ClusterHarness cluster = ClusterHarness.InSync();
         cluster.IsNetworkUp = false;
         cluster.Cut();
-        Assert.True(cluster.Write(cluster.Alpha, 0) is not null);
+        ClientRequest alone = cluster.Write(cluster.Alpha, 0);
         cluster.Run();
+        Assert.True(alone.IsAcknowledged);
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
         cluster.Alpha.CloseDetached();
         cluster.IsNetworkUp = true;
-        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        cluster.Run();
+        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+
+        // The peer has the request, and the answer is lost.
+        CommandTicket lost = cluster.Command(cluster.Beta, OperatorVerb.Primary, force: true);
+        cluster.DeliverAll(cluster.Alpha);
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        cluster.Run();
+        Assert.NotEqual(0, lost.ExitCode);
+        cluster.IsNetworkUp = true;
         cluster.Run();
         Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
         for (int round = 0; round < 2; round++)

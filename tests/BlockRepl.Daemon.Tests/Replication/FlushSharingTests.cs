@@ -21,8 +21,10 @@ public class FlushSharingTests
         for (int i = 0; i < Flushes; i++)
             answers.Ask(nodes.AlphaVolume, (ulong)i);
         int calls = 0;
+        long deadline = Environment.TickCount64 + 60_000;
         while (!answers.AreAllThere)
         {
+            Assert.True(Environment.TickCount64 < deadline, "a flush was not answered");
             if (!delay.AwaitWaiting(1, TimeSpan.FromMilliseconds(100)))
                 continue;
             int passed = delay.Passed;

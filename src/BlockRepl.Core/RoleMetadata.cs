@@ -6,6 +6,7 @@ namespace BlockRepl.Core;
 /// <summary>What a role change puts into the superblocks, on all volumes at once, and whether all of it became durable.</summary>
 internal sealed class RoleMetadata(ResourceContext context, Generations generations)
 {
+    private readonly List<(Volume Volume, Superblock Before, Superblock After)> _promoted = [];
     private int _pending;
 
     /// <summary>Everything asked for has ended, well or not.</summary>
@@ -20,6 +21,7 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
     public void PersistPrimary()
     {
         Begin();
+        _promoted.Clear();
         OneHistory.Promoting(context);
         foreach (Volume volume in context.Volumes)
         {
@@ -45,20 +47,28 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
                 flags = Generations.FlagsFor(DiskState.UpToDate, flags) & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
             }
 
-            superblock = EarlyAnswers.ForPromotion(volume, superblock);
-            Write(volume, superblock with { Flags = flags, BootId = context.BootId });
+            superblock = EarlyAnswers.ForPromotion(volume, superblock) with { Flags = flags, BootId = context.BootId };
+            _promoted.Add((volume, volume.Superblock!, superblock));
+            Write(volume, superblock);
         }
     }
 
-    /// <summary>A promotion that had begun to be written is given up: no volume must come back from a crash as that of a Primary.</summary>
+    /// <summary>
+    /// A promotion that had begun to be written is given up: no volume must come back from a crash as that of a Primary, and none that was not UpToDate as one whose data count (G6). Nothing was served, so that
+    /// what was there before is true again, unless a peer may have heard of it meanwhile.
+    /// </summary>
     public void TakePrimaryBack()
     {
         Begin();
-        foreach (Volume volume in context.Volumes)
+        bool isHeardOf = Array.Exists(context.Peers, static peer => peer.Link != LinkId.None);
+        foreach ((Volume volume, Superblock before, Superblock after) in _promoted)
         {
-            if (volume.HasDisk && (volume.Superblock!.Flags & SuperblockFlags.PrimaryIndicator) != 0)
-                Write(volume, volume.Superblock with { Flags = volume.Superblock.Flags & ~SuperblockFlags.PrimaryIndicator });
+            if (!volume.HasDisk || (volume.Superblock!.Flags & SuperblockFlags.PrimaryIndicator) == 0)
+                continue;
+            Write(volume, ReferenceEquals(volume.Superblock, after) && !isHeardOf ? before : volume.Superblock with { Flags = volume.Superblock.Flags & ~SuperblockFlags.PrimaryIndicator });
         }
+
+        _promoted.Clear();
     }
 
     /// <summary>This node is about to be Secondary: an empty activity log, every mark, no indicator, and what its data is worth without the peer.</summary>

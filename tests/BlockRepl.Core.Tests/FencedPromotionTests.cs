@@ -154,6 +154,38 @@ public class FencedPromotionTests
         Assert.False(cluster.Beta.Metadata[1].Superblock.Flags.HasFlag(SuperblockFlags.PrimaryIndicator));
     }
 
+    /// <summary>
+    /// G6, G7: a promotion by force that fails on one volume leaves the others as they were. What is half of a resync must not be UpToDate under a generation of its own because somebody once tried to serve it.
+    /// </summary>
+    [Fact]
+    public void G6_a_forced_promotion_that_fails_leaves_no_generation_behind()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { Volumes = ["postgres", "spool"] });
+        var spool = new VolumeNr(1);
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary);
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Disconnect);
+        cluster.Command(cluster.Beta, new OperatorCommand(OperatorVerb.Invalidate) { Volume = spool });
+        cluster.Run();
+        Assert.Equal(DiskState.Inconsistent, cluster.Beta.Status.DiskState(spool));
+        Superblock before = cluster.Beta.Metadata[1].Superblock;
+        CommandTicket promotion = cluster.Command(cluster.Beta, new OperatorCommand(OperatorVerb.Primary) { Force = true });
+        bool IsFirst(PendingOperation o) => o.Kind == EffectKind.WriteMetadata && o.Volume == V;
+        while (!cluster.Beta.Pending.Exists(IsFirst))
+            Assert.True(cluster.StepOnce());
+        cluster.Complete(cluster.Beta, cluster.Beta.Pending.First(IsFirst), DiskResult.Io);
+        cluster.Run();
+        Assert.NotEqual(0, promotion.ExitCode);
+        Superblock after = cluster.Beta.Metadata[1].Superblock;
+        Assert.Equal(before.Current, after.Current);
+        Assert.Equal(before.Flags, after.Flags);
+        Assert.Equal(before.Peers[0].BitmapGeneration, after.Peers[0].BitmapGeneration);
+        Assert.Equal(DiskState.Inconsistent, cluster.Beta.Status.DiskState(spool));
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.CommandAndRun(cluster.Beta, OperatorVerb.Connect);
+        Assert.NotEqual(SyncResult.SplitBrain, cluster.Alpha.Status.Verdict(spool, new PeerId(0)).Result);
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(spool));
+    }
+
     /// <summary>switch-primaries: the role wanders, each node writes, nothing is fenced, nothing is lost.</summary>
     [Theory]
     [InlineData(FencingPolicy.DontCare)]

@@ -512,7 +512,7 @@ internal sealed class Simulation
                 Statistics.Coverage.Take("disk", _diskStates[n, v].ToString(), disk.ToString());
                 _diskStates[n, v] = disk;
                 if (disk == DiskState.Failed)
-                    Oracle.NoteDiskFailed(v, n);
+                    Oracle.NoteDiskFailed(v, n, isOnlyCopy: node.IsPrimary && !IsServed(node, v));
                 Note(node, $"volume {v}: disk {disk}");
             }
 

@@ -15,6 +15,7 @@ internal sealed class Oracle
     private readonly Dictionary<long, List<Entry>[]>[] _blocks;
     private readonly List<WriteRecord>[] _unsettled;
     private readonly long[] _lastPowerCut = [-1, -1];
+    private readonly long[] _lastLoss = [-1, -1];
     private readonly long[] _resyncBegunAt;
     private readonly WriteRecord _initial = new() { IssuedAt = -1, EndedAt = 0, IsAcknowledged = true, On = 3, StableOn = 3, MaybeOn = 3 };
     private int _epoch;
@@ -151,7 +152,7 @@ internal sealed class Oracle
     /// <summary>A node lost power.</summary>
     public void NotePowerCut(int node)
     {
-        _lastPowerCut[node] = Tick();
+        _lastPowerCut[node] = _lastLoss[node] = Tick();
         BeginLife();
         for (int volume = 0; volume < _unsettled.Length; volume++)
             TakeUnstable(volume, node);
@@ -160,14 +161,16 @@ internal sealed class Oracle
     /// <summary>A flush failed on a node's disk: what was not stable there may be lost. With the only copy ends the life of the image: clients read it no more, and older data when the disk is back.</summary>
     public void NoteUnflushedLost(int volume, int node, bool isOnlyCopy)
     {
+        _lastLoss[node] = Tick();
         if (TakeUnstable(volume, node) || isOnlyCopy)
             BeginLife();
     }
 
     /// <summary>
-    /// A disk was given up, whatever failed: the kernel may have lost what was not stable there and tell nobody (hard part 12), and the engine reckons with it. The disk alone is no place that must have it any more.
+    /// A disk was given up, whatever failed: the kernel may have lost what was not stable there and tell nobody (hard part 12), and the engine reckons with it. The disk alone is no place that must have it any more. With the only
+    /// copy that clients read goes what they saw of changes that were then refused.
     /// </summary>
-    public void NoteDiskFailed(int volume, int node) => NoteUnflushedLost(volume, node, isOnlyCopy: false);
+    public void NoteDiskFailed(int volume, int node, bool isOnlyCopy) => NoteUnflushedLost(volume, node, isOnlyCopy);
 
     /// <summary>A process died: what it had in memory is gone.</summary>
     public void NoteDeath() => BeginLife();
@@ -198,11 +201,13 @@ internal sealed class Oracle
             WriteRecord write = writes[i];
             if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !Holds(disk!, 1 << node, write))
             {
-                // With protocols A and B a crashed Primary is the source also where its host lost power: it may have flushed what its peer never got, and what it had not flushed goes (docs/decisions/0060).
-                bool isLostAnswer = write.IsWeak && write.StableOn == 0 && _lastPowerCut[node] > write.EndedAt;
+                // With protocols A and B a crashed Primary is the source also where its host lost power, or its disk a flush: it may have flushed what its peer never got, and what it had not flushed goes
+                // (docs/decisions/0060).
+                bool isLostAnswer = write.IsWeak && write.StableOn == 0 && _lastLoss[node] > write.EndedAt;
                 if (!IsVictim[1 - node] && !isLostAnswer)
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
                 writes.RemoveAt(i--);
+                BeginLife();
                 if ((write.MaybeOn & 1 << node) == 0)
                     Forget(write);
                 else
@@ -220,7 +225,25 @@ internal sealed class Oracle
             }
         }
 
+        if (source is { } copied)
+            NoteCopied(volume, copied);
         ForgetSettled(volume);
+    }
+
+    // What the source may have, though it need not, the target may have from here on.
+    private void NoteCopied(int volume, int source)
+    {
+        foreach (List<Entry>[] sectors in _blocks[volume].Values)
+        {
+            foreach (List<Entry> entries in sectors)
+            {
+                foreach (Entry entry in entries)
+                {
+                    if ((entry.Write.MaybeOn & 1 << source) != 0)
+                        entry.Write.MaybeOn = 3;
+                }
+            }
+        }
     }
 
     /// <summary>Both nodes are in sync and idle: each has everything, whatever the protocol.</summary>

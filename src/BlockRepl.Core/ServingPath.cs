@@ -145,9 +145,8 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
             }
             else
             {
-                // The source of a resync that was never begun, between nodes of one generation, had nothing that its target lacks.
-                if (!Generations.HasGoneOnWithout(superblock, peerVolume.Slot))
-                    superblock = superblock.WithPeer(peerVolume.Slot, OneHistory.Noted(slot, true));
+                // What this node had gone on with alone the Primary goes on from.
+                superblock = superblock.WithPeer(peerVolume.Slot, OneHistory.Noted(slot, true));
                 superblock = superblock.WithHistory(superblock.Current);
             }
 

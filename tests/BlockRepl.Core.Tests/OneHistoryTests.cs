@@ -229,6 +229,36 @@ public class OneHistoryTests
         AssertSplitBrain(cluster);
     }
 
+    /// <summary>What a node had written beside the absent disk of its peer, which it could not know to be older, counts as its own; until the peer takes over with its consent, and is served from it.</summary>
+    [Fact]
+    public void What_a_server_had_gone_on_with_alone_belongs_to_the_history_of_the_Primary_that_it_serves()
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Detach(cluster, cluster.Beta, Served);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        ClientRequest before = cluster.Write(cluster.Alpha, 0, flags: ChangeFlags.Fua, volume: Served);
+        cluster.Run();
+        Assert.Equal(PeerSlotFlags.None, cluster.Alpha.Metadata[Served].Superblock.Peers[0].Flags & PeerSlotFlags.OneHistory);
+        HandOver(cluster, cluster.Alpha, cluster.Beta);
+        ClientRequest served = cluster.Write(cluster.Beta, 4096, flags: ChangeFlags.Fua, volume: Served);
+        cluster.Run();
+        Part(cluster);
+        ClientRequest alone = cluster.Write(cluster.Beta, 8192, flags: ChangeFlags.Fua, volume: Other);
+        cluster.Run();
+        Assert.True(served.IsAcknowledged && alone.IsAcknowledged);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
+        cluster.Beta.CloseDetached();
+        cluster.Beta.Attach(Served);
+        Meet(cluster);
+        cluster.AssertInSync();
+        foreach (ClientRequest write in new[] { before, served, alone })
+        {
+            cluster.Alpha.AssertHolds(write);
+            cluster.Beta.AssertHolds(write);
+        }
+    }
+
     [Fact]
     public void Both_flags_are_needed_and_both_nodes_say_the_same()
     {

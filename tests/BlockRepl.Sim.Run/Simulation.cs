@@ -442,7 +442,9 @@ internal sealed class Simulation
         Work.Start(node);
 
         // Force makes no difference where every disk is UpToDate: no generation begins with it, and a peer that went on meanwhile overwrites this node if it changes nothing.
-        bool isForced = Operator.IsForcing[node.Index] && Array.Exists(before, static state => state != DiskState.UpToDate);
+        // Nor on a volume that the peer serves, with its own disk.
+        SimDisk?[] own = [.. node.Disks.Select((disk, v) => IsServed(node, v) ? null : disk.Data)];
+        bool isForced = Operator.IsForcing[node.Index] && Enumerable.Range(0, Plan.Volumes).Any(v => own[v] is not null && before[v] != DiskState.UpToDate);
         bool isLocal = true;
         for (int v = 0; v < Plan.Volumes; v++)
         {
@@ -454,8 +456,7 @@ internal sealed class Simulation
                 throw new ViolationException("G6", $"{node.Name} was promoted without force on volume {v}, which is {before[v]}");
         }
 
-        SimDisk[] disks = [.. node.Disks.Select(static disk => disk.Data)];
-        bool isStale = !Oracle.HasEverything(node.Index, disks);
+        bool isStale = !Oracle.HasEverything(node.Index, own);
         if (isForced)
         {
             // Half of a resync is what it is: neither what this node had before nor what the source has. What the source has is another history from here on, although it changes nothing more.
@@ -465,7 +466,7 @@ internal sealed class Simulation
             Oracle.NoteFailover(node.Index);
             Oracle.IsForked |= isStale || isHalf;
             if (isStale || isHalf)
-                Oracle.TakeAsTruth(node.Index, disks);
+                Oracle.TakeAsTruth(node.Index, own);
             return;
         }
 
@@ -473,6 +474,8 @@ internal sealed class Simulation
             return;
         if (isStale && !Plan.IsReckless && Plan.Fencing != FencingPolicy.DontCare && Plan.Protocol == WriteProtocol.C && !WasWeak)
             throw new ViolationException("G6", $"{node.Name} was promoted without force although it lacks acknowledged writes");
+
+        SimDisk[] disks = [.. node.Disks.Select(static disk => disk.Data)];
 
         // Once both have gone on there are two streams, and what the other acknowledged in its own is missing from no moment of this one. What this node acknowledged itself must be there all the same; and the
         // promotion that begins the fork is checked, because nothing is forked before it.

@@ -15,7 +15,7 @@ internal sealed class Oracle
     private readonly Dictionary<long, List<Entry>[]>[] _blocks;
     private readonly List<WriteRecord>[] _unsettled;
     private readonly long[] _lastPowerCut = [-1, -1];
-    private readonly long[] _lastLoss = [-1, -1];
+    private readonly long[,] _lastLoss;
     private readonly long[] _resyncBegunAt;
     private readonly WriteRecord _initial = new() { IssuedAt = -1, EndedAt = 0, IsAcknowledged = true, On = 3, StableOn = 3, MaybeOn = 3 };
     private int _epoch;
@@ -26,6 +26,7 @@ internal sealed class Oracle
         _blocks = new Dictionary<long, List<Entry>[]>[volumes];
         _unsettled = new List<WriteRecord>[volumes];
         _resyncBegunAt = new long[volumes];
+        _lastLoss = new long[volumes, 2];
         for (int v = 0; v < volumes; v++)
         {
             _blocks[v] = [];
@@ -90,8 +91,8 @@ internal sealed class Oracle
         write.IsAcknowledged = true;
         for (int node = 0; node < 2; node++)
         {
-            // What the peer confirmed before it lost power counts for nothing, though the confirmation came later.
-            if (_lastPowerCut[node] > write.IssuedAt && !isForced)
+            // What the peer confirmed before it lost power, or a flush, counts for nothing, though the confirmation came later.
+            if (_lastLoss[write.Place.Volume, node] > write.IssuedAt && !isForced)
                 on &= ~(1 << node);
         }
 
@@ -152,16 +153,19 @@ internal sealed class Oracle
     /// <summary>A node lost power.</summary>
     public void NotePowerCut(int node)
     {
-        _lastPowerCut[node] = _lastLoss[node] = Tick();
+        _lastPowerCut[node] = Tick();
         BeginLife();
         for (int volume = 0; volume < _unsettled.Length; volume++)
+        {
+            _lastLoss[volume, node] = Now;
             TakeUnstable(volume, node);
+        }
     }
 
     /// <summary>A flush failed on a node's disk: what was not stable there may be lost. With the only copy ends the life of the image: clients read it no more, and older data when the disk is back.</summary>
     public void NoteUnflushedLost(int volume, int node, bool isOnlyCopy)
     {
-        _lastLoss[node] = Tick();
+        _lastLoss[volume, node] = Tick();
         if (TakeUnstable(volume, node) || isOnlyCopy)
             BeginLife();
     }
@@ -203,7 +207,7 @@ internal sealed class Oracle
             {
                 // With protocols A and B a crashed Primary is the source also where its host lost power, or its disk a flush: it may have flushed what its peer never got, and what it had not flushed goes
                 // (docs/decisions/0060).
-                bool isLostAnswer = write.IsWeak && write.StableOn == 0 && _lastLoss[node] > write.EndedAt;
+                bool isLostAnswer = write.IsWeak && write.StableOn == 0 && _lastLoss[volume, node] > write.EndedAt;
                 if (!IsVictim[1 - node] && !isLostAnswer)
                     throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
                 writes.RemoveAt(i--);
@@ -269,12 +273,13 @@ internal sealed class Oracle
     }
 
     /// <summary>The same, by a look at its disks: what it need not have kept (it lost power) it may have all the same, because it was flushed before it went on alone.</summary>
-    public bool HasEverything(int node, SimDisk[] disks)
+    /// <param name="node">Its index.</param>
+    /// <param name="disks">Its disks; null where the peer serves the volume.</param>
+    public bool HasEverything(int node, SimDisk?[] disks)
     {
         for (int volume = 0; volume < _unsettled.Length; volume++)
         {
-            SimDisk disk = disks[volume];
-            if (!_unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0 || Holds(disk, 1 << node, write)))
+            if (disks[volume] is { } disk && !_unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0 || Holds(disk, 1 << node, write)))
                 return false;
         }
 
@@ -326,17 +331,21 @@ internal sealed class Oracle
     }
 
     /// <summary>Whatever a node holds is the truth from now on, by force.</summary>
-    public void TakeAsTruth(int node, SimDisk[] disks)
+    /// <param name="node">Its index.</param>
+    /// <param name="disks">Its disks; null where the peer serves the volume.</param>
+    public void TakeAsTruth(int node, SimDisk?[] disks)
     {
         long now = Tick();
         for (int volume = 0; volume < disks.Length; volume++)
         {
+            if (disks[volume] is not { } disk)
+                continue;
             var stable = new WriteRecord { IssuedAt = now, EndedAt = now, Node = node, IsAcknowledged = true, On = 1 << node, StableOn = 1 << node, MaybeOn = 1 << node, Place = (volume, 0, 0) };
             var unstable = new WriteRecord { IssuedAt = now, EndedAt = now, Node = node, IsAcknowledged = true, On = 1 << node, MaybeOn = 1 << node, Place = (volume, 0, 0) };
             foreach ((long block, List<Entry>[] sectors) in _blocks[volume])
             {
-                byte[] content = disks[volume][block];
-                bool isStable = !disks[volume].IsUnstable(block);
+                byte[] content = disk[block];
+                bool isStable = !disk.IsUnstable(block);
                 var seen = new Sighting();
                 for (int s = 0; s < Sectors.PerBlock; s++)
                 {

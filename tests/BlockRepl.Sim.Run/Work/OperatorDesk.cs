@@ -11,6 +11,7 @@ internal sealed class OperatorDesk(Simulation simulation)
 {
     private readonly bool[] _isAttaching = new bool[8];
     private readonly int[] _promotions = new int[2];
+    private readonly List<(SimNode Peer, Action HungUp)> _asked = [];
 
     /// <summary>A demotion was asked for: no client asks for more.</summary>
     public bool[] IsDemoting { get; } = new bool[2];
@@ -115,6 +116,12 @@ internal sealed class OperatorDesk(Simulation simulation)
         IsDemoting[node.Index] = false;
         _promotions[node.Index] = 0;
         Array.Fill(_isAttaching, false, node.Index * 4, 4);
+        foreach ((SimNode peer, Action hungUp) in _asked.ToArray())
+        {
+            if (peer == node)
+                hungUp();
+        }
+
         simulation.Clock.In(200_000 + simulation.FaultChance.Below(15_000_000), () =>
         {
             if (!node.IsAlive && !IsHealing)
@@ -194,9 +201,19 @@ internal sealed class OperatorDesk(Simulation simulation)
             return;
         }
 
+        // Its process may end before it has answered.
         int life = node.Life;
+        (SimNode, Action) asked = default;
+        asked = (peer, () =>
+        {
+            _asked.Remove(asked);
+            if (life == node.Life)
+                End(1);
+        });
+        _asked.Add(asked);
         peer.Command(new OperatorCommand(OperatorVerb.Outdate), answer =>
         {
+            _asked.Remove(asked);
             if (life != node.Life)
                 return;
             if (answer.ExitCode == 0)

@@ -51,7 +51,7 @@ internal sealed class OperatorDesk(Simulation simulation)
             return false;
         if (!peer.IsAlive)
             return DiedInSync[peer.Index];
-        return Simulation.IsConnected(node) && Simulation.IsConnected(peer) && node.LiveLink?.Link == peer.LiveLink?.Link && node.LiveLink is { Link.IsDead: false };
+        return StatusReading.IsConnected(node) && StatusReading.IsConnected(peer) && node.LiveLink?.Link == peer.LiveLink?.Link && node.LiveLink is { Link.IsDead: false };
     }
 
     // Where a node has no disk its peer would serve it, so that the peer's data are what counts.
@@ -209,7 +209,8 @@ internal sealed class OperatorDesk(Simulation simulation)
             _asked.Remove(asked);
             if (life == node.Life)
                 End(1);
-        });
+        }
+        );
         _asked.Add(asked);
         peer.Command(new OperatorCommand(OperatorVerb.Outdate), answer =>
         {

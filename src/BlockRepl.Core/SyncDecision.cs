@@ -114,7 +114,12 @@ public static class SyncDecision
         }
 
         if (self.CrashedPrimary)
-            return Copy(IsFirst(self, peer), false, 40, "both sides crashed as Primary");
+        {
+            // The later of the two had everything stable before it was Primary, and has written nothing since. Whoever kept its power has all that was acknowledged in either reign; version 1 does not ask.
+            bool isOneWhole = self.LostPower != peer.LostPower && !self.IsVersion1 && !peer.IsVersion1;
+            return Copy(isOneWhole ? peer.LostPower : IsFirst(self, peer), false, 40, "both sides crashed as Primary");
+        }
+
         if (self.DirtyBlocks > 0 != peer.DirtyBlocks > 0)
             return Copy(self.DirtyBlocks > 0, false, 42, "one side has marks");
         return Copy(IsFirst(self, peer), false, 42, "both sides have marks");

@@ -19,6 +19,9 @@ internal sealed class StateWatch
     private readonly ReplicationState[,] _replication;
     private readonly bool[,] _isSplit;
 
+    // A node died while it was promoted by force: its data may count or not.
+    private readonly bool[] _mayBeForced = new bool[2];
+
     public StateWatch(Simulation simulation)
     {
         _simulation = simulation;
@@ -109,7 +112,7 @@ internal sealed class StateWatch
         else if (!wasAll && IsAllInSync)
         {
             Oracle.NoteOneHistory();
-            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = false;
+            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = _mayBeForced[0] = _mayBeForced[1] = false;
         }
 
         if (role == Role.Primary && _simulation.Nodes[1 - node.Index] is { IsPrimary: true } other && StatusReading.IsConnected(node) && StatusReading.IsConnected(other) && node.LiveLink is { Link.IsDead: false } link && link.Link == other.LiveLink?.Link)
@@ -121,6 +124,7 @@ internal sealed class StateWatch
     {
         _simulation.Work.NodeDied(node);
         Oracle.NoteDeath();
+        NoteForceCutShort(node);
         _roles[node.Index] = Role.Secondary;
         _connections[node.Index] = ConnectionState.StandAlone;
         bool wasAll = IsAllInSync;
@@ -135,6 +139,18 @@ internal sealed class StateWatch
         if (wasAll)
             NoteChangesInFlight();
         _simulation.Operator.NodeDied(node);
+    }
+
+    // What a promotion by force makes of the data may have become durable, although it never got to its end.
+    private void NoteForceCutShort(SimNode node)
+    {
+        DiskState[] disks = [.. Enumerable.Range(0, Plan.Volumes).Select(v => _diskStates[node.Index, v])];
+        if (!_simulation.Operator.IsForceUnderWay(node) || Array.TrueForAll(disks, static state => state == DiskState.UpToDate))
+            return;
+        _mayBeForced[node.Index] = true;
+        NoteForced(node.Index);
+        _hasChanged[1 - node.Index] |= Array.Exists(disks, static state => state == DiskState.Inconsistent);
+        Oracle.IsForked = true;
     }
 
     // The target has it all, also if the connection ends before the source hears of it.
@@ -187,7 +203,7 @@ internal sealed class StateWatch
         // Force makes no difference where every disk is UpToDate: no generation begins with it, and a peer that went on meanwhile overwrites this node if it changes nothing.
         // Nor on a volume that the peer serves, with its own disk.
         SimDisk?[] own = [.. node.Disks.Select((disk, v) => StatusReading.IsServed(node, v) ? null : disk.Data)];
-        bool isForced = _simulation.Operator.IsForcing[node.Index] && Enumerable.Range(0, Plan.Volumes).Any(v => own[v] is not null && before[v] != DiskState.UpToDate);
+        bool isForced = _mayBeForced[node.Index] || (_simulation.Operator.IsForcing[node.Index] && Enumerable.Range(0, Plan.Volumes).Any(v => own[v] is not null && before[v] != DiskState.UpToDate));
         bool isLocal = true;
         for (int v = 0; v < Plan.Volumes; v++)
         {
@@ -224,7 +240,9 @@ internal sealed class StateWatch
         // promotion that begins the fork is checked, because nothing is forked before it.
         if (!_simulation.WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !Oracle.IsForked) is { } wrong)
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
-        Oracle.IsForked |= isStale;
+
+        // What a Primary that nobody sees acknowledges from here on is another history, too.
+        Oracle.IsForked |= isStale || _simulation.Other(node).IsPrimary;
         Oracle.NoteFailover(node.Index);
     }
 

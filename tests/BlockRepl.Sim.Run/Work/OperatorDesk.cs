@@ -19,6 +19,9 @@ internal sealed class OperatorDesk(Simulation simulation)
     /// <summary>The promotion that is under way, or was last, was asked for by force.</summary>
     public bool[] IsForcing { get; } = new bool[2];
 
+    /// <summary>A promotion by force was asked for, and is not answered.</summary>
+    public bool IsForceUnderWay(SimNode node) => IsForcing[node.Index] && _promotions[node.Index] > 0;
+
     /// <summary>A node died in the state of being in sync: it had changed nothing alone.</summary>
     public bool[] DiedInSync { get; } = [true, true];
 

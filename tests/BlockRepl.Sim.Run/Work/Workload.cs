@@ -89,7 +89,7 @@ internal sealed class Workload
         if (request.Record is { } record)
         {
             if (isSeen)
-                oracle.Acknowledged(record, StatusReading.HoldersOf(node, request.Volume), (request.Flags & ChangeFlags.Fua) != 0, !isServed && StatusReading.IsWeak(node));
+                oracle.Acknowledged(record, StatusReading.HoldersOf(node, request.Volume), (request.Flags & ChangeFlags.Fua) != 0, !isServed && (request.IsSentEarly || StatusReading.IsWeak(node)));
             else
                 oracle.Ended(record, StatusReading.IsConnected(node));
         }
@@ -98,7 +98,7 @@ internal sealed class Workload
             if (isSeen)
                 oracle.Flushed(request.Volume, request.IssuedAt, StatusReading.HoldersOf(node, request.Volume));
         }
-        else if (isSeen && oracle.CheckRead(request, data, node.Index) is { } wrong)
+        else if (isSeen && oracle.CheckRead(request, data, StatusReading.IsServed(node, request.Volume) ? 1 - node.Index : node.Index) is { } wrong)
         {
             throw new ViolationException("linearizability", wrong);
         }
@@ -254,6 +254,7 @@ internal sealed class Workload
 
         request.Record = _simulation.Oracle.Issued(request, node.Index, _simulation.IsPeerThere(node.Index), OldestOpen());
         request.IssuedAt = request.Record.IssuedAt;
+        request.IsSentEarly = StatusReading.IsWeak(node);
         _simulation.Watch.NoteChange(node.Index, request.Volume);
         BlockBuffer? buffer = null;
         if (request.Kind == ChangeKind.Write)

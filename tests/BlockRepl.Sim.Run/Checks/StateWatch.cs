@@ -216,6 +216,9 @@ internal sealed class StateWatch
         }
 
         bool isStale = !Oracle.HasEverything(node.Index, own);
+
+        // What a Primary that this one does not see acknowledges from here on is another history, too.
+        bool isSecond = _simulation.Other(node).IsPrimary;
         if (isForced)
         {
             // Half of a resync is what it is: neither what this node had before nor what the source has. What the source has is another history from here on, although it changes nothing more.
@@ -223,7 +226,7 @@ internal sealed class StateWatch
             NoteForced(node.Index);
             _hasChanged[1 - node.Index] |= isHalf;
             Oracle.NoteFailover(node.Index);
-            Oracle.IsForked |= isStale || isHalf;
+            Oracle.IsForked |= isStale || isHalf || isSecond;
             if (isStale || isHalf)
                 Oracle.TakeAsTruth(node.Index, own);
             return;
@@ -240,9 +243,7 @@ internal sealed class StateWatch
         // promotion that begins the fork is checked, because nothing is forked before it.
         if (!_simulation.WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !Oracle.IsForked) is { } wrong)
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
-
-        // What a Primary that nobody sees acknowledges from here on is another history, too.
-        Oracle.IsForked |= isStale || _simulation.Other(node).IsPrimary;
+        Oracle.IsForked |= isStale || isSecond;
         Oracle.NoteFailover(node.Index);
     }
 

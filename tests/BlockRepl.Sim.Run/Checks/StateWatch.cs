@@ -125,6 +125,9 @@ internal sealed class StateWatch
         _simulation.Work.NodeDied(node);
         Oracle.NoteDeath();
         NoteForceCutShort(node);
+
+        // With protocols A and B it may have had some of what was acknowledged, and not yet written: any of it may be there (docs/STATUS.md, G4).
+        HasLostPower[node.Index] |= _roles[node.Index] == Role.Secondary && (_simulation.WasWeak || Plan.Protocol != WriteProtocol.C);
         _roles[node.Index] = Role.Secondary;
         _connections[node.Index] = ConnectionState.StandAlone;
         bool wasAll = IsAllInSync;

@@ -35,6 +35,15 @@ public sealed record Mix(string Name)
     /// <summary>Frames that are damaged on the way, or come late from an old connection.</summary>
     public int BadFrames { get; init; }
 
+    /// <summary>Of the stretches of a history, those in which one node's disks are slow, in a hundred.</summary>
+    public int SlowPercent { get; init; }
+
+    /// <summary>Resync data waits before it is sent, so that changes overtake it.</summary>
+    public bool HoldsBulk { get; init; }
+
+    /// <summary>Of the answers of fence handlers, those that come late, in a hundred.</summary>
+    public int LateAnswerPercent { get; init; }
+
     /// <summary>The policy of both nodes; with one, nobody promotes by force and <c>fence-peer</c> decides.</summary>
     public FencingPolicy Fencing { get; init; } = FencingPolicy.DontCare;
 
@@ -51,12 +60,14 @@ public sealed record Mix(string Name)
     public static IReadOnlyList<Mix> All { get; } =
     [
         new("power") { Death = 25, PowerPercent = 80, BothPercent = 40 },
-        new("resync") { Cut = 40, Death = 20, PowerPercent = 60, BlocksPerExtent = 10, Client = 180 },
+        new("resync") { Cut = 40, Death = 20, PowerPercent = 60, BlocksPerExtent = 10, Client = 180, BadFrames = 25 },
         new("disks") { Disk = 25, DiskErrors = 15, Death = 10 },
         new("network") { Cut = 35, BadFrames = 30, Death = 6, BlocksPerExtent = 8 },
         new("protocol-b") { Protocol = WriteProtocol.B, Operator = 60, PowerPercent = 0 },
-        new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30 },
-        new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30 },
+        new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
+        new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
+        new("slow") { SlowPercent = 70, Death = 25, PowerPercent = 60, Operator = 60, Start = 60, Client = 300 },
+        new("returning") { Disk = 60, Client = 320, Cut = 8, Death = 5, PowerPercent = 0, Operator = 15, BlocksPerExtent = 2, HoldsBulk = true },
         new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },
     ];
 }

@@ -29,6 +29,9 @@ public sealed record Mix(string Name)
     /// <summary>A disk fails, is detached, attached.</summary>
     public int Disk { get; init; }
 
+    /// <summary>It is mostly a Primary that loses a disk, and the disk comes back soon.</summary>
+    public bool DisksReturn { get; init; }
+
     /// <summary>Disk operations that fail.</summary>
     public int DiskErrors { get; init; }
 
@@ -67,7 +70,7 @@ public sealed record Mix(string Name)
         new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
         new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
         new("slow") { SlowPercent = 70, Death = 25, PowerPercent = 60, Operator = 60, Start = 60, Client = 300 },
-        new("returning") { Disk = 60, Client = 320, Cut = 8, Death = 5, PowerPercent = 0, Operator = 15, BlocksPerExtent = 2, HoldsBulk = true },
+        new("returning") { Disk = 90, DisksReturn = true, Client = 320, Cut = 8, Death = 5, PowerPercent = 0, Operator = 15, BlocksPerExtent = 2, HoldsBulk = true },
         new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },
     ];
 }

@@ -218,8 +218,9 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
             return;
         }
 
-        // Reads go on, nothing else: what clients were told of is stable, here and on a peer in sync, and nothing is written.
-        bool isWriting = node.Pending.Exists(static p => p is { Kind: EffectKind.LocalChange, Request.Origin: ChangeOrigin.Client });
+        // Reads go on, nothing else: what clients were told of is stable, here and on a peer in sync, and nothing is written but to a disk that was given up.
+        bool isWriting = node.Pending.Exists(
+            p => p is { Kind: EffectKind.LocalChange, Request.Origin: ChangeOrigin.Client } && node.Status.DiskState(p.Volume) is not (DiskState.Failed or DiskState.Diskless));
         Assert.False(isWriting, $"I19: {node.Name} is suspended and writes");
         if (!isOver)
         {

@@ -41,7 +41,21 @@ internal sealed class MixedHealing(MixedWorld world, MixedDeaths deaths, FenceAg
         }
 
         AttachDiskless();
+        DemoteDiskless();
         SettleDoubts();
+    }
+
+    // A Primary that was promoted without a disk does not take a disk back whose data it never saw: as a Secondary it does.
+    private void DemoteDiskless()
+    {
+        foreach (SimulatedNode node in world.Nodes)
+        {
+            if (node.Core.Role == Role.Primary && Array.Exists(MixedWorld.Volumes, v => node.Status.DiskState(v) == DiskState.Diskless))
+                world.Cluster.Command(node, OperatorVerb.Secondary);
+        }
+
+        RunAndObserve();
+        AttachDiskless();
     }
 
     // What a person has declared Outdated while the nodes were equal becomes UpToDate with the next handshake. A Primary that would have to be overwritten must be demoted first.

@@ -56,10 +56,12 @@ internal sealed class MixedOperator(MixedWorld world, MixedDeaths deaths)
         }
     }
 
-    /// <summary>Closes, attaches or detaches a disk.</summary>
+    /// <summary>Closes, attaches or detaches a disk; where disks return, mostly one of a Primary, and that at once.</summary>
     public void DiskActs()
     {
         SimulatedNode node = world.Pick();
+        if (world.Mix.DisksReturn && node.IsAlive && node.Core.Role != Role.Primary && !world.Chance.OneIn(6))
+            node = world.Cluster.Other(node);
         if (!node.IsAlive)
             return;
         var volume = (ushort)world.Chance.Below(2);
@@ -67,10 +69,10 @@ internal sealed class MixedOperator(MixedWorld world, MixedDeaths deaths)
         world.Note($"{node.Name}'s disk {volume} is {state}: closed, attached or detached");
         if (state == DiskState.Failed)
             node.CloseDisk(volume);
-        else if (state == DiskState.Diskless)
+        else if (state != DiskState.Diskless && world.Chance.OneIn(3))
+            world.Cluster.Command(node, new OperatorCommand(OperatorVerb.Detach) { Volume = world.Mix.DisksReturn ? new VolumeNr(volume) : null });
+        if (state == DiskState.Diskless || (world.Mix.DisksReturn && node.Status.DiskState(new VolumeNr(volume)) == DiskState.Diskless))
             node.Attach(volume);
-        else if (world.Chance.OneIn(3))
-            world.Cluster.Command(node, OperatorVerb.Detach);
     }
 
     // A person who promotes knows that the peer is dead since before it could go on alone, or that it is connected and not Primary.

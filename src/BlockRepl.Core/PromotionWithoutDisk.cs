@@ -10,6 +10,7 @@ namespace BlockRepl.Core;
 internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteService remote)
 {
     private readonly List<Volume> _asked = [];
+    private readonly List<Volume> _withoutDisk = [];
 
     /// <summary>Every volume has a disk here or is served.</summary>
     public bool IsServed => context.Volumes.TrueForAll(static volume => volume.HasDisk || (volume.IsServed && volume.Remote.IsConfirmed));
@@ -79,10 +80,23 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
             volume.Peers[peer.Id.Value].BehindGeneration = GenerationId.None;
     }
 
+    /// <summary>The promotion has judged what each volume has here now. A disk that comes later has been judged by nobody: it may be half resynced (G6).</summary>
+    public void Judged()
+    {
+        _withoutDisk.Clear();
+        foreach (Volume volume in context.Volumes)
+        {
+            if (!volume.HasDisk)
+                _withoutDisk.Add(volume);
+        }
+    }
+
     /// <summary>Asks for everything that has no disk here. Returns why that cannot be; null if it can, and <see cref="IsServed"/> follows.</summary>
     public CommandResult? Ask(bool force)
     {
         _asked.Clear();
+        if (WhyAttached() is { } attached)
+            return attached;
         foreach (Volume volume in context.Volumes)
         {
             if (volume.HasDisk)
@@ -109,10 +123,14 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
     /// </summary>
     public CommandResult? WhyNotServed()
     {
-        if (_asked.Find(static volume => volume.HasDisk || volume.Disk == DiskState.Attaching) is { } attached)
-            return CommandResult.Refused($"{context.Settings.Name}/{attached.Name}: a disk was attached while the peer was asked to serve the volume", "look at status, and try again");
+        if (WhyAttached() is { } attached)
+            return attached;
         return context.Volumes.Find(static volume => !volume.HasDisk && !volume.IsServed) is { } unserved ? NotServed(unserved) : null;
     }
+
+    private CommandResult? WhyAttached() => _withoutDisk.Find(static volume => volume.HasDisk || volume.Disk == DiskState.Attaching) is { } attached
+        ? CommandResult.Refused($"{context.Settings.Name}/{attached.Name}: a disk was attached while the promotion was under way", "look at status, and try again")
+        : null;
 
     /// <summary>The promotion is over: the volumes are served as those of any Primary, and what the disks that are gone were ahead with is given up, if anything.</summary>
     public void Done()

@@ -259,6 +259,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             return;
         }
 
+        _served.Judged();
         (_step, _pending, _askedMs, _askId) = (Step.AwaitPeer, 0, context.NowMs, context.NextTicket());
         foreach (Peer peer in context.Peers)
         {

@@ -5,6 +5,9 @@ namespace BlockRepl.Sim.Mixed;
 /// <summary>What a history is rich in. Numbers are chances in a thousand steps.</summary>
 public sealed record Mix(string Name)
 {
+    /// <summary>Steps before it is healed.</summary>
+    public int Steps { get; init; } = 400;
+
     /// <summary>A client asks for something.</summary>
     public int Client { get; init; } = 250;
 
@@ -69,8 +72,8 @@ public sealed record Mix(string Name)
         new("protocol-b") { Protocol = WriteProtocol.B, Operator = 60, PowerPercent = 0 },
         new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
         new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
-        new("slow") { SlowPercent = 70, Death = 25, PowerPercent = 60, Operator = 60, Start = 60, Client = 300 },
-        new("returning") { Disk = 90, DisksReturn = true, Client = 320, Cut = 8, Death = 5, PowerPercent = 0, Operator = 15, BlocksPerExtent = 2, HoldsBulk = true },
+        new("slow") { SlowPercent = 70, Client = 180, Cut = 12, Death = 12, PowerPercent = 70, BothPercent = 10, Operator = 30, Start = 60 },
+        new("returning") { DisksReturn = true, Disk = 40, Client = 170, Cut = 3, Death = 2, PowerPercent = 0, Operator = 5, BlocksPerExtent = 2, HoldsBulk = true, Steps = 600 },
         new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },
     ];
 }

@@ -8,7 +8,6 @@ namespace BlockRepl.Sim.Mixed;
 /// </summary>
 public sealed class MixedRun
 {
-    private const int Steps = 400;
     private const int SlowStretchSteps = 50;
 
     private readonly MixedWorld _world;
@@ -49,7 +48,7 @@ public sealed class MixedRun
         Cluster.CommandAndRun(Cluster.Alpha, OperatorVerb.SkipInitialSync);
         Cluster.CommandAndRun(Cluster.Alpha, OperatorVerb.Primary);
         Cluster.AssertInSync();
-        for (int i = 0; i < Steps; i++)
+        for (int i = 0; i < Mix.Steps; i++)
         {
             if (Mix.SlowPercent > 0 && i % SlowStretchSteps == 0)
                 _slow = Chance.Below(100) < Mix.SlowPercent ? _world.Pick() : null;

@@ -59,6 +59,9 @@ public sealed record Mix(string Name)
     /// <summary>An operator promotes whatever there is.</summary>
     public bool IsReckless { get; init; }
 
+    /// <summary>Extents that clients use: mostly more than the log has places.</summary>
+    public int Extents { get; init; } = MixedClient.Extents;
+
     /// <summary>Blocks of each extent that clients use.</summary>
     public int BlocksPerExtent { get; init; } = 3;
 
@@ -73,7 +76,7 @@ public sealed record Mix(string Name)
         new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
         new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
         new("slow") { SlowPercent = 70, Client = 180, Cut = 12, Death = 12, PowerPercent = 70, BothPercent = 10, Operator = 30, Start = 60 },
-        new("returning") { DisksReturn = true, Disk = 40, Client = 170, Cut = 3, Death = 2, PowerPercent = 0, Operator = 5, BlocksPerExtent = 2, HoldsBulk = true, Steps = 600 },
+        new("returning") { DisksReturn = true, Disk = 40, Client = 170, Cut = 3, Death = 2, PowerPercent = 0, Operator = 5, Extents = 2, BlocksPerExtent = 2, HoldsBulk = true, Steps = 600 },
         new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },
     ];
 }

@@ -45,7 +45,7 @@ internal sealed class MixedClient(MixedWorld world)
     // A few blocks in each extent; often the last block, which is a part of one; often single sectors.
     private ByteRange DrawRange()
     {
-        long extent = world.Chance.Below(Extents);
+        long extent = world.Chance.Below(world.Mix.Extents);
         long block = world.Chance.Below(world.Mix.BlocksPerExtent);
         bool isTail = extent == Extents - 1 && world.Chance.OneIn(2);
         long offset = isTail ? VolumeBytes - 3 * SectorOracle.SectorBytes : (extent << ActivityLog.ExtentShift) + (block << Block.Shift);

@@ -26,6 +26,9 @@ public sealed record Mix(string Name)
     /// <summary>Of the deaths, those of both nodes at once, in a hundred.</summary>
     public int BothPercent { get; init; } = 20;
 
+    /// <summary>Somebody promotes the survivor of a Primary as soon as it has noticed the loss.</summary>
+    public bool FailsOver { get; init; }
+
     /// <summary>What is dead starts.</summary>
     public int Start { get; init; } = 40;
 
@@ -75,7 +78,7 @@ public sealed record Mix(string Name)
         new("protocol-b") { Protocol = WriteProtocol.B, Operator = 60, PowerPercent = 0 },
         new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
         new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
-        new("slow") { SlowPercent = 70, Client = 180, Cut = 12, Death = 12, PowerPercent = 70, BothPercent = 10, Operator = 30, Start = 60 },
+        new("slow") { FailsOver = true, SlowPercent = 70, Client = 180, Cut = 12, Death = 12, PowerPercent = 70, BothPercent = 10, Operator = 30, Start = 60, Steps = 600 },
         new("returning") { DisksReturn = true, Disk = 40, Client = 170, Cut = 3, Death = 2, PowerPercent = 0, Operator = 5, Extents = 2, BlocksPerExtent = 2, HoldsBulk = true, Steps = 600 },
         new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },
     ];

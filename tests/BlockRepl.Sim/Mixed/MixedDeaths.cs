@@ -11,6 +11,9 @@ internal sealed class MixedDeaths(MixedWorld world)
     /// <summary>By node: its newest demotion, which the node's death ends.</summary>
     public CommandTicket[] Demotions { get; } = [new() { Result = CommandResult.Ok }, new() { Result = CommandResult.Ok }];
 
+    /// <summary>The node that is to take over from a Primary that has died; null if none is.</summary>
+    public SimulatedNode? Survivor { get; set; }
+
     /// <summary>Everything that is dead starts when it may.</summary>
     public bool IsHealing { get; set; }
 
@@ -18,6 +21,8 @@ internal sealed class MixedDeaths(MixedWorld world)
     public void Disaster()
     {
         SimulatedNode node = world.Pick();
+        if (world.Mix.FailsOver && world.Cluster.Other(node) is { IsAlive: true, Core.Role: Role.Primary } primary && world.Chance.OneIn(2))
+            node = primary;
         bool isPower = world.Chance.Below(100) < world.Mix.PowerPercent;
         Die(node, isPower);
         if (world.Chance.Below(100) < world.Mix.BothPercent)
@@ -33,6 +38,7 @@ internal sealed class MixedDeaths(MixedWorld world)
         DiedInSync[node.Index] = MixedChecks.SeesInSync(node);
         Demotions[node.Index].Result ??= CommandResult.Ok;
         world.Checks.Dies(node);
+        Survivor = world.Mix.FailsOver && node.Core.Role == Role.Primary ? world.Cluster.Other(node) : null;
         if (isPower)
             node.PowerCut(world.Chance);
         else

@@ -32,6 +32,19 @@ internal sealed class MixedOperator(MixedWorld world, MixedDeaths deaths)
         world.Cluster.Command(node, OperatorVerb.Primary, force: isForced);
     }
 
+    /// <summary>Promotes the survivor of a Primary that has died, once it has noticed; true if that was done now.</summary>
+    public bool FailsOver()
+    {
+        if (deaths.Survivor is not { IsAlive: true } node || node.Status.Link(ClusterHarness.PeerOf) != LinkId.None)
+            return false;
+        deaths.Survivor = null;
+        if (!MaySanelyPromote(node))
+            return false;
+        world.Note($"{node.Name} is promoted: it takes over");
+        world.Cluster.Command(node, OperatorVerb.Primary);
+        return true;
+    }
+
     private void CommandPrimary(SimulatedNode node)
     {
         switch (world.Chance.Below(6))

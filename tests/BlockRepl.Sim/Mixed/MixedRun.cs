@@ -10,6 +10,9 @@ public sealed class MixedRun
 {
     private const int SlowStretchSteps = 50;
 
+    // Of the times that it is the turn of an operation of a slow disk, the one that it ends.
+    private const int SlowDiskTurns = 10;
+
     private readonly MixedWorld _world;
     private readonly MixedClient _client;
     private readonly MixedDeaths _deaths;
@@ -17,6 +20,8 @@ public sealed class MixedRun
     private readonly FenceAgent _agent;
     private readonly MixedHealing _healing;
     private SimulatedNode? _slow;
+    private bool _slowChanges;
+    private bool _slowFlushes;
 
     /// <param name="seed">What repeats it.</param>
     /// <param name="mix">What it is rich in.</param>
@@ -51,7 +56,7 @@ public sealed class MixedRun
         for (int i = 0; i < Mix.Steps; i++)
         {
             if (Mix.SlowPercent > 0 && i % SlowStretchSteps == 0)
-                _slow = Chance.Below(100) < Mix.SlowPercent ? _world.Pick() : null;
+                DrawSlowDisk();
             DoSomething();
             _world.Observe();
         }
@@ -62,6 +67,8 @@ public sealed class MixedRun
 
     private void DoSomething()
     {
+        if (_operator.FailsOver())
+            return;
         int draw = Chance.Below(1000);
         if ((draw -= Mix.Client) < 0)
             _client.Ask();
@@ -126,9 +133,15 @@ public sealed class MixedRun
         }
     }
 
-    // A slow disk; its metadata are on another.
+    private void DrawSlowDisk()
+    {
+        _slow = Chance.Below(100) < Mix.SlowPercent ? _world.Pick() : null;
+        (_slowChanges, _slowFlushes) = Chance.Below(3) switch { 0 => (true, false), 1 => (false, true), _ => (true, true) };
+    }
+
+    // Its metadata are on another disk.
     private bool IsHeldUp(SimulatedNode node, PendingOperation operation) =>
-        node == _slow && operation.Kind is (EffectKind.LocalChange or EffectKind.LocalFlush) && !Chance.OneIn(8);
+        node == _slow && ((operation.Kind == EffectKind.LocalChange && _slowChanges) || (operation.Kind == EffectKind.LocalFlush && _slowFlushes)) && !Chance.OneIn(SlowDiskTurns);
 
     private void Complete(SimulatedNode node, PendingOperation operation)
     {

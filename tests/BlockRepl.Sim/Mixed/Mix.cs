@@ -8,6 +8,9 @@ public sealed record Mix(string Name)
     /// <summary>Steps before it is healed.</summary>
     public int Steps { get; init; } = 400;
 
+    /// <summary>Now and then the cluster gets the time to come to rest, with a Primary: what follows hits one that works, not one that still recovers.</summary>
+    public bool Rests { get; init; }
+
     /// <summary>A client asks for something.</summary>
     public int Client { get; init; } = 250;
 
@@ -25,6 +28,9 @@ public sealed record Mix(string Name)
 
     /// <summary>Of the deaths, those of both nodes at once, in a hundred.</summary>
     public int BothPercent { get; init; } = 20;
+
+    /// <summary>Who dies more often than not, and if it is a Secondary whose disks are slow; null if it is nobody in particular.</summary>
+    public Role? Victim { get; init; }
 
     /// <summary>Somebody promotes the survivor of a Primary as soon as it has noticed the loss.</summary>
     public bool FailsOver { get; init; }
@@ -65,6 +71,9 @@ public sealed record Mix(string Name)
     /// <summary>Extents that clients use: mostly more than the log has places.</summary>
     public int Extents { get; init; } = MixedClient.Extents;
 
+    /// <summary>Places of each activity log.</summary>
+    public int LogExtents { get; init; } = 4;
+
     /// <summary>Blocks of each extent that clients use.</summary>
     public int BlocksPerExtent { get; init; } = 3;
 
@@ -78,7 +87,8 @@ public sealed record Mix(string Name)
         new("protocol-b") { Protocol = WriteProtocol.B, Operator = 60, PowerPercent = 0 },
         new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
         new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
-        new("slow") { FailsOver = true, SlowPercent = 70, Client = 180, Cut = 12, Death = 12, PowerPercent = 70, BothPercent = 10, Operator = 30, Start = 60, Steps = 600 },
+        new("slow") { FailsOver = true, Victim = Role.Primary, SlowPercent = 70, Client = 180, Cut = 12, Death = 12, PowerPercent = 70, BothPercent = 10, Operator = 30, Start = 60, Steps = 600 },
+        new("eviction") { Rests = true, Victim = Role.Secondary, LogExtents = 2, SlowPercent = 90, Steps = 640, Client = 330, Cut = 2, Death = 14, PowerPercent = 95, BothPercent = 10, Operator = 10, Start = 80 },
         new("returning") { DisksReturn = true, Disk = 40, Client = 170, Cut = 3, Death = 2, PowerPercent = 0, Operator = 5, Extents = 2, BlocksPerExtent = 2, HoldsBulk = true, Steps = 600 },
         new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },
     ];

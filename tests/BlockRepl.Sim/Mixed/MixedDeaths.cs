@@ -21,8 +21,8 @@ internal sealed class MixedDeaths(MixedWorld world)
     public void Disaster()
     {
         SimulatedNode node = world.Pick();
-        if (world.Mix.FailsOver && world.Cluster.Other(node) is { IsAlive: true, Core.Role: Role.Primary } primary && world.Chance.OneIn(2))
-            node = primary;
+        if (world.Mix.Victim is { } role && world.Chance.OneIn(2))
+            node = Array.Find(world.Nodes, each => each.IsAlive && each.Core.Role == role) ?? node;
         bool isPower = world.Chance.Below(100) < world.Mix.PowerPercent;
         Die(node, isPower);
         if (world.Chance.Below(100) < world.Mix.BothPercent)

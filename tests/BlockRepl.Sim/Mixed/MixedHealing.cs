@@ -2,8 +2,8 @@ using BlockRepl.Primitives;
 
 namespace BlockRepl.Sim.Mixed;
 
-/// <summary>The end of a random history: the network works, nobody dies any more, a person cares for what needs one; then all must be well.</summary>
-internal sealed class MixedHealing(MixedWorld world, MixedDeaths deaths, FenceAgent agent)
+/// <summary>The end of a random history: the network works, nobody dies any more, a person cares for what needs one; then all must be well. And rests in the middle of one.</summary>
+internal sealed class MixedHealing(MixedWorld world, MixedDeaths deaths, MixedOperator person, FenceAgent agent)
 {
     /// <summary>Mends everything that can be mended, and decides what a person must decide.</summary>
     public void Heal()
@@ -43,6 +43,28 @@ internal sealed class MixedHealing(MixedWorld world, MixedDeaths deaths, FenceAg
         AttachDiskless();
         DemoteDiskless();
         SettleDoubts();
+    }
+
+    /// <summary>In the middle of a history: what is dead starts, everything under way ends, and there is a Primary, if one may be.</summary>
+    public void Rest()
+    {
+        world.Note("rest");
+        deaths.IsHealing = true;
+        deaths.StartDead();
+        deaths.IsHealing = false;
+        for (int i = 0; i < 3 && !Array.TrueForAll(world.Nodes, MixedChecks.SeesInSync); i++)
+        {
+            RunAndObserve();
+            world.Cluster.Tick(7_000);
+        }
+
+        RunAndObserve();
+        if (Array.Exists(world.Nodes, static node => node.Core.Role == Role.Primary))
+            return;
+        SimulatedNode node = world.Pick();
+        if (person.MaySanelyPromote(node))
+            world.Cluster.Command(node, OperatorVerb.Primary);
+        RunAndObserve();
     }
 
     // A Primary that was promoted without a disk does not take a disk back whose data it never saw: as a Secondary it does.

@@ -88,8 +88,8 @@ internal sealed class MixedOperator(MixedWorld world, MixedDeaths deaths)
             node.Attach(volume);
     }
 
-    // A person who promotes knows that the peer is dead since before it could go on alone, or that it is connected and not Primary.
-    private bool MaySanelyPromote(SimulatedNode node)
+    /// <summary>A person who promotes knows that the peer is dead since before it could go on alone, or that it is connected and not Primary.</summary>
+    public bool MaySanelyPromote(SimulatedNode node)
     {
         SimulatedNode peer = world.Cluster.Other(node);
         if (world.Oracle.MissingOn(node) is not null)

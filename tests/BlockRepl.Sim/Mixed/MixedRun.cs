@@ -8,7 +8,7 @@ namespace BlockRepl.Sim.Mixed;
 /// </summary>
 public sealed class MixedRun
 {
-    private const int SlowStretchSteps = 50;
+    private const int StretchSteps = 80;
 
     // Of the times that it is the turn of an operation of a slow disk, the one that it ends.
     private const int SlowDiskTurns = 10;
@@ -33,7 +33,7 @@ public sealed class MixedRun
         _operator = new MixedOperator(_world, _deaths);
         _agent = new FenceAgent(_world.Cluster, _world.Chance, mix, _deaths.Shoot, _world.Note);
         _world.Checks.IsBarred = _agent.IsBarred;
-        _healing = new MixedHealing(_world, _deaths, _agent);
+        _healing = new MixedHealing(_world, _deaths, _operator, _agent);
     }
 
     private ClusterHarness Cluster => _world.Cluster;
@@ -55,8 +55,8 @@ public sealed class MixedRun
         Cluster.AssertInSync();
         for (int i = 0; i < Mix.Steps; i++)
         {
-            if (Mix.SlowPercent > 0 && i % SlowStretchSteps == 0)
-                DrawSlowDisk();
+            if (i % StretchSteps == 0)
+                BeginStretch();
             DoSomething();
             _world.Observe();
         }
@@ -133,9 +133,15 @@ public sealed class MixedRun
         }
     }
 
-    private void DrawSlowDisk()
+    private void BeginStretch()
     {
+        if (Mix.Rests)
+            _healing.Rest();
+        if (Mix.SlowPercent == 0)
+            return;
         _slow = Chance.Below(100) < Mix.SlowPercent ? _world.Pick() : null;
+        if (_slow is not null && Mix.Victim == Role.Secondary && Chance.OneIn(2))
+            _slow = Array.Find(_world.Nodes, static node => node is { IsAlive: true, Core.Role: Role.Secondary }) ?? _slow;
         (_slowChanges, _slowFlushes) = Chance.Below(3) switch { 0 => (true, false), 1 => (false, true), _ => (true, true) };
     }
 

@@ -20,7 +20,7 @@ internal sealed class MixedWorld
                 EpochWritesMax = 16,
                 Handlers = mix.Fencing == FencingPolicy.DontCare ? default : new HandlerSet().With(HandlerKind.FencePeer).With(HandlerKind.UnfencePeer),
             },
-            MixedClient.VolumeBytes, extents: 4, seed: Chance.NextUInt64())
+            MixedClient.VolumeBytes, mix.LogExtents, seed: Chance.NextUInt64())
         { HoldsBulk = mix.HoldsBulk };
         Checks = new MixedChecks(Cluster, Oracle, mix);
         Wire = new WireTrouble(Cluster, Chance);

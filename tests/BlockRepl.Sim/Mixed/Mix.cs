@@ -29,7 +29,7 @@ public sealed record Mix(string Name)
     /// <summary>Of the deaths, those of both nodes at once, in a hundred.</summary>
     public int BothPercent { get; init; } = 20;
 
-    /// <summary>Who dies more often than not, and if it is a Secondary whose disks are slow; null if it is nobody in particular.</summary>
+    /// <summary>Who dies more often than not; null if it is nobody in particular.</summary>
     public Role? Victim { get; init; }
 
     /// <summary>Somebody promotes the survivor of a Primary as soon as it has noticed the loss.</summary>
@@ -87,7 +87,7 @@ public sealed record Mix(string Name)
         new("protocol-b") { Protocol = WriteProtocol.B, Operator = 60, PowerPercent = 0 },
         new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
         new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
-        new("slow") { FailsOver = true, Victim = Role.Primary, SlowPercent = 70, Client = 180, Cut = 12, Death = 12, PowerPercent = 70, BothPercent = 10, Operator = 30, Start = 60, Steps = 600 },
+        new("slow") { Rests = true, FailsOver = true, Victim = Role.Primary, SlowPercent = 90, Client = 300, Cut = 4, Death = 40, PowerPercent = 50, BothPercent = 5, Operator = 10, Start = 40, Steps = 640 },
         new("eviction") { Rests = true, Victim = Role.Secondary, LogExtents = 2, SlowPercent = 90, Steps = 640, Client = 330, Cut = 2, Death = 14, PowerPercent = 95, BothPercent = 10, Operator = 10, Start = 80 },
         new("returning") { DisksReturn = true, Disk = 40, Client = 170, Cut = 3, Death = 2, PowerPercent = 0, Operator = 5, Extents = 2, BlocksPerExtent = 2, HoldsBulk = true, Steps = 600 },
         new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },

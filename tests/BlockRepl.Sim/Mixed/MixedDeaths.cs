@@ -23,6 +23,10 @@ internal sealed class MixedDeaths(MixedWorld world)
         SimulatedNode node = world.Pick();
         if (world.Mix.Victim is { } role && world.Chance.OneIn(2))
             node = Array.Find(world.Nodes, each => each.IsAlive && each.Core.Role == role) ?? node;
+
+        // Where somebody takes over at once it is worth most while the survivor is still writing what it has received.
+        if (world.Mix.FailsOver && !world.Cluster.Other(node).Pending.Exists(static p => p.Kind == EffectKind.LocalChange) && !world.Chance.OneIn(4))
+            return;
         bool isPower = world.Chance.Below(100) < world.Mix.PowerPercent;
         Die(node, isPower);
         if (world.Chance.Below(100) < world.Mix.BothPercent)

@@ -11,7 +11,7 @@ public sealed class MixedRun
     private const int StretchSteps = 80;
 
     // Of the times that it is the turn of an operation of a slow disk, the one that it ends.
-    private const int SlowDiskTurns = 10;
+    private const int SlowDiskTurns = 16;
 
     private readonly MixedWorld _world;
     private readonly MixedClient _client;
@@ -140,7 +140,7 @@ public sealed class MixedRun
         if (Mix.SlowPercent == 0)
             return;
         _slow = Chance.Below(100) < Mix.SlowPercent ? _world.Pick() : null;
-        if (_slow is not null && Mix.Victim == Role.Secondary && Chance.OneIn(2))
+        if (_slow is not null && Mix.Rests && Chance.OneIn(2))
             _slow = Array.Find(_world.Nodes, static node => node is { IsAlive: true, Core.Role: Role.Secondary }) ?? _slow;
         (_slowChanges, _slowFlushes) = Chance.Below(3) switch { 0 => (true, false), 1 => (false, true), _ => (true, true) };
     }

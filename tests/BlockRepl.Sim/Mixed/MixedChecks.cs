@@ -8,7 +8,7 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
 {
     private readonly bool[] _isFenced = new bool[2];
     private readonly bool[] _isWaived = new bool[2];
-    private readonly long[] _lostPowerAt = new long[2];
+    private readonly long[] _lostPowerAt = [-1, -1];
     private readonly Role[] _roles = [Role.Secondary, Role.Secondary];
     private readonly bool[,] _mustBeBad = new bool[2, 2];
     private readonly bool[,] _isDurablyBad = new bool[2, 2];
@@ -120,9 +120,13 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
         bool[] has = Holders(request);
         SimulatedNode node = Array.Find(Nodes, n => n.Name == request.Node)!;
         SimulatedNode peer = cluster.Other(node);
-        bool mayBeThere = has[peer.Index] || _lostPowerAt[peer.Index] >= request.IssuedAt || oracle.IsHeldOn(peer, request);
+        bool hasLostPower = _lostPowerAt[peer.Index] >= request.IssuedAt;
+        bool mayBeThere = has[peer.Index] || hasLostPower || oracle.IsHeldOn(peer, request);
         if (mix.Fencing == FencingPolicy.ResourceAndStonith && node.IsAlive && !mayBeThere)
             Assert.True(CannotGoOn(node), $"G13: {node.Name} answered change {request.Id}, which {peer.Name} lacks and is not fenced");
+
+        // The answer may come when the node has not noticed yet that its peer lost power, and the change with it.
+        has[peer.Index] &= !hasLostPower;
         return has;
     }
 

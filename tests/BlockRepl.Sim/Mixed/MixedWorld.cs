@@ -10,7 +10,9 @@ internal sealed class MixedWorld
     public MixedWorld(ulong seed, Mix mix)
     {
         Mix = mix;
-        Chance = new Prng(seed * 0x9E3779B97F4A7C15 ^ (ulong)mix.Name.Length << 32 ^ mix.Name[0]);
+
+        // Drawn, not counted: of two numbers that lie near each other the streams are one stream, from two places on.
+        Chance = new Prng(new Prng(seed ^ (ulong)mix.Name.Length << 56 ^ (ulong)mix.Name[0] << 48).NextUInt64());
         Cluster = new ClusterHarness(
             s => s with
             {

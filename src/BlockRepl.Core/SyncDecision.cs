@@ -114,7 +114,13 @@ public static class SyncDecision
         }
 
         if (self.CrashedPrimary)
-            return Copy(IsFirst(self, peer), false, 40, "both sides crashed as Primary");
+        {
+            // The one took over from the other, and neither answered anything alone. What the one lost with its host's page cache the other has, unless it lost its own (G2). Protocol version 1 looks at the
+            // names alone (hard part 19).
+            bool isByPower = self.LostPower != peer.LostPower && !self.IsVersion1 && !peer.IsVersion1 && !Canary.PowerLossForgotten;
+            return Copy(isByPower ? peer.LostPower : IsFirst(self, peer), false, 40, "both sides crashed as Primary");
+        }
+
         if (self.DirtyBlocks > 0 != peer.DirtyBlocks > 0)
             return Copy(self.DirtyBlocks > 0, false, 42, "one side has marks");
         return Copy(IsFirst(self, peer), false, 42, "both sides have marks");

@@ -28,7 +28,7 @@ public sealed class WireTrouble(ClusterHarness cluster, Prng chance)
     /// <summary>Hands a node a frame of a connection that it has noticed to be over; mostly once another is up, where it could do harm. Null if there is none.</summary>
     public string? DeliverLate(SimulatedNode node)
     {
-        if (node.Status.ConnectionState(ClusterHarness.PeerOf) != ConnectionState.Connected && !chance.OneIn(8))
+        if (node.Status.Link(ClusterHarness.PeerOf) == LinkId.None && !chance.OneIn(8))
             return null;
         List<(LinkId Link, int To, byte[] Frame)> mine = _late.FindAll(late => late.To == node.Index && late.Link != node.Status.Link(ClusterHarness.PeerOf));
         if (mine.Count == 0)

@@ -171,9 +171,6 @@ public static class Canary
     [CanaryFacts("G10", "a message with a wrong checksum is taken", SeedsMax = 56)]
     public static bool FrameChecksumIgnored => IsOn(nameof(FrameChecksumIgnored));
 
-    [CanaryFacts("G10", "of two intact superblocks the older is taken", SeedsMax = 40, IsOpen = true)]
-    public static bool OlderSuperblockTaken => IsOn(nameof(OlderSuperblockTaken));
-
     [CanaryFacts("G10", "a superblock with a wrong checksum is taken", SeedsMax = 72)]
     public static bool TornSuperblockTaken => IsOn(nameof(TornSuperblockTaken));
 
@@ -234,7 +231,6 @@ public static class Canary
     public const bool SuspendEndsEarly = false;
     public const bool DataChecksumIgnored = false;
     public const bool FrameChecksumIgnored = false;
-    public const bool OlderSuperblockTaken = false;
     public const bool TornSuperblockTaken = false;
     public const bool TornLogTaken = false;
     public const bool TornBitmapTaken = false;

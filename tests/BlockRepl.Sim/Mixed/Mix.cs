@@ -85,11 +85,10 @@ public sealed record Mix(string Name)
         new("disks") { Disk = 25, DiskErrors = 15, Death = 10 },
         new("network") { Cut = 35, BadFrames = 30, Death = 6, BlocksPerExtent = 8 },
         new("protocol-b") { Protocol = WriteProtocol.B, Operator = 60, PowerPercent = 0 },
-        new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
+        new("fencing") { Fencing = FencingPolicy.ResourceOnly, Operator = 60, Cut = 30, LateAnswerPercent = 70 },
         new("stonith") { Fencing = FencingPolicy.ResourceAndStonith, Operator = 60, Cut = 30, LateAnswerPercent = 30 },
-        new("slow") { Rests = true, FailsOver = true, Victim = Role.Primary, SlowPercent = 90, Client = 300, Cut = 4, Death = 40, PowerPercent = 50, BothPercent = 5, Operator = 10, Start = 40, Steps = 640 },
+        new("slow") { Rests = true, FailsOver = true, Victim = Role.Primary, SlowPercent = 90, Client = 300, Cut = 4, Death = 40, PowerPercent = 50, BothPercent = 5, Operator = 10, Start = 40, Steps = 480 },
         new("eviction") { Rests = true, Victim = Role.Secondary, LogExtents = 2, SlowPercent = 90, Steps = 640, Client = 330, Cut = 2, Death = 14, PowerPercent = 95, BothPercent = 10, Operator = 10, Start = 80 },
-        new("late") { Rests = true, Cut = 30, Death = 12, PowerPercent = 50, BothPercent = 0, BadFrames = 80, BlocksPerExtent = 10, Client = 150, Operator = 20, HoldsBulk = true, Steps = 480 },
         new("returning") { DisksReturn = true, Disk = 40, Client = 170, Cut = 3, Death = 2, PowerPercent = 0, Operator = 5, Extents = 2, BlocksPerExtent = 2, HoldsBulk = true, Steps = 600 },
         new("split-brain") { IsReckless = true, Operator = 60, Cut = 30 },
     ];

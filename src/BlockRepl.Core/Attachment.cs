@@ -48,7 +48,7 @@ internal sealed class Attachment(ResourceContext context)
         volume.IsNewOnPrimary = false;
         volume.AheadGeneration = GenerationId.None;
         foreach (PeerVolume peer in volume.Peers)
-            peer.BehindGeneration = GenerationId.None;
+            peer.AheadOf = [];
         volume.Disk = DiskState.Attaching;
         volume.HasFailed = false;
         volume.AttachesAgain = false;

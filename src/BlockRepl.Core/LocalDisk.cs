@@ -96,7 +96,7 @@ internal sealed class LocalDisk(ResourceContext context)
         {
             bool inSync = volume.Disk == DiskState.UpToDate && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate && peer.Bitmap is { SetCount: 0 };
             peer.BaseGeneration = inSync ? volume.Superblock!.Current : GenerationId.None;
-            peer.BehindGeneration = volume.Durable is { } gone && Generations.HasGoneOnWithout(gone, peer.Slot) ? gone.Peers[peer.Slot].BitmapGeneration : GenerationId.None;
+            peer.AheadOf = volume.Durable is { } gone && Generations.HasGoneOnWithout(gone, peer.Slot) ? [gone.Peers[peer.Slot].BitmapGeneration, .. gone.History] : [];
         }
 
         if (volume.Durable is { } last && Array.Exists(volume.Peers, peer => Generations.HasGoneOnWithout(last, peer.Slot)))

@@ -35,10 +35,10 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     public GenerationId BaseGeneration { get; set; }
 
     /// <summary>
-    /// While this node has no disk: the generation of the peer's data from which the disk that is gone had gone on without it, so that the peer's data is older (G6). None otherwise; forgotten when the peer has become Primary
-    /// all the same, and when the daemon ends.
+    /// While this node has no disk: the generations from which the disk that is gone had gone on without the peer, directly or by way of a resync that the peer has not begun, or of others before it (rules 70, 71 and 80 of
+    /// <see cref="SyncDecision"/>): a peer with one of them has older data (G6). Empty if it had not; forgotten when the peer has become Primary all the same, and when the daemon ends.
     /// </summary>
-    public GenerationId BehindGeneration { get; set; }
+    public IReadOnlyList<GenerationId> AheadOf { get; set; } = [];
 
     /// <summary>Number of the volume in the peer's frames.</summary>
     public VolumeNr PeerNr { get; set; }

@@ -11,24 +11,39 @@ internal static class PromotionRules
     /// </summary>
     public static CommandResult? Refuse(ResourceContext context, bool force, bool mayFence)
     {
-        string name = context.Settings.Name;
         foreach (Volume volume in context.Volumes)
         {
             if (!volume.HasDisk && PromotionWithoutDisk.FindServer(volume, force) is null)
-                return PromotionWithoutDisk.Refuse(name, volume);
-            if (!volume.HasDisk)
-                continue;
-            bool isTarget = Array.Exists(volume.Peers, peer => peer.Target is not null || peer.State == ReplicationState.WFBitMapT);
-            if (isTarget)
-                return CommandResult.NoUpToDateData($"{name}/{volume.Name} is being resynced from the peer", $"wait for it: blockrepl wait-sync {name}");
-            if (volume.Disk == DiskState.UpToDate || force || ((mayFence || Canary.ConsistentPromoted) && volume.Disk == DiskState.Consistent))
-                continue;
-            string hint = volume.Disk == DiskState.Consistent
-                ? $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}"
-                : $"connect to a node with UpToDate data; --force makes this data count although it is {volume.Disk}";
-            return CommandResult.NoUpToDateData($"{name}/{volume.Name} is {volume.Disk} here, not UpToDate", hint);
+                return PromotionWithoutDisk.Refuse(context.Settings.Name, volume);
+            if (volume.HasDisk && RefuseDisk(context.Settings.Name, volume, force, mayFence) is { } refusal)
+                return refusal;
         }
 
         return null;
+    }
+
+    /// <summary>Why a promotion that was right when the peer was asked may not end: a disk of this node has got worse meanwhile (the peer has left it behind, or is to resync it). Null if it may.</summary>
+    public static CommandResult? RefuseAnyLonger(ResourceContext context, bool force)
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            if (volume.HasDisk && RefuseDisk(context.Settings.Name, volume, force, mayFence: false) is { } refusal)
+                return refusal;
+        }
+
+        return null;
+    }
+
+    private static CommandResult? RefuseDisk(string name, Volume volume, bool force, bool mayFence)
+    {
+        bool isTarget = Array.Exists(volume.Peers, peer => peer.Target is not null || peer.State == ReplicationState.WFBitMapT);
+        if (isTarget)
+            return CommandResult.NoUpToDateData($"{name}/{volume.Name} is being resynced from the peer", $"wait for it: blockrepl wait-sync {name}");
+        if (volume.Disk == DiskState.UpToDate || force || ((mayFence || Canary.ConsistentPromoted) && volume.Disk == DiskState.Consistent))
+            return null;
+        string hint = volume.Disk == DiskState.Consistent
+            ? $"connect to the peer, or make sure that it is down or fenced and then: blockrepl primary --force {name}"
+            : $"connect to a node with UpToDate data; --force makes this data count although it is {volume.Disk}";
+        return CommandResult.NoUpToDateData($"{name}/{volume.Name} is {volume.Disk} here, not UpToDate", hint);
     }
 }

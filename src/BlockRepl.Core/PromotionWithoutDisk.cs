@@ -10,7 +10,6 @@ namespace BlockRepl.Core;
 internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteService remote)
 {
     private readonly List<Volume> _asked = [];
-    private readonly List<Volume> _withoutDisk = [];
 
     /// <summary>Every volume has a disk here or is served.</summary>
     public bool IsServed => context.Volumes.TrueForAll(static volume => volume.HasDisk || (volume.IsServed && volume.Remote.IsConfirmed));
@@ -64,8 +63,7 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
         foreach (Volume volume in context.Volumes)
         {
             PeerVolume there = volume.Peers[peer.Id.Value];
-            bool isOlder = !volume.HasDisk && there.BehindGeneration.IsReal && peer.Version >= ProtocolVersion.V2
-                && peer.StateOf(volume) is { } theirs && theirs.CurrentGeneration == there.BehindGeneration;
+            bool isOlder = !volume.HasDisk && peer.Version >= ProtocolVersion.V2 && peer.StateOf(volume) is { CurrentGeneration.IsReal: true } theirs && there.AheadOf.Contains(theirs.CurrentGeneration);
             if (isOlder)
                 return $"the disk of {context.Settings.Name}/{volume.Name} on {context.Settings.NodeName}, which is not there, had gone on without {peer.Name}, whose data are older; attach it, or use --force";
         }
@@ -77,30 +75,25 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
     public static void PeerIsPrimary(ResourceContext context, Peer peer)
     {
         foreach (Volume volume in context.Volumes)
-            volume.Peers[peer.Id.Value].BehindGeneration = GenerationId.None;
+            volume.Peers[peer.Id.Value].AheadOf = [];
     }
 
-    /// <summary>The promotion has judged what each volume has here now. A disk that comes later has been judged by nobody: it may be half resynced (G6).</summary>
-    public void Judged()
+    /// <summary>The promotion is judged by the disks that are there now: a volume without one must be served, and get none until the promotion is over.</summary>
+    public void Begin()
     {
-        _withoutDisk.Clear();
+        _asked.Clear();
         foreach (Volume volume in context.Volumes)
         {
             if (!volume.HasDisk)
-                _withoutDisk.Add(volume);
+                _asked.Add(volume);
         }
     }
 
     /// <summary>Asks for everything that has no disk here. Returns why that cannot be; null if it can, and <see cref="IsServed"/> follows.</summary>
     public CommandResult? Ask(bool force)
     {
-        _asked.Clear();
-        if (WhyAttached() is { } attached)
-            return attached;
-        foreach (Volume volume in context.Volumes)
+        foreach (Volume volume in _asked)
         {
-            if (volume.HasDisk)
-                continue;
             if (FindServer(volume, force) is not { } server)
                 return NotServed(volume);
             RemoteState state = volume.Remote;
@@ -111,7 +104,6 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
             state.Base = GenerationId.None;
             state.Generation = context.NewGeneration();
             context.Log($"{context.Settings.Name}/{volume.Name}: {server.Peer.Name} is asked to serve it, generation {state.Generation}");
-            _asked.Add(volume);
             remote.Ask(volume, server);
         }
 
@@ -121,16 +113,14 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
     /// <summary>
     /// Why the promotion cannot go on: a volume has neither a disk here nor a peer that serves it; or it was given a disk since the peer was asked, which may hold the generation for the newer one by now. Null if it can.
     /// </summary>
-    public CommandResult? WhyNotServed()
-    {
-        if (WhyAttached() is { } attached)
-            return attached;
-        return context.Volumes.Find(static volume => !volume.HasDisk && !volume.IsServed) is { } unserved ? NotServed(unserved) : null;
-    }
+    public CommandResult? WhyNotServed() =>
+        WhyNotJudgedSo() ?? (context.Volumes.Find(static volume => !volume.HasDisk && !volume.IsServed) is { } unserved ? NotServed(unserved) : null);
 
-    private CommandResult? WhyAttached() => _withoutDisk.Find(static volume => volume.HasDisk || volume.Disk == DiskState.Attaching) is { } attached
-        ? CommandResult.Refused($"{context.Settings.Name}/{attached.Name}: a disk was attached while the promotion was under way", "look at status, and try again")
-        : null;
+    /// <summary>Why the judgement does not hold any more: a disk has come that nobody has compared with what the peer has. Null if it holds.</summary>
+    public CommandResult? WhyNotJudgedSo() =>
+        _asked.Find(static volume => volume.HasDisk || volume.Disk == DiskState.Attaching) is { } attached
+            ? CommandResult.Refused($"{context.Settings.Name}/{attached.Name}: a disk was attached while the peer was asked to serve the volume", "look at status, and try again")
+            : null;
 
     /// <summary>The promotion is over: the volumes are served as those of any Primary, and what the disks that are gone were ahead with is given up, if anything.</summary>
     public void Done()

@@ -39,6 +39,7 @@ public static class ResourceDecision
         }
 
         bool isMixed = selfWentOn && peerWentOn && (isSplit || !IsOneHistory(volumes, compared));
+        bool? later = LaterReign(volumes, compared);
         SplitBrainVictim.Choice choice = isSplit || isMixed ? Choose(volumes, policies, isRecent) : default;
         for (int i = 0; i < volumes.Length; i++)
         {
@@ -52,11 +53,37 @@ public static class ResourceDecision
             else if (isMixed && compared[i].Rule is 50 or 51 or 60 or 70 or 71 or 80)
                 compared[i] = new SyncVerdict(SyncResult.SplitBrain, 91, "each side went on alone, on different volumes") { PrimaryLost = choice.PrimaryLost };
             else
-                compared[i] = Finish(self, peer, compared[i]);
+                compared[i] = Finish(self, peer, isMixed || isSplit ? compared[i] : Follow(compared[i], later));
         }
 
         return compared;
     }
+
+    // True if this node alone went on without the other after it had taken over by itself, false if the other did, null if neither or nobody knows: then its reign is the later one, on the volumes it has not written to as
+    // well. What each has in a history that both had says nothing of that: a server is ahead without having been Primary.
+    private static bool? LaterReign(ReadOnlySpan<(GenerationFacts Self, GenerationFacts Peer)> volumes, SyncVerdict[] compared)
+    {
+        bool self = false;
+        bool peer = false;
+        for (int i = 0; i < volumes.Length; i++)
+        {
+            (GenerationFacts mine, GenerationFacts theirs) = volumes[i];
+            if (mine.IsVersion1 || theirs.IsVersion1)
+                return null;
+            if (IsDecidedByDisks(mine, theirs))
+                continue;
+            self |= compared[i].Rule is 70 or 71 or 80 && !mine.IsOneHistory;
+            peer |= compared[i].Rule is 50 or 51 or 60 && !theirs.IsOneHistory;
+        }
+
+        return self == peer ? null : self;
+    }
+
+    // Where the generations are equal a crash left differences, and either side would do for this volume alone; but the image is that of one moment over all volumes (G4): that of the later reign.
+    private static SyncVerdict Follow(SyncVerdict verdict, bool? later) =>
+        later is { } isSelf && verdict.Rule is 40 or 42 && (verdict.IsSource || verdict.IsTarget) && verdict.IsSource != isSelf
+            ? SyncDecision.Copy(isSelf, verdict.IsFull, verdict.Rule, verdict.Reason + "; the other side went on alone, on another volume")
+            : verdict;
 
     // Whatever either of the two has and the other lacks was written through one Primary, or through Primaries of which each took over from the one before: on each volume one of the two has all of it.
     private static bool IsOneHistory(ReadOnlySpan<(GenerationFacts Self, GenerationFacts Peer)> volumes, SyncVerdict[] compared)

@@ -83,7 +83,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
     {
         Volume volume = peerVolume.Volume;
         volume.Disk = DiskState.Inconsistent;
-        peerVolume.Target = new TargetJob(message.Full, context.NowMs) { TotalBlocks = peerVolume.PeerReportedDirtyBlocks };
+        var job = new TargetJob(message.Full, context.NowMs) { TotalBlocks = peerVolume.PeerReportedDirtyBlocks };
+        peerVolume.Target = job;
         Superblock superblock = volume.Superblock!;
         // An old generation that the source shares does not go into the history: half overwritten, this is no descendant of it. If the source goes on
         // at it, a forced promotion here must look like the split brain that it is (G7).
@@ -115,7 +116,8 @@ internal sealed class ResyncTarget(ResourceContext context, Generations generati
         LinkId link = peerVolume.Peer.Link;
         generations.Persist(volume, superblock, () =>
         {
-            if (peerVolume.Peer.Link != link)
+            // Over already: the source has lost its disk.
+            if (peerVolume.Peer.Link != link || peerVolume.Target != job)
                 return;
             peerVolume.State = ReplicationState.SyncTarget;
             peerVolume.Verdict = peerVolume.Verdict with { ResolvesSplitBrain = false };

@@ -167,6 +167,12 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             case Step.Settle or Step.Serve or Step.Flush when IsInDoubt():
                 Finish(Lost());
                 break;
+            case Step.Settle or Step.Serve or Step.Flush when PromotionRules.RefuseAnyLonger(context, _force) is { } worse:
+                Finish(worse);
+                break;
+            case Step.Settle when _served.WhyNotJudgedSo() is { } attached:
+                Finish(attached);
+                break;
             case Step.Serve or Step.Flush when !_failed && _served.WhyNotServed() is { } unserved:
                 Finish(unserved);
                 break;
@@ -259,7 +265,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             return;
         }
 
-        _served.Judged();
+        _served.Begin();
         (_step, _pending, _askedMs, _askId) = (Step.AwaitPeer, 0, context.NowMs, context.NextTicket());
         foreach (Peer peer in context.Peers)
         {
@@ -314,6 +320,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             TakeBack(unserved);
         else if (IsInDoubt())
             TakeBack(Lost());
+        else if (PromotionRules.RefuseAnyLonger(context, _force) is { } worse)
+            TakeBack(worse);
         else
             EnterPrimary();
     }

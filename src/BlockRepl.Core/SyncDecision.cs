@@ -115,10 +115,9 @@ public static class SyncDecision
 
         if (self.CrashedPrimary)
         {
-            // The one took over from the other, and neither answered anything alone. What the one lost with its host's page cache the other has, unless it lost its own (G2). Protocol version 1 looks at the
-            // names alone (hard part 19).
-            bool isByPower = self.LostPower != peer.LostPower && !self.IsVersion1 && !peer.IsVersion1 && !Canary.PowerLossForgotten;
-            return Copy(isByPower ? peer.LostPower : IsFirst(self, peer), false, 40, "both sides crashed as Primary");
+            // The later of the two had everything stable before it was Primary, and has written nothing since. Whoever kept its power has all that was acknowledged in either reign; version 1 does not ask.
+            bool isOneWhole = self.LostPower != peer.LostPower && !self.IsVersion1 && !peer.IsVersion1;
+            return Copy(isOneWhole ? peer.LostPower : IsFirst(self, peer), false, 40, "both sides crashed as Primary");
         }
 
         if (self.DirtyBlocks > 0 != peer.DirtyBlocks > 0)

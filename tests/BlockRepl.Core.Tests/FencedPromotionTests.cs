@@ -136,6 +136,36 @@ public class FencedPromotionTests
         Assert.True(refused > 3, "too few interleavings");
     }
 
+    /// <summary>A Primary that disconnects leaves its peer behind; a promotion there that it has granted, or is asked to grant, must not make older data count (G6), whenever the message comes by.</summary>
+    [Fact]
+    public void G6_a_promotion_that_is_left_behind_on_the_way_is_taken_back()
+    {
+        int left = 0;
+        bool isOver = false;
+        for (int steps = 0; !isOver; steps++)
+        {
+            ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
+            CommandTicket disconnect = cluster.Command(cluster.Alpha, OperatorVerb.Disconnect);
+            CommandTicket demotion = cluster.Command(cluster.Alpha, OperatorVerb.Secondary);
+            for (int done = 0; done < steps && !isOver; done++)
+                isOver = !cluster.StepOnce();
+            CommandTicket promotion = cluster.Command(cluster.Beta, OperatorVerb.Primary);
+            cluster.Run();
+            if (cluster.Beta.Core.Role == Role.Primary)
+            {
+                Assert.DoesNotContain(cluster.Beta.Log, static line => line.Contains("Behind:", StringComparison.Ordinal));
+                continue;
+            }
+
+            left++;
+            Assert.NotEqual(0, promotion.ExitCode);
+            Assert.False(cluster.Beta.Metadata[0].Superblock.Flags.HasFlag(SuperblockFlags.PrimaryIndicator), $"after {steps} steps");
+            Assert.True(disconnect.Result is not null && demotion.Result is not null);
+        }
+
+        Assert.True(left > 3, "too few interleavings");
+    }
+
     /// <summary>One volume's metadata cannot be written: the others must not come back from a crash as a Primary's.</summary>
     [Fact]
     public void A_promotion_that_fails_on_one_volume_leaves_no_indicator_on_the_others()

@@ -156,95 +156,6 @@ public class FencingTests
         Assert.True(write.IsAcknowledged);
     }
 
-    /// <summary>G13: the peer's return releases what was held only when the peer has it, or cannot be promoted without it.</summary>
-    [Fact]
-    public void G13_what_was_held_is_answered_only_when_the_returned_peer_cannot_go_on_without_it()
-    {
-        ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
-        ClientRequest write = cluster.Write(cluster.Alpha, 0);
-        Lose(cluster);
-        cluster.IsNetworkUp = true;
-        while (!write.IsAnswered)
-            Assert.True(cluster.StepOnce());
-        Assert.True(write.IsAcknowledged);
-        bool cannotGoOn = (cluster.Beta.Metadata[0].Superblock.Flags & SuperblockFlags.Consistent) == 0;
-        bool hasIt = ClusterHarness.IdIn(cluster.Beta.Disks[0].Cache[0]) == write.Id;
-        Assert.True(cannotGoOn || hasIt);
-        cluster.Run();
-        cluster.AssertInSync();
-    }
-
-    /// <summary>G6, G13: at every step of a return, cut there: either the evidence is gone, or the peer has not become UpToDate.</summary>
-    [Fact]
-    public void G13_evidence_is_given_up_durably_before_the_peer_can_become_UpToDate()
-    {
-        int checks = 0;
-        for (int steps = 0; steps < 200; steps++)
-        {
-            ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
-            Lose(cluster);
-            cluster.CompleteHandler(cluster.Beta, HandlerKind.Disconnected, 0);
-            cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate);
-            cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
-            cluster.Run();
-            cluster.Write(cluster.Alpha, 0);
-            cluster.Run();
-            cluster.IsNetworkUp = true;
-            int done = 0;
-            while (done < steps && cluster.StepOnce())
-                done++;
-            if (done < steps)
-                break;
-            cluster.IsNetworkUp = false;
-            cluster.Cut();
-            cluster.Beta.Kill();
-            if (IsKnownOutdated(cluster.Alpha))
-            {
-                checks++;
-                Assert.NotEqual(DiskState.UpToDate, StateIn(cluster.Beta.Metadata[0].Superblock));
-            }
-        }
-
-        Assert.NotEqual(0, checks);
-    }
-
-    /// <summary>At every step of a return, cut there: a Primary that holds nothing back has a peer that is known not to go on.</summary>
-    [Fact]
-    public void G13_a_return_that_is_cut_anywhere_leaves_the_peer_fenced_or_the_Primary_frozen()
-    {
-        for (int steps = 0; ; steps++)
-        {
-            ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith);
-            Lose(cluster);
-            cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 7);
-            cluster.Run();
-            cluster.Write(cluster.Alpha, 0);
-            cluster.Run();
-            cluster.IsNetworkUp = true;
-            int done = 0;
-            while (done < steps && cluster.StepOnce())
-                done++;
-            if (done < steps)
-                break;
-            cluster.IsNetworkUp = false;
-            cluster.Cut();
-            cluster.Run();
-            ClientRequest write = cluster.Write(cluster.Alpha, 4096);
-            cluster.Run();
-            if (write.IsAnswered)
-            {
-                Assert.True(IsKnownOutdated(cluster.Alpha), $"after {steps} steps");
-            }
-            else
-            {
-                Assert.Contains(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.FencePeer);
-                cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
-                cluster.Run();
-                Assert.True(write.IsAcknowledged);
-            }
-        }
-    }
-
     [Fact]
     public void A_frozen_Primary_that_dies_comes_back_Consistent_and_needs_evidence()
     {
@@ -381,45 +292,6 @@ public class FencingTests
         }
     }
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Unfence_peer_is_called_when_the_fenced_peer_is_UpToDate_again(bool needsResync)
-    {
-        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
-        Assert.DoesNotContain(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.UnfencePeer);
-        Lose(cluster);
-        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
-        if (needsResync)
-            cluster.Write(cluster.Alpha, 0);
-        cluster.Run();
-        cluster.IsNetworkUp = true;
-        while (!cluster.Alpha.Handlers.Exists(call => call.Kind == HandlerKind.UnfencePeer))
-            Assert.True(cluster.StepOnce());
-        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(V));
-        cluster.CompleteHandler(cluster.Alpha, HandlerKind.UnfencePeer, 0);
-        cluster.Run();
-        Assert.False(FlagsOf(cluster.Alpha).HasFlag(PeerSlotFlags.PeerFencing));
-        Assert.DoesNotContain(cluster.Beta.Handlers, call => call.Kind == HandlerKind.UnfencePeer);
-
-        // A loss without a fence is no reason to take one away.
-        Assert.DoesNotContain(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.UnfencePeer);
-    }
-
-    [Fact]
-    public void A_fence_that_was_put_up_before_a_crash_is_taken_away_after_it()
-    {
-        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
-        Lose(cluster);
-        cluster.Run();
-        cluster.Alpha.Kill();
-        cluster.Alpha.Start();
-        cluster.Run();
-        Reconnect(cluster);
-        cluster.AssertInSync();
-        Assert.Contains(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.UnfencePeer);
-    }
-
     /// <summary>A person that resumes answers for the peer; the next loss is judged anew.</summary>
     [Fact]
     public void Resume_io_counts_for_one_loss_only()
@@ -444,48 +316,6 @@ public class FencingTests
     /// <summary>Handlers that nothing but fencing waits for.</summary>
     internal static HandlerSet Handlers { get; } =
         default(HandlerSet).With(HandlerKind.FencePeer).With(HandlerKind.UnfencePeer).With(HandlerKind.Disconnected);
-
-    /// <summary>before-resync-target: nothing is overwritten before it agrees, and nothing at all if it does not.</summary>
-    [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(HandlerOutcome.Broken)]
-    public void A_resync_target_asks_before_it_is_overwritten(int exitCode)
-    {
-        ClusterHarness cluster = InSync(FencingPolicy.DontCare, s => s with { Handlers = s.Handlers.With(HandlerKind.BeforeResyncTarget) });
-        Lose(cluster);
-        ClientRequest write = cluster.Write(cluster.Alpha, 0);
-        cluster.Run();
-        cluster.IsNetworkUp = true;
-        cluster.Run();
-        Assert.Contains(cluster.Beta.Handlers, call => call.Kind == HandlerKind.BeforeResyncTarget);
-        Assert.NotEqual(DiskState.Inconsistent, StateIn(cluster.Beta.Metadata[0].Superblock));
-        cluster.CompleteHandler(cluster.Beta, HandlerKind.BeforeResyncTarget, exitCode);
-        cluster.Run();
-        if (exitCode == 0)
-        {
-            cluster.AssertInSync();
-            return;
-        }
-
-        Assert.NotEqual(DiskState.Inconsistent, StateIn(cluster.Beta.Metadata[0].Superblock));
-        Assert.Equal(ConnectionState.StandAlone, cluster.Beta.Status.ConnectionState(ClusterHarness.PeerOf));
-        Assert.Contains("before-resync-target", cluster.Beta.Status.Detail(ClusterHarness.PeerOf), StringComparison.Ordinal);
-        Assert.NotEqual(write.Id, ClusterHarness.IdIn(cluster.Beta.Disks[0].Cache[0]));
-    }
-
-    [Fact]
-    public void A_Primary_without_good_data_calls_pri_on_incon_degr_once()
-    {
-        ClusterHarness cluster = InSync(FencingPolicy.DontCare, s => s with { Handlers = s.Handlers.With(HandlerKind.PriOnInconDegr).With(HandlerKind.LocalIoError) });
-        Lose(cluster);
-        cluster.Run();
-        cluster.Alpha.Apply(new CoreEvent { Kind = CoreEventKind.DiskFailed, Subject = "pulled out" });
-        cluster.Run();
-        cluster.Tick();
-        Assert.Single(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.PriOnInconDegr);
-        Assert.Single(cluster.Alpha.Handlers, call => call.Kind == HandlerKind.LocalIoError);
-    }
 
     internal static ClusterHarness InSync(
         FencingPolicy policy, Func<ResourceSettings, ResourceSettings>? more = null, long volumeBytes = 16 << 20) =>

@@ -1,5 +1,6 @@
 using BlockRepl.Format;
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 using BlockRepl.Sim;
 
 namespace BlockRepl.Core.Tests;
@@ -175,6 +176,82 @@ public class PromotionWithoutDiskTests
         }
 
         Assert.True(refused > 3, "too few interleavings");
+    }
+
+    /// <summary>
+    /// G2, G6: the disk that is attached at any step of the promotion is older than what the peer, which is asked to serve, has acknowledged since. With fencing dont-care it calls itself UpToDate.
+    /// </summary>
+    [Fact]
+    public void G6_an_older_disk_that_is_attached_on_the_way_is_never_promoted_on()
+    {
+        int refused = 0;
+        for (int steps = 0; ; steps++)
+        {
+            ClusterHarness cluster = WithoutDisk();
+            Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+            ClientRequest newer = cluster.Write(cluster.Beta, 0, flags: ChangeFlags.Fua);
+            cluster.Run();
+            Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
+            CommandTicket primary = cluster.Command(cluster.Alpha, OperatorVerb.Primary);
+            int done = 0;
+            while (done < steps && cluster.StepOnce())
+                done++;
+            if (done < steps)
+                break;
+
+            // What the peer says comes while the attached disk's metadata are being written.
+            cluster.Alpha.Attach(0);
+            while (cluster.Deliver(cluster.Beta) || cluster.Deliver(cluster.Alpha))
+            {
+                // All that is on the way.
+            }
+
+            cluster.IsNetworkUp = false;
+            cluster.Run();
+            refused += primary.ExitCode == 0 ? 0 : 1;
+            if (cluster.Alpha.Core.Role == Role.Primary && cluster.Alpha.Status.ServedBy(ClusterHarness.Volume0).Length == 0)
+                cluster.Alpha.AssertHolds(newer);
+            cluster.IsNetworkUp = true;
+            cluster.Run();
+            cluster.AssertInSync();
+            cluster.Alpha.AssertHolds(newer);
+        }
+
+        Assert.True(refused > 3, "too few interleavings");
+    }
+
+    /// <summary>A resync that the peer had asked for and not begun moves its generation into the history: what this node then wrote alone is newer all the same (rule 71).</summary>
+    [Fact]
+    public void G6_a_peer_that_missed_the_begin_of_a_resync_is_not_promoted_beside_the_lost_disk()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Command(cluster.Beta, OperatorVerb.Invalidate);
+        while (cluster.Alpha.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf) != ReplicationState.WFBitMapS)
+            Assert.True(cluster.StepOnce(), "no resync is agreed on");
+        while (cluster.CompleteOne(cluster.Alpha))
+        {
+            // The source has its begin on record; the target does not hear of it.
+        }
+
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        cluster.Beta.Kill();
+        ClientRequest alone = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(alone.IsAcknowledged);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
+        cluster.Alpha.CloseDetached();
+        cluster.Beta.Start();
+        cluster.IsNetworkUp = true;
+        cluster.Command(cluster.Beta, OperatorVerb.Connect);
+        cluster.Run();
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(alone);
     }
 
     /// <summary>The server's disk fails when it is asked to serve: refused, and nothing of the attempt is left.</summary>

@@ -250,4 +250,29 @@ public class ResyncTests
             Assert.True(cluster.StepOnce());
         return cluster;
     }
+
+    /// <summary>The source loses its disk while the target puts the begin on record: there is no resync, and the target does not say that there is.</summary>
+    [Fact]
+    public void A_source_that_loses_its_disk_at_the_begin_leaves_no_resync_at_the_target()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.Command(cluster.Beta, OperatorVerb.Invalidate);
+        while (cluster.Beta.Status.DiskState(ClusterHarness.Volume0) != DiskState.Inconsistent)
+            Assert.True(cluster.StepOnce(), "the resync does not begin");
+        cluster.Flush(cluster.Alpha);
+        cluster.Complete(cluster.Alpha, EffectKind.LocalFlush, DiskResult.Io);
+        while (cluster.Deliver(cluster.Beta))
+        {
+            // The target hears of it before its own disk is done.
+        }
+
+        cluster.Run();
+        Assert.Equal(ReplicationState.Established, cluster.Beta.Status.ReplicationState(ClusterHarness.Volume0, ClusterHarness.PeerOf));
+        Assert.Equal(DiskState.Inconsistent, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
+        cluster.Alpha.CloseDetached();
+        cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary);
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+    }
 }

@@ -1,5 +1,4 @@
 using BlockRepl.Primitives;
-using BlockRepl.Protocol;
 
 namespace BlockRepl.Sim;
 
@@ -236,62 +235,7 @@ public sealed class SimulatedNode
         }
 
         DiskResult result = failure ?? (IsDetached[operation.Volume.Value] ? DiskResult.Io : DiskResult.Ok);
-        SimulatedDisk disk = Disks[operation.Volume.Value];
-        var e = new CoreEvent { Volume = operation.Volume, Result = result, Subject = operation.Subject };
-        switch (operation.Kind)
-        {
-            case EffectKind.LocalChange:
-                if (result.IsOk)
-                    disk.Change(operation.Request);
-                e.Kind = CoreEventKind.LocalChangeCompleted;
-                break;
-            case EffectKind.LocalFlush:
-                if (result.IsOk)
-                    disk.Flush(operation.FlushMark);
-                e.Kind = CoreEventKind.LocalFlushCompleted;
-                e.Number = operation.Ticket;
-                break;
-            case EffectKind.ResyncRead or EffectKind.PeerRead:
-                if (result.IsOk)
-                    Read(disk, operation.Request);
-                e.Kind = operation.Kind == EffectKind.PeerRead ? CoreEventKind.PeerReadCompleted : CoreEventKind.ResyncReadCompleted;
-                break;
-            case EffectKind.VerifyRead:
-                if (result.IsOk)
-                    Digest(disk, operation.Request.Verify!);
-                e.Kind = CoreEventKind.VerifyReadCompleted;
-                break;
-            case EffectKind.SaveBlocks:
-                e.Kind = CoreEventKind.BlocksSaved;
-                e.Subject = new SaveOutcome((SaveRequest)operation.Subject!, "/saved", result.IsOk ? "" : $"the disk could not be read: {result}");
-                break;
-            case EffectKind.GrowDisk:
-                e.Kind = CoreEventKind.DiskGrown;
-                e.Number = operation.Ticket;
-                e.Link = operation.Link;
-                e.Second = operation.Asker;
-                e.Subject = Grow(operation, disk, result);
-                break;
-            default:
-                while (result.IsOk && operation.PartsDone < SimulatedMetadata.PartsOf(operation.Metadata))
-                    CarryOutPart(operation);
-                e.Kind = CoreEventKind.MetadataWritten;
-                break;
-        }
-
-        Apply(e);
-    }
-
-    private GrownDisk Grow(PendingOperation operation, SimulatedDisk disk, DiskResult result)
-    {
-        if (!result.IsOk)
-            return new GrownDisk(0, false, "", result);
-        SimulatedMetadata metadata = Metadata[operation.Volume.Value];
-        if (disk.SizeBytes > metadata.Superblock.DataBytes)
-            metadata.Grow(disk.SizeBytes);
-        long served = ((GrowDisk)operation.Subject!).ServedBytes;
-        bool isZero = disk.SizeBytes == served || disk.Cache.IsZero(new ByteRange(served, disk.SizeBytes - served));
-        return new GrownDisk(metadata.Superblock.DataBytes, isZero, "", DiskResult.Ok);
+        Apply(OperationEnd.Of(this, operation, result));
     }
 
     /// <summary>Operations that may end next: all but metadata writes behind another of their volume.</summary>
@@ -394,48 +338,6 @@ public sealed class SimulatedNode
     }
 
     private void NewBoot() => _bootId = new Guid((int)(_cluster.NextNumber() & int.MaxValue), (short)Index, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-
-    private void Read(SimulatedDisk disk, ChangeRequest request)
-    {
-        ResyncChunk chunk = request.Chunk!;
-        if (request.Origin == ChangeOrigin.ResyncCompare)
-        {
-            chunk.Different = BlockHash.Compare(disk.Cache.Read(chunk.Range), chunk.Hashes);
-            return;
-        }
-
-        long hole = disk.Cache.HoleFrom(chunk.Range.FirstBlock, Block.CountFor(disk.SizeBytes)) << Block.Shift;
-        if (hole > 0)
-        {
-            chunk.HoleEnd = Math.Min(chunk.Range.Offset + hole, disk.SizeBytes);
-            chunk.Range = chunk.Range with { Length = Math.Min(chunk.Range.Length, hole) };
-            chunk.IsZeroes = true;
-            return;
-        }
-
-        chunk.Range = chunk.Range with { Length = Math.Min(chunk.Range.Length, ResyncChunk.DataBytesMax) };
-        if (disk.Cache.IsZero(chunk.Range))
-        {
-            chunk.IsZeroes = true;
-            return;
-        }
-
-        if (chunk.WantsHashes)
-        {
-            chunk.Hashes = BlockHash.Compute(disk.Cache.Read(chunk.Range));
-            return;
-        }
-
-        chunk.Buffer = Pool.Rent((int)chunk.Range.Length, BufferPurpose.Resync);
-        disk.Cache.Read(chunk.Range.Offset, chunk.Buffer.Span);
-    }
-
-    private static void Digest(SimulatedDisk disk, VerifyChunk chunk)
-    {
-        var content = new byte[chunk.Range.Length];
-        disk.Cache.Read(chunk.Range.Offset, content);
-        Protocol.BlockDigest.Compute(content, chunk.Digests);
-    }
 
     /// <summary>Sends the oldest piece of resync data that waits for its turn; false if there is none.</summary>
     public bool SendBulk()

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace BlockRepl.Sim.Run;
 
 /// <summary>
@@ -12,29 +10,27 @@ namespace BlockRepl.Sim.Run;
 /// </remarks>
 internal sealed class Oracle
 {
-    private readonly Dictionary<long, List<Entry>[]>[] _blocks;
+    private readonly WriteHistory _history;
+    private readonly ImageCheck _image;
+    private readonly ReadCheck _reads;
     private readonly List<WriteRecord>[] _unsettled;
     private readonly long[] _lastPowerCut = [-1, -1];
     private readonly long[,] _lastLoss;
     private readonly long[] _resyncBegunAt;
-    private readonly WriteRecord _initial = new() { IssuedAt = -1, EndedAt = 0, IsAcknowledged = true, On = 3, StableOn = 3, MaybeOn = 3 };
-    private int _epoch;
-    private long _epochBegan;
 
     public Oracle(int volumes)
     {
-        _blocks = new Dictionary<long, List<Entry>[]>[volumes];
+        _history = new WriteHistory(volumes);
+        _image = new ImageCheck(_history);
+        _reads = new ReadCheck(_history);
         _unsettled = new List<WriteRecord>[volumes];
         _resyncBegunAt = new long[volumes];
         _lastLoss = new long[volumes, 2];
         for (int v = 0; v < volumes; v++)
         {
-            _blocks[v] = [];
             _unsettled[v] = [];
         }
     }
-
-    private readonly record struct Entry(WriteRecord Write, ulong Id, Sighting Seen);
 
     /// <summary>Counts requests and answers.</summary>
     public long Now { get; private set; }
@@ -55,27 +51,15 @@ internal sealed class Oracle
     /// <param name="oldestOpen">When the oldest request without an answer was asked for: a read may still return what was there then.</param>
     public WriteRecord Issued(SimRequest request, int node, bool isPeerConnected, long oldestOpen)
     {
-        long first = request.Range.Offset / Sectors.Bytes;
-        var seen = new Sighting();
-        int count = (int)(request.Range.Length / Sectors.Bytes);
         var record = new WriteRecord
         {
             IssuedAt = Tick(),
             Node = node,
             Id = request.Id,
-            Place = (request.Volume, first, count),
+            Place = (request.Volume, request.Range.Offset / Sectors.Bytes, (int)(request.Range.Length / Sectors.Bytes)),
             MaybeOn = isPeerConnected ? 3 : 1 << node,
         };
-        for (long sector = first; sector < first + count; sector++)
-        {
-            List<Entry> entries = EntriesOf(request.Volume, sector);
-            if (entries.Count >= 12 && entries.Count % 4 == 0)
-                Prune(entries, oldestOpen);
-            if (sector % Sectors.PerBlock == 0)
-                seen = new Sighting();
-            entries.Add(new Entry(record, request.Id, seen));
-        }
-
+        _history.Add(record, oldestOpen);
         return record;
     }
 
@@ -203,17 +187,17 @@ internal sealed class Oracle
         for (int i = 0; i < writes.Count; i++)
         {
             WriteRecord write = writes[i];
-            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !Holds(disk!, 1 << node, write))
+            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !_history.Holds(disk!, 1 << node, write))
             {
                 // With protocols A and B a crashed Primary is the source also where its host lost power, or its disk a flush: it may have flushed what its peer never got, and what it had not flushed goes
                 // (docs/decisions/0060).
                 bool isLostAnswer = write.IsWeak && write.StableOn == 0 && _lastLoss[volume, node] > write.EndedAt;
                 if (!IsVictim[1 - node] && !isLostAnswer)
-                    throw new ViolationException("G7", $"a resync from {Name(node)} has thrown an acknowledged write away that only {Name(1 - node)} had: volume {volume}, {write}");
+                    throw new ViolationException("G7", $"a resync from {ImageCheck.Name(node)} has thrown an acknowledged write away that only {ImageCheck.Name(1 - node)} had: volume {volume}, {write}");
                 writes.RemoveAt(i--);
                 BeginLife();
                 if ((write.MaybeOn & 1 << node) == 0)
-                    Forget(write);
+                    _history.Forget(write);
                 else
                     // The source was sent it once and need not have kept it (it lost power, or protocol A): it may be there or not, on both alike.
                     (write.On, write.StableOn, write.MaybeOn) = (0, 0, 3);
@@ -230,24 +214,8 @@ internal sealed class Oracle
         }
 
         if (source is { } copied)
-            NoteCopied(volume, copied);
+            _history.NoteCopied(volume, copied);
         ForgetSettled(volume);
-    }
-
-    // What the source may have, though it need not, the target may have from here on.
-    private void NoteCopied(int volume, int source)
-    {
-        foreach (List<Entry>[] sectors in _blocks[volume].Values)
-        {
-            foreach (List<Entry> entries in sectors)
-            {
-                foreach (Entry entry in entries)
-                {
-                    if ((entry.Write.MaybeOn & 1 << source) != 0)
-                        entry.Write.MaybeOn = 3;
-                }
-            }
-        }
     }
 
     /// <summary>Both nodes are in sync and idle: each has everything, whatever the protocol.</summary>
@@ -279,7 +247,7 @@ internal sealed class Oracle
     {
         for (int volume = 0; volume < _unsettled.Length; volume++)
         {
-            if (disks[volume] is { } disk && !_unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0 || Holds(disk, 1 << node, write)))
+            if (disks[volume] is { } disk && !_unsettled[volume].TrueForAll(write => write.On == 0 || (write.On & 1 << node) != 0 || _history.Holds(disk, 1 << node, write)))
                 return false;
         }
 
@@ -292,30 +260,10 @@ internal sealed class Oracle
     /// <summary>
     /// Checks an image against what the node must hold. With <paramref name="isPrefix"/> it must also be that of one moment of the stream, across volumes (G4). Null, or what is wrong.
     /// </summary>
-    public string? Check(int node, SimDisk[] disks, bool isPrefix)
-    {
-        (long At, WriteRecord? Write) newest = (long.MinValue, null);
-        (long At, WriteRecord? Write) missing = (long.MaxValue, null);
-        for (int volume = 0; volume < disks.Length; volume++)
-        {
-            foreach (long block in disks[volume].Blocks)
-            {
-                if (!_blocks[volume].TryGetValue(block, out List<Entry>[]? sectors))
-                {
-                    if (disks[volume][block].AsSpan().ContainsAnyExcept((byte)0))
-                        return $"{Name(node)}: volume {volume}, block {block} holds data that nobody wrote there";
-                    continue;
-                }
+    public string? Check(int node, SimDisk[] disks, bool isPrefix) => _image.Check(node, disks, isPrefix);
 
-                if (CheckBlock(node, volume, block, sectors, disks[volume][block], isPrefix, ref newest, ref missing) is { } wrong)
-                    return wrong;
-            }
-        }
-
-        return isPrefix && newest.At >= missing.At
-            ? $"{Name(node)}: no moment of the stream: it holds {newest.Write}, but not {missing.Write}, which was acknowledged before that was asked for"
-            : null;
-    }
+    /// <summary>Checks what a client read. Null, or what is wrong.</summary>
+    public string? CheckRead(SimRequest read, ReadOnlySpan<byte> data, int node) => _reads.Check(read, data, node, Tick(), IsForked);
 
     /// <summary>A node was promoted that lacks something: what its peer acknowledged under protocol A or B, and it does not have, may be gone for good.</summary>
     public void NoteFailover(int node)
@@ -342,7 +290,7 @@ internal sealed class Oracle
                 continue;
             var stable = new WriteRecord { IssuedAt = now, EndedAt = now, Node = node, IsAcknowledged = true, On = 1 << node, StableOn = 1 << node, MaybeOn = 1 << node, Place = (volume, 0, 0) };
             var unstable = new WriteRecord { IssuedAt = now, EndedAt = now, Node = node, IsAcknowledged = true, On = 1 << node, MaybeOn = 1 << node, Place = (volume, 0, 0) };
-            foreach ((long block, List<Entry>[] sectors) in _blocks[volume])
+            foreach ((long block, List<HistoryEntry>[] sectors) in _history.BlocksOf(volume))
             {
                 byte[] content = disk[block];
                 bool isStable = !disk.IsUnstable(block);
@@ -353,7 +301,7 @@ internal sealed class Oracle
 
                     // What this node alone had is what its image says now. What the other may hold without having promised it stays known: it may be seen there.
                     sectors[s].RemoveAll(entry => (entry.Write.MaybeOn & ~(1 << node)) == 0 && !entry.Write.MayBeLost && entry.Write.IsAcknowledged);
-                    sectors[s].Add(new Entry(isStable ? stable : unstable, id, seen));
+                    sectors[s].Add(new HistoryEntry(isStable ? stable : unstable, id, seen));
                 }
             }
 
@@ -372,203 +320,8 @@ internal sealed class Oracle
         Tick();
     }
 
-    /// <summary>Checks what a client read. Null, or what is wrong.</summary>
-    public string? CheckRead(SimRequest read, ReadOnlySpan<byte> data, int node)
-    {
-        long now = Tick();
-        long sector = read.Range.Offset / Sectors.Bytes;
-        for (int at = 0; at < data.Length; at += Sectors.Bytes, sector++)
-        {
-            if (!Sectors.TryIdentify(data.Slice(at, Sectors.Bytes), read.Volume, sector, out ulong id))
-                return $"{Name(node)}: {read} returned a mixture, or data of another place, in sector {sector}";
-            if (!_blocks[read.Volume].TryGetValue(sector / Sectors.PerBlock, out List<Entry>[]? sectors))
-            {
-                if (id != 0)
-                    return $"{Name(node)}: {read} returned #{id} where nobody wrote";
-                continue;
-            }
-
-            List<Entry> entries = sectors[sector % Sectors.PerBlock];
-            if (FindRead(entries, id, read, node) is not { } found)
-                return $"{Name(node)}: {read}, asked for at {read.IssuedAt}, returned #{id} in sector {sector}; {Describe(entries)}";
-
-            // One that was under way when the life of the image ended may have been answered from the old.
-            if (read.IssuedAt > _epochBegan)
-                found.Note(_epoch, now);
-        }
-
-        return null;
-    }
-
     // What was read before says nothing of what is read from here on.
-    private void BeginLife()
-    {
-        _epoch++;
-        _epochBegan = Now;
-    }
-
-    // The node need not have kept the write (it lost power, or protocol A or B), and has: in each sector is the write, or what is not older. Looking at the disk tells what no promise does.
-    private bool Holds(SimDisk disk, int bit, WriteRecord write)
-    {
-        (int volume, long first, int count) = write.Place;
-        if (count == 0)
-            return false;
-        for (long sector = first; sector < first + count; sector++)
-        {
-            byte[] block = disk[sector / Sectors.PerBlock];
-            Sectors.TryIdentify(block.AsSpan((int)(sector % Sectors.PerBlock) * Sectors.Bytes, Sectors.Bytes), volume, sector, out ulong id);
-
-            // Zeroes are like any others: those of a write that this node was never sent are not meant.
-            if (!EntriesOf(volume, sector).Exists(entry => entry.Id == id && (entry.Write.MaybeOn & bit) != 0 && entry.Write.EndedAt >= write.IssuedAt))
-                return false;
-        }
-
-        return true;
-    }
-
-    private static string Name(int node) => node == 0 ? "alpha" : "beta";
-
-    private static string Describe(List<Entry> entries) => "writes: " + string.Join(", ", entries.Select(entry => entry.Id == entry.Write.Id ? entry.Write.ToString() : $"{entry.Id} of an image: {entry.Write}"));
-
-    private Sighting? FindRead(List<Entry> entries, ulong id, SimRequest read, int node)
-    {
-        Sighting? found = null;
-        foreach (Entry entry in entries)
-        {
-            if (entry.Id != id || IsReplacedForReader(entries, entry.Write, read, node))
-                continue;
-            if (found is not null)
-            {
-                // Zeroes are like any others: which of them was read nobody can tell, and so none was seen for certain.
-                return new Sighting();
-            }
-
-            found = entry.Seen;
-        }
-
-        return found;
-    }
-
-    private bool IsReplacedForReader(List<Entry> entries, WriteRecord found, SimRequest read, int node)
-    {
-        foreach (Entry entry in entries)
-        {
-            WriteRecord later = entry.Write;
-            if (later.IssuedAt <= found.EndedAt)
-                continue;
-            if (later.IsAcknowledged && later.EndedAt < read.IssuedAt && (IsForked ? (later.On & 1 << node) != 0 : later.On != 0))
-                return true;
-            if (!IsForked && entry.Seen.Epoch == _epoch && entry.Seen.At < read.IssuedAt)
-                return true;
-        }
-
-        return false;
-    }
-
-    private static string? CheckBlock(
-        int node, int volume, long block, List<Entry>[] sectors, byte[] content, bool isPrefix, ref (long At, WriteRecord? Write) newest, ref (long At, WriteRecord? Write) missing)
-    {
-        int bit = 1 << node;
-        WriteRecord? newestWhole = null;
-        Span<long> endOf = stackalloc long[Sectors.PerBlock];
-        for (int s = 0; s < Sectors.PerBlock; s++)
-        {
-            long number = block * Sectors.PerBlock + s;
-            if (!Sectors.TryIdentify(content.AsSpan(s * Sectors.Bytes, Sectors.Bytes), volume, number, out ulong id))
-                return $"{Name(node)}: volume {volume}, sector {number} holds a mixture, or data of another place";
-            WriteRecord? found = null;
-            int candidates = 0;
-            foreach (Entry entry in sectors[s])
-            {
-                if (entry.Id != id || IsReplaced(sectors[s], entry.Write, bit))
-                    continue;
-                candidates++;
-                if (found is null || entry.Write.EndedAt > found.EndedAt)
-                    found = entry.Write;
-            }
-
-            if (found is null)
-                return $"{Name(node)}: volume {volume}, sector {number} holds #{id}; {Describe(sectors[s])}";
-            endOf[s] = found.EndedAt;
-            if (candidates > 1)
-                continue;
-            if (id != 0 && CoversBlock(found, block) && (newestWhole is null || found.IssuedAt > newestWhole.IssuedAt))
-                newestWhole = found;
-            if (!isPrefix)
-                continue;
-            if (found.IssuedAt > newest.At)
-                newest = (found.IssuedAt, found);
-            foreach (Entry entry in sectors[s])
-            {
-                if (entry.Write.IsAcknowledged && entry.Write.On != 0 && entry.Write.IssuedAt > found.EndedAt && entry.Write.EndedAt < missing.At)
-                    missing = (entry.Write.EndedAt, entry.Write);
-            }
-        }
-
-        if (newestWhole is null)
-            return null;
-        foreach (long end in endOf)
-        {
-            if (end < newestWhole.IssuedAt)
-                return $"{Name(node)}: volume {volume}, block {block} is torn: a part of it holds {newestWhole}, another what is older";
-        }
-
-        return null;
-    }
-
-    private static bool CoversBlock(WriteRecord write, long block) =>
-        write.Place.FirstSector <= block * Sectors.PerBlock && write.Place.FirstSector + write.Place.Count >= (block + 1) * Sectors.PerBlock;
-
-    private static bool IsReplaced(List<Entry> entries, WriteRecord found, int bit)
-    {
-        foreach (Entry entry in entries)
-        {
-            if (entry.Write.IsAcknowledged && (entry.Write.On & bit) != 0 && entry.Write.IssuedAt > found.EndedAt)
-                return true;
-        }
-
-        return false;
-    }
-
-    private List<Entry> EntriesOf(int volume, long sector)
-    {
-        ref List<Entry>[]? sectors = ref CollectionsMarshal.GetValueRefOrAddDefault(_blocks[volume], sector / Sectors.PerBlock, out bool exists);
-        if (!exists)
-        {
-            sectors = new List<Entry>[Sectors.PerBlock];
-            for (int s = 0; s < Sectors.PerBlock; s++)
-                sectors[s] = [new Entry(_initial, 0, new Sighting())];
-        }
-
-        return sectors![sector % Sectors.PerBlock];
-    }
-
-    // What no node can hold any more. In one pass: while a peer that may hold everything is not in sync, thousands are kept.
-    private static void Prune(List<Entry> entries, long oldestOpen)
-    {
-        // By the nodes on which they are stable: the newest that replaces what is older there.
-        Span<long> newest = stackalloc long[4];
-        newest.Fill(long.MinValue);
-        foreach (Entry entry in entries)
-        {
-            if (!entry.Write.IsAcknowledged || entry.Write.EndedAt >= oldestOpen)
-                continue;
-            for (int nodes = 0; nodes < newest.Length; nodes++)
-            {
-                if ((nodes & ~entry.Write.StableOn) == 0)
-                    newest[nodes] = Math.Max(newest[nodes], entry.Write.IssuedAt);
-            }
-        }
-
-        int kept = 0;
-        for (int i = 0; i < entries.Count; i++)
-        {
-            if (newest[entries[i].Write.MaybeOn] <= entries[i].Write.EndedAt)
-                entries[kept++] = entries[i];
-        }
-
-        entries.RemoveRange(kept, entries.Count - kept);
-    }
+    private void BeginLife() => _reads.BeginLife(Now);
 
     // True if nobody need have one of them any more.
     private bool TakeUnstable(int volume, int node)
@@ -586,18 +339,4 @@ internal sealed class Oracle
     }
 
     private void ForgetSettled(int volume) => _unsettled[volume].RemoveAll(static write => write.StableOn == 3);
-
-    private void Forget(WriteRecord write)
-    {
-        (int volume, long first, int count) = write.Place;
-        for (long sector = first; sector < first + count; sector++)
-            EntriesOf(volume, sector).RemoveAll(entry => ReferenceEquals(entry.Write, write));
-        if (count > 0)
-            return;
-        foreach (List<Entry>[] sectors in _blocks[volume].Values)
-        {
-            foreach (List<Entry> entries in sectors)
-                entries.RemoveAll(entry => ReferenceEquals(entry.Write, write));
-        }
-    }
 }

@@ -11,6 +11,7 @@ internal sealed class SimNode
 {
     private const long TickUs = 250_000;
     private readonly Simulation _simulation;
+    private readonly DiskDriver _driver;
     private readonly EffectQueue _effects = new();
     private readonly List<SimLinkEnd> _links = [];
     private Guid _bootId;
@@ -19,6 +20,7 @@ internal sealed class SimNode
     public SimNode(Simulation simulation, int index, ResourceSettings settings)
     {
         _simulation = simulation;
+        _driver = new DiskDriver(simulation, this);
         Index = index;
         Settings = settings;
         Disks = [.. settings.Volumes.Select((volume, nr) => new NodeDisk(
@@ -212,7 +214,7 @@ internal sealed class SimNode
         if (!_isStateNews)
             return;
         _isStateNews = false;
-        _simulation.StateChanged(this);
+        _simulation.Watch.StateChanged(this);
     }
 
     /// <summary>The process dies; the page cache lives on.</summary>
@@ -233,7 +235,7 @@ internal sealed class SimNode
         }
 
         _links.Clear();
-        _simulation.ProcessDied(this);
+        _simulation.Watch.ProcessDied(this);
     }
 
     /// <summary>The host loses power.</summary>
@@ -270,16 +272,16 @@ internal sealed class SimNode
         switch (effect.Kind)
         {
             case EffectKind.LocalChange or EffectKind.ResyncRead or EffectKind.PeerRead or EffectKind.VerifyRead:
-                Begin(effect.Volume, new DiskOperation(effect.Kind, effect.Subject));
+                _driver.Begin(effect.Volume, new DiskOperation(effect.Kind, effect.Subject));
                 break;
             case EffectKind.LocalFlush:
-                Begin(effect.Volume, new DiskOperation(effect.Kind, null) { Ticket = effect.Ticket, FlushMark = Disks[effect.Volume.Value].Data.FlushMark });
+                _driver.Begin(effect.Volume, new DiskOperation(effect.Kind, null) { Ticket = effect.Ticket, FlushMark = Disks[effect.Volume.Value].Data.FlushMark });
                 break;
             case EffectKind.WriteMetadata:
-                BeginOnMetadata(effect.Volume, new DiskOperation(effect.Kind, effect.Subject));
+                _driver.BeginOnMetadata(effect.Volume, new DiskOperation(effect.Kind, effect.Subject));
                 break;
             case EffectKind.GrowDisk:
-                BeginOnMetadata(effect.Volume, new DiskOperation(effect.Kind, effect.Subject) { Ticket = effect.Ticket, Asker = effect.Second, Link = effect.Link });
+                _driver.BeginOnMetadata(effect.Volume, new DiskOperation(effect.Kind, effect.Subject) { Ticket = effect.Ticket, Asker = effect.Second, Link = effect.Link });
                 break;
             case EffectKind.SendChange or EffectKind.SendMessage or EffectKind.SendResyncData or EffectKind.SendAck or EffectKind.SendStable or EffectKind.SendReadReply:
                 if (FindLink(effect.Link) is { } end)
@@ -315,7 +317,7 @@ internal sealed class SimNode
                 WantsLink = false;
                 break;
             case EffectKind.DetachDisk:
-                Detach(effect.Volume, effect.NotesLoss);
+                _driver.Detach(effect.Volume, effect.NotesLoss);
                 break;
             case EffectKind.AttachDisk:
                 VolumeNr again = effect.Volume;
@@ -346,7 +348,7 @@ internal sealed class SimNode
                 });
                 break;
             case EffectKind.Log:
-                _simulation.Logged(this, effect.Text);
+                _simulation.Watch.Logged(this, effect.Text);
                 break;
             case EffectKind.StateChanged:
                 _isStateNews = true;
@@ -365,148 +367,6 @@ internal sealed class SimNode
         }
 
         return null;
-    }
-
-    private void Begin(VolumeNr volume, DiskOperation operation)
-    {
-        NodeDisk disk = Disks[volume.Value];
-        disk.UnderWay.Add(operation);
-        Post(_simulation.Plan.DiskLatency(operation.Kind, _simulation.DiskChance), () => Finish(volume, operation));
-    }
-
-    private void BeginOnMetadata(VolumeNr volume, DiskOperation operation)
-    {
-        if (Disks[volume.Value].Queue(operation))
-            PostMetadata(volume, operation);
-    }
-
-    private void PostMetadata(VolumeNr volume, DiskOperation operation) =>
-        Post(_simulation.Plan.MetadataLatency(_simulation.DiskChance), () => FinishMetadata(volume, operation));
-
-    private bool IsHanging(NodeDisk disk, Action again)
-    {
-        if (disk.HangsUntilUs <= _simulation.Clock.NowUs)
-            return false;
-        PostAt(disk.HangsUntilUs + _simulation.DiskChance.Below(1000), again, true);
-        return true;
-    }
-
-    private void Finish(VolumeNr volume, DiskOperation operation)
-    {
-        NodeDisk disk = Disks[volume.Value];
-        if (IsHanging(disk, () => Finish(volume, operation)))
-            return;
-        disk.UnderWay.Remove(operation);
-        var e = new CoreEvent { Volume = volume, Subject = operation.Subject };
-        if (disk.IsDetached)
-            _simulation.Statistics.LateOperations++;
-        switch (operation.Kind)
-        {
-            case EffectKind.LocalChange:
-                e.Kind = CoreEventKind.LocalChangeCompleted;
-                e.Result = Change(disk, operation.Request);
-                break;
-            case EffectKind.LocalFlush:
-                e.Kind = CoreEventKind.LocalFlushCompleted;
-                e.Number = operation.Ticket;
-                e.Result = Flush(disk, volume, operation);
-                break;
-            case EffectKind.VerifyRead:
-                e.Kind = CoreEventKind.VerifyReadCompleted;
-                e.Result = disk.IsDetached ? DiskResult.Io : disk.Digest(operation.Request.Verify!);
-                break;
-            case EffectKind.PeerRead:
-                e.Kind = CoreEventKind.PeerReadCompleted;
-                e.Result = disk.IsDetached ? DiskResult.Io : disk.ReadForPeer(operation.Request.Chunk!, Pool);
-                break;
-            default:
-                e.Kind = CoreEventKind.ResyncReadCompleted;
-                e.Result = disk.IsDetached ? DiskResult.Io : disk.Read(operation.Request, Pool);
-                break;
-        }
-
-        if (!e.Result.IsOk)
-            _simulation.Note(this, $"volume {volume.Value}: {operation.Kind} ends with {e.Result}");
-        Apply(e);
-        ReportClosed(volume);
-    }
-
-    private DiskResult Change(NodeDisk disk, ChangeRequest request)
-    {
-        if (disk.WriteFailure is not { } failure)
-            return disk.Change(request, null);
-        disk.WriteFailure = null;
-        _simulation.Statistics.Count(Fault.WriteError);
-        if (_simulation.DiskChance.OneIn(2))
-            disk.Change(request, _simulation.DiskChance);
-        return failure;
-    }
-
-    private DiskResult Flush(NodeDisk disk, VolumeNr volume, DiskOperation operation)
-    {
-        if (disk.FlushFails)
-        {
-            disk.FlushFails = false;
-            _simulation.Statistics.Count(Fault.FlushError);
-            disk.Data.FailFlush(_simulation.DiskChance);
-            _simulation.Oracle.NoteUnflushedLost(volume.Value, Index, isOnlyCopy: !_simulation.IsInSync(volume.Value));
-            _simulation.HasLostPower[Index] = true;
-        }
-
-        if (disk.Data.HasFlushFailed)
-            return DiskResult.Io;
-        disk.Data.Flush(operation.FlushMark);
-        return DiskResult.Ok;
-    }
-
-    private void FinishMetadata(VolumeNr volume, DiskOperation operation)
-    {
-        NodeDisk disk = Disks[volume.Value];
-        if (IsHanging(disk, () => FinishMetadata(volume, operation)))
-            return;
-        DiskResult result = DiskResult.Io;
-        GrownDisk? grown = null;
-        if (!disk.IsDetached || operation.IsLossNote)
-            result = disk.CarryOut(operation, out grown);
-        if (disk.Unqueue())
-            PostMetadata(volume, disk.MetadataUnderWay!);
-        if (operation.Kind == EffectKind.GrowDisk)
-        {
-            Apply(new CoreEvent
-            {
-                Kind = CoreEventKind.DiskGrown,
-                Volume = volume,
-                Number = operation.Ticket,
-                Link = operation.Link,
-                Second = operation.Asker,
-                Subject = grown ?? new GrownDisk(0, false, "", DiskResult.Io),
-            });
-        }
-        else if (!operation.IsLossNote)
-        {
-            Apply(new CoreEvent { Kind = CoreEventKind.MetadataWritten, Volume = volume, Subject = operation.Subject, Result = result });
-        }
-
-        ReportClosed(volume);
-    }
-
-    private void Detach(VolumeNr volume, bool notesLoss)
-    {
-        NodeDisk disk = Disks[volume.Value];
-        disk.IsDetached = true;
-        disk.ReadsLocally = false;
-        if (notesLoss)
-            BeginOnMetadata(volume, new DiskOperation(EffectKind.DetachDisk, null) { IsLossNote = true });
-        Post(_simulation.Plan.CarrierDelay(_simulation.DiskChance), () => ReportClosed(volume));
-    }
-
-    private void ReportClosed(VolumeNr volume)
-    {
-        NodeDisk disk = Disks[volume.Value];
-        if (!disk.IsDetached || disk.IsClosed || !disk.IsQuiet)
-            return;
-        disk.IsClosed = true;
-        Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = volume, Number = disk.Serial });
     }
 
     private sealed class Ticket(Action<CommandResult>? answered)

@@ -11,10 +11,20 @@ internal sealed class Coverage
 
     private readonly SortedDictionary<string, long> _taken = new(StringComparer.Ordinal);
 
+    private static readonly HashSet<string> Legal =
+    [
+        .. Roles.Select(static step => $"role {step}"),
+        .. Connections().Select(static step => $"connection {step}"),
+        .. Transitions.Disk.Select(static step => $"disk {step}"),
+        .. Transitions.Replication.Select(static step => $"replication {step}"),
+    ];
+
     /// <summary>A transition was taken.</summary>
     public void Take(string machine, string from, string to)
     {
         string key = $"{machine} {from}>{to}";
+        if (!Legal.Contains(key))
+            throw new ViolationException("states", $"{machine}: {from} does not lead to {to}");
         _taken[key] = _taken.GetValueOrDefault(key) + 1;
     }
 

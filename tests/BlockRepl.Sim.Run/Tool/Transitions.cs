@@ -27,10 +27,10 @@ internal static class Transitions
         .. From("SyncTarget", "Established", "PausedSyncT", "Behind", "Off"),
         .. From("PausedSyncS", "SyncSource", "Established", "Ahead", "Off"),
         .. From("PausedSyncT", "SyncTarget", "Established", "Behind", "Off"),
-        .. From("VerifyS", "Established", "Ahead", "Off"),
-        .. From("VerifyT", "Established", "Behind", "Off"),
-        .. From("Ahead", "WFBitMapS", "SyncSource", "Off"),
-        .. From("Behind", "WFBitMapT", "SyncTarget", "Off"),
+        .. From("VerifyS", "Established", "WFBitMapS", "WFBitMapT", "Ahead", "Off"),
+        .. From("VerifyT", "Established", "WFBitMapS", "WFBitMapT", "Behind", "Off"),
+        .. From("Ahead", "Established", "WFBitMapS", "SyncSource", "Off"),
+        .. From("Behind", "Established", "WFBitMapT", "SyncTarget", "Off"),
     ];
 
     private static string[] From(string from, params string[] to) => [.. to.Select(next => $"{from}>{next}")];

@@ -96,13 +96,13 @@ internal sealed class Disasters(Simulation simulation)
         {
             if (!one.IsAlive)
                 continue;
-            simulation.Operator.DiedInSync[one.Index] = simulation.SeesInSync(one);
+            simulation.Operator.DiedInSync[one.Index] = StatusReading.SeesInSync(one);
             simulation.Note(one, isPower ? "loses power" : "is killed");
             if (isPower)
             {
                 one.PowerCut(Chance);
                 simulation.Oracle.NotePowerCut(one.Index);
-                simulation.HasLostPower[one.Index] = true;
+                simulation.Watch.HasLostPower[one.Index] = true;
 
                 // What it finds when it starts has changed at times: just now it matters.
                 if (simulation.Plan.Has(Fault.MetadataRot) && Chance.OneIn(2) && RottenMetadata.Take(simulation, one, Chance.Below(one.Disks.Length), isDown: true))
@@ -259,14 +259,14 @@ internal sealed class Disasters(Simulation simulation)
                 desk.Command(node, new OperatorCommand(OperatorVerb.Verify) { Verify = new VerifyOptions { StartBytes = 0, Repair = Chance.OneIn(2) } });
                 return true;
             case Fault.Invalidate:
-                if (node.IsPrimary || (!simulation.Plan.IsReckless && !simulation.IsAllInSync))
+                if (node.IsPrimary || (!simulation.Plan.IsReckless && !simulation.Watch.IsAllInSync))
                     return false;
-                desk.Command(node, new OperatorCommand(OperatorVerb.Invalidate), answer => simulation.Oracle.IsVictim[node.Index] |= answer.ExitCode == 0);
+                desk.Command(node, new OperatorCommand(OperatorVerb.Invalidate), answer => simulation.Oracle.IsVictim[node.Index] |= IsDoneInPart(answer));
                 return true;
             case Fault.InvalidateRemote:
-                if (!node.IsPrimary || (!simulation.Plan.IsReckless && !simulation.IsAllInSync))
+                if (!node.IsPrimary || (!simulation.Plan.IsReckless && !simulation.Watch.IsAllInSync))
                     return false;
-                desk.Command(node, new OperatorCommand(OperatorVerb.InvalidateRemote), answer => simulation.Oracle.IsVictim[1 - node.Index] |= answer.ExitCode == 0);
+                desk.Command(node, new OperatorCommand(OperatorVerb.InvalidateRemote), answer => simulation.Oracle.IsVictim[1 - node.Index] |= IsDoneInPart(answer));
                 return true;
             case Fault.PauseSync:
                 desk.Command(node, new OperatorCommand(OperatorVerb.PauseSync));
@@ -305,7 +305,7 @@ internal sealed class Disasters(Simulation simulation)
                 desk.Command(node, new OperatorCommand(OperatorVerb.Resize) { Volume = volume });
                 return true;
             default:
-                desk.DiedInSync[node.Index] = simulation.SeesInSync(node);
+                desk.DiedInSync[node.Index] = StatusReading.SeesInSync(node);
                 desk.IsDemoting[node.Index] = true;
                 desk.Command(node, new OperatorCommand(OperatorVerb.Down), answer =>
                 {
@@ -322,4 +322,7 @@ internal sealed class Disasters(Simulation simulation)
                 return true;
         }
     }
+
+    // Of several volumes one may have failed (1): the others are invalidated all the same.
+    private static bool IsDoneInPart(CommandResult answer) => answer.ExitCode is 0 or 1;
 }

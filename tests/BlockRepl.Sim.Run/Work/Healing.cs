@@ -52,7 +52,7 @@ internal sealed class Healing(Simulation simulation)
 
     private bool IsWell()
     {
-        if (!simulation.IsAllInSync || !simulation.IsIdle())
+        if (!simulation.Watch.IsAllInSync || !simulation.IsIdle())
             return false;
         foreach (SimNode node in simulation.Nodes)
         {
@@ -102,9 +102,9 @@ internal sealed class Healing(Simulation simulation)
 
         desk.BringBackDisks(all: true);
         MakeFilesEqual();
-        if (round % 5 == 4 && simulation.Plan.IsOldPeer && simulation.IsAllInSync && simulation.IsIdle())
+        if (round % 5 == 4 && simulation.Plan.IsOldPeer && simulation.Watch.IsAllInSync && simulation.IsIdle())
             ConnectAnew(desk);
-        if (round % 5 != 4 || !Array.TrueForAll(simulation.Nodes, node => node.IsAlive) || simulation.IsAllInSync)
+        if (round % 5 != 4 || !Array.TrueForAll(simulation.Nodes, node => node.IsAlive) || simulation.Watch.IsAllInSync)
             return;
         bool isSplit = Array.Exists(simulation.Nodes, IsSplit);
         if (!isSplit && Array.Exists(simulation.Nodes, NeedsForce))
@@ -196,7 +196,7 @@ internal sealed class Healing(Simulation simulation)
                 desk.Demote(node);
         }
 
-        if (Array.Exists(simulation.Nodes, node => node.IsPrimary || Array.Exists(node.Disks, static disk => disk.IsClosed) || (round < 60 && !Simulation.IsConnected(node))))
+        if (Array.Exists(simulation.Nodes, node => node.IsPrimary || Array.Exists(node.Disks, static disk => disk.IsClosed) || (round < 60 && !StatusReading.IsConnected(node))))
             return;
 
         // One volume that nobody has keeps the nodes from connecting over the others, too.

@@ -19,6 +19,9 @@ internal sealed class OperatorDesk(Simulation simulation)
     /// <summary>The promotion that is under way, or was last, was asked for by force.</summary>
     public bool[] IsForcing { get; } = new bool[2];
 
+    /// <summary>A promotion by force was asked for, and is not answered.</summary>
+    public bool IsForceUnderWay(SimNode node) => IsForcing[node.Index] && _promotions[node.Index] > 0;
+
     /// <summary>A node died in the state of being in sync: it had changed nothing alone.</summary>
     public bool[] DiedInSync { get; } = [true, true];
 
@@ -51,7 +54,7 @@ internal sealed class OperatorDesk(Simulation simulation)
             return false;
         if (!peer.IsAlive)
             return DiedInSync[peer.Index];
-        return Simulation.IsConnected(node) && Simulation.IsConnected(peer) && node.LiveLink?.Link == peer.LiveLink?.Link && node.LiveLink is { Link.IsDead: false };
+        return StatusReading.IsConnected(node) && StatusReading.IsConnected(peer) && node.LiveLink?.Link == peer.LiveLink?.Link && node.LiveLink is { Link.IsDead: false };
     }
 
     // Where a node has no disk its peer would serve it, so that the peer's data are what counts.
@@ -209,7 +212,8 @@ internal sealed class OperatorDesk(Simulation simulation)
             _asked.Remove(asked);
             if (life == node.Life)
                 End(1);
-        });
+        }
+        );
         _asked.Add(asked);
         peer.Command(new OperatorCommand(OperatorVerb.Outdate), answer =>
         {

@@ -30,6 +30,9 @@ internal sealed class SimRequest
     /// <summary>What the oracle knows of it; null for reads and flushes.</summary>
     public WriteRecord? Record { get; set; }
 
+    /// <summary>When it was asked for the peer was there with protocol A or B: it may be answered before the peer has it, also if the peer is gone by then.</summary>
+    public bool IsSentEarly { get; set; }
+
     /// <summary>The client's connection broke: it will never see the answer.</summary>
     public bool IsAbandoned { get; set; }
 

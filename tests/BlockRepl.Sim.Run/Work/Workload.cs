@@ -83,22 +83,22 @@ internal sealed class Workload
             _simulation.Statistics.FailedOperations++;
         bool isSeen = result.IsOk && !request.IsAbandoned;
         Oracle oracle = _simulation.Oracle;
-        bool isServed = request.Kind is not null && isSeen && Simulation.IsServed(node, request.Volume);
+        bool isServed = request.Kind is not null && isSeen && StatusReading.IsServed(node, request.Volume);
         if (isServed)
             oracle.NoteServed(request.Volume, 1 - node.Index);
         if (request.Record is { } record)
         {
             if (isSeen)
-                oracle.Acknowledged(record, Simulation.HoldersOf(node, request.Volume), (request.Flags & ChangeFlags.Fua) != 0, !isServed && Simulation.IsWeak(node));
+                oracle.Acknowledged(record, StatusReading.HoldersOf(node, request.Volume), (request.Flags & ChangeFlags.Fua) != 0, !isServed && (request.IsSentEarly || StatusReading.IsWeak(node)));
             else
-                oracle.Ended(record, Simulation.IsConnected(node));
+                oracle.Ended(record, StatusReading.IsConnected(node));
         }
         else if (request.Kind == ChangeKind.Flush)
         {
             if (isSeen)
-                oracle.Flushed(request.Volume, request.IssuedAt, Simulation.HoldersOf(node, request.Volume));
+                oracle.Flushed(request.Volume, request.IssuedAt, StatusReading.HoldersOf(node, request.Volume));
         }
-        else if (isSeen && oracle.CheckRead(request, data, node.Index) is { } wrong)
+        else if (isSeen && oracle.CheckRead(request, data, StatusReading.IsServed(node, request.Volume) ? 1 - node.Index : node.Index) is { } wrong)
         {
             throw new ViolationException("linearizability", wrong);
         }
@@ -254,7 +254,8 @@ internal sealed class Workload
 
         request.Record = _simulation.Oracle.Issued(request, node.Index, _simulation.IsPeerThere(node.Index), OldestOpen());
         request.IssuedAt = request.Record.IssuedAt;
-        _simulation.NoteChange(node.Index, request.Volume);
+        request.IsSentEarly = StatusReading.IsWeak(node);
+        _simulation.Watch.NoteChange(node.Index, request.Volume);
         BlockBuffer? buffer = null;
         if (request.Kind == ChangeKind.Write)
         {

@@ -48,7 +48,7 @@ public static class Canary
     [CanaryFacts("G2", "a write under protocol C is answered before the peer has it", SeedsMax = 84)]
     public static bool AnswerBeforePeer => IsOn(nameof(AnswerBeforePeer));
 
-    [CanaryFacts("G2", "under protocol C the peer's receipt of a write counts as its write", SeedsMax = 160, IsOpen = true)]
+    [CanaryFacts("G2", "under protocol C the peer's receipt of a write counts as its write", SeedsMax = 240)]
     public static bool ReceiptCountsAsWritten => IsOn(nameof(ReceiptCountsAsWritten));
 
     [CanaryFacts("G7, hard part 3", "a write that the peer lacks is answered before the new generation is durable", SeedsMax = 36)]
@@ -66,7 +66,7 @@ public static class Canary
     [CanaryFacts("G5, hard part 7", "writes that overlap run at once", SeedsMax = 30)]
     public static bool OverlapsUnordered => IsOn(nameof(OverlapsUnordered));
 
-    [CanaryFacts("G5, hard part 11", "a frame of an old connection takes effect", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G5, hard part 11", "a frame of an old connection takes effect", SeedsMax = 40)]
     public static bool OldLinkCounts => IsOn(nameof(OldLinkCounts));
 
     [CanaryFacts("G11, hard part 17", "the late completion of a disk that was given up counts", SeedsMax = 30)]
@@ -111,7 +111,7 @@ public static class Canary
     [CanaryFacts("G8 G9", "the target of a resync confirms a checkpoint before the writes in front of it are done", SeedsMax = 52)]
     public static bool CheckpointBeforeWrites => IsOn(nameof(CheckpointBeforeWrites));
 
-    [CanaryFacts("G9, hard part 7", "a resync reads a block while a write to it is under way, and sends the older content after it", SeedsMax = 56)]
+    [CanaryFacts("G9, hard part 7", "a resync reads a block while a write to it is under way, and sends the older content after it", SeedsMax = 200)]
     public static bool ResyncReadUnordered => IsOn(nameof(ResyncReadUnordered));
 
     [CanaryFacts("G9, hard part 10", "resync data overwrites what a Primary with a returning disk has written since", SeedsMax = 240)]
@@ -171,13 +171,13 @@ public static class Canary
     [CanaryFacts("G10", "a message with a wrong checksum is taken", SeedsMax = 56)]
     public static bool FrameChecksumIgnored => IsOn(nameof(FrameChecksumIgnored));
 
-    [CanaryFacts("G10", "a superblock with a wrong checksum is taken", SeedsMax = 72)]
+    [CanaryFacts("G10", "a superblock with a wrong checksum is taken", SeedsMax = 240)]
     public static bool TornSuperblockTaken => IsOn(nameof(TornSuperblockTaken));
 
     [CanaryFacts("G10", "an activity-log transaction with a wrong checksum is taken", SeedsMax = 80)]
     public static bool TornLogTaken => IsOn(nameof(TornLogTaken));
 
-    [CanaryFacts("G8 G10", "a block of the bitmap with a wrong checksum is taken", SeedsMax = 40)]
+    [CanaryFacts("G8 G10", "a block of the bitmap with a wrong checksum is taken", SeedsMax = 120)]
     public static bool TornBitmapTaken => IsOn(nameof(TornBitmapTaken));
 #pragma warning restore CS1591
 #else

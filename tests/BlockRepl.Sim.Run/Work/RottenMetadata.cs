@@ -16,7 +16,7 @@ internal static class RottenMetadata
     /// <param name="simulation">Whose chance decides.</param>
     /// <param name="node">Whose volume it is.</param>
     /// <param name="volume">The volume.</param>
-    /// <param name="isDown">The node has just gone down: it is mostly what it looks at next that rots, the newest transaction of the activity log.</param>
+    /// <param name="isDown">The node has just gone down: it is what it looks at next that rots, a superblock or the newest transaction of the activity log.</param>
     public static bool Take(Simulation simulation, SimNode node, int volume, bool isDown = false)
     {
         Prng chance = simulation.FaultChance;
@@ -25,7 +25,7 @@ internal static class RottenMetadata
             throw new ViolationException("G10", $"metadata of {disk.Identity} cannot be read");
         Span<byte> bytes = disk.Metadata.Bytes;
         int offset;
-        switch (isDown && chance.OneIn(2) ? 1 : chance.Below(3))
+        switch (chance.Below(isDown ? 2 : 3))
         {
             case 0 when loaded.DamagedSuperblockCopies == 0:
                 offset = (int)store.Layout.SuperblockOffset(chance.Below(2))

@@ -81,7 +81,7 @@ public sealed record Mix(string Name)
     public static IReadOnlyList<Mix> All { get; } =
     [
         new("power") { Death = 25, PowerPercent = 80, BothPercent = 40 },
-        new("resync") { Cut = 40, Death = 20, PowerPercent = 60, BlocksPerExtent = 10, Client = 180, BadFrames = 40 },
+        new("resync") { Cut = 40, Death = 20, PowerPercent = 60, BlocksPerExtent = 10, Client = 180 },
         new("disks") { Disk = 25, DiskErrors = 15, Death = 10 },
         new("network") { Cut = 35, BadFrames = 30, Death = 6, BlocksPerExtent = 8 },
         new("protocol-b") { Protocol = WriteProtocol.B, Operator = 60, PowerPercent = 0 },

@@ -103,6 +103,10 @@ internal sealed class Disasters(Simulation simulation)
                 one.PowerCut(Chance);
                 simulation.Oracle.NotePowerCut(one.Index);
                 simulation.Watch.HasLostPower[one.Index] = true;
+
+                // What it finds when it starts has changed at times: just now it matters.
+                if (simulation.Plan.Has(Fault.MetadataRot) && Chance.OneIn(2) && RottenMetadata.Take(simulation, one, Chance.Below(one.Disks.Length), isDown: true))
+                    simulation.Statistics.Count(Fault.MetadataRot);
             }
             else
             {

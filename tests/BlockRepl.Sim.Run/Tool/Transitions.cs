@@ -8,8 +8,8 @@ internal static class Transitions
     [
         .. From("Diskless", "Attaching"),
         .. From("Attaching", "Negotiating", "Inconsistent", "Outdated", "Consistent", "UpToDate", "Failed", "Diskless"),
-        .. From("Negotiating", "Inconsistent", "UpToDate", "Failed"),
-        .. From("Inconsistent", "Consistent", "UpToDate", "Failed", "Diskless"),
+        .. From("Negotiating", "Inconsistent", "Outdated", "UpToDate", "Failed"),
+        .. From("Inconsistent", "Outdated", "Consistent", "UpToDate", "Failed", "Diskless"),
         .. From("Outdated", "Inconsistent", "UpToDate", "Failed", "Diskless"),
         .. From("Consistent", "Inconsistent", "Outdated", "UpToDate", "Failed", "Diskless"),
         .. From("UpToDate", "Inconsistent", "Outdated", "Consistent", "Failed", "Diskless"),

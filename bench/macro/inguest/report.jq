@@ -11,9 +11,9 @@ def row: "| " + join(" | ") + " |";
 | def rates($workload; $stage): [$all[] | select(.workload == $workload and .stage == $stage)] | sort_by(.round) | map(.rate);
   def number($workload; $stage): rates($workload; $stage) | spread(round | thousands);
   # Within each round, for that survives a machine that gets slower or faster.
-  def ratio($workload; $stage; $base): [rates($workload; $stage), rates($workload; $base)] | transpose | map(.[0] / .[1]) | spread(places(2));
+  def ratio($workload; $stage; $base): [rates($workload; $stage), rates($workload; $base)] | transpose | map(select(all) | .[0] / .[1]) | spread(places(2));
   def times($workload; $stage): [$all[] | select(.workload == $workload and .stage == $stage)]
-      | "\(map(.p50) | middle | round | thousands) / \(map(.p99) | middle | round | thousands)";
+      | if length == 0 then "-" else "\(map(.p50) | middle | round | thousands) / \(map(.p99) | middle | round | thousands)" end;
   (["workload", "bare disk", "DRBD", "ratio to bare", "nbdkit through NBD", "ratio to bare", "BlockRepl through NBD", "ratio to bare", "ratio to nbdkit"] | row),
   ([range(9) | "---"] | row),
   ($workloads[] | [.name + " (" + .unit + ")", number(.name; "bare"), number(.name; "drbd"), ratio(.name; "drbd"; "bare"), number(.name; "nbdkit"), ratio(.name; "nbdkit"; "bare"),

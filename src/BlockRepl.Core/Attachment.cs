@@ -81,6 +81,10 @@ internal sealed class Attachment(ResourceContext context)
             state = DiskState.Outdated;
         }
 
+        // It lacks what the peer serves in its place, and must say so if this node ends before it is current again (G6).
+        if (state > DiskState.Outdated && volume.IsReturning)
+            state = DiskState.Outdated;
+
         superblock = superblock with
         {
             Flags = Generations.FlagsFor(state, flags),
@@ -92,7 +96,7 @@ internal sealed class Attachment(ResourceContext context)
         write.OnDurable = () =>
         {
             volume.Disk = volume.IsReturning ? DiskState.Negotiating : state;
-            if (state == DiskState.Outdated)
+            if (state == DiskState.Outdated && !volume.IsReturning)
                 volume.Overtaken.Clear();
             if (!volume.IsReturning)
                 context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;

@@ -238,7 +238,7 @@ internal sealed class Connections(
             writes.StopReplicating(peerVolume);
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;
-            peerVolume.IsMatched = false;
+            peerVolume.IsMatched = peerVolume.WasCompared = false;
             peerVolume.IsPausedThere = false;
             peerVolume.PeerResync = null;
             DoubtOwnData(volume, peerVolume);

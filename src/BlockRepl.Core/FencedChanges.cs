@@ -8,15 +8,24 @@ internal sealed class FencedChanges(ResourceContext context, FreezeRecord freeze
 {
     private readonly List<ChangeRequest> _released = [];
 
-    /// <summary>What the peer does not confirm is held here instead of going on behind a new generation.</summary>
-    public bool IsHolding => freeze.Has(FreezeReason.Fencing);
+    /// <summary>What the peer does not confirm is held here, or fails, instead of going on behind a new generation.</summary>
+    public bool IsHolding => freeze.Has(FreezeReason.Fencing) || IsGivenUp;
+
+    /// <summary>This node gives the role up before its peer was fenced: what is still on its way to the disk, or waits for its turn, and does not reach the peer is answered with EIO. Until the demotion is over.</summary>
+    public bool IsGivenUp { get; set; }
 
     /// <summary>Set by <see cref="ResourceCore"/>: a change waits for one thing less.</summary>
     public Action<ChangeRequest> OnReleased { get; set; } = _ => { };
 
     /// <summary>Lets a change wait; its wait for the peer is over.</summary>
-    public static void Hold(Volume volume, ChangeRequest request)
+    public void Hold(Volume volume, ChangeRequest request)
     {
+        if (IsGivenUp)
+        {
+            request.Result = Primitives.DiskResult.Io;
+            return;
+        }
+
         if ((request.Waits & ChangeWaits.Fence) != 0)
             return;
         request.Waits |= ChangeWaits.Fence;
@@ -51,6 +60,14 @@ internal sealed class FencedChanges(ResourceContext context, FreezeRecord freeze
                 OnReleased(request);
             }
         }
+    }
+
+    /// <summary>This node gives the role up: what is held is answered with EIO, and if the peer was to be fenced first, what comes after it as well (G13).</summary>
+    public void GiveUp()
+    {
+        IsGivenUp |= freeze.Has(FreezeReason.Fencing);
+        foreach (Volume volume in context.Volumes)
+            Fail(volume);
     }
 
     /// <summary>Answers what a volume holds with EIO: its disk is gone, or this node gives the role up. Nothing is claimed about what the disk holds.</summary>

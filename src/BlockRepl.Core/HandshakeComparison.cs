@@ -66,6 +66,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
             PeerVolume peerVolume = volume.Peers[peer.Id.Value];
             VolumeStateInfo? found = Find(state, volume.Name);
             peerVolume.IsMatched = found is not null;
+            peerVolume.WasCompared = false;
             peerVolume.Verdict = new SyncVerdict(SyncResult.None, 0, "one side has no disk");
             if (found is not { } theirs)
                 continue;
@@ -127,6 +128,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         {
             (PeerVolume volume, VolumeStateInfo ours, VolumeStateInfo theirs) = compared[i];
             volume.Verdict = verdicts[i];
+            volume.WasCompared = true;
             if (verdicts[i].Result == SyncResult.SplitBrain || verdicts[i].ResolvesSplitBrain)
                 volume.Divergence = new Divergence(ours.DirtyBlocks, ours.BitmapSinceMs, theirs.DirtyBlocks, theirs.BitmapSinceMs);
             context.Log($"{context.Settings.Name}/{volume.Volume.Name}@{peer.Name}: handshake: {verdicts[i].Result} by rule {verdicts[i].Rule} ({verdicts[i].Reason})");

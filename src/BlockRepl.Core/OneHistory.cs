@@ -56,9 +56,9 @@ internal static class OneHistory
             PeerVolume there = volume.Peers[peer.Id.Value];
 
             // Where the peer serves it takes a generation of its own for that: a disk of this node that is newer, and not there, will be seen to have gone another way. A disk of the peer that is not there may be newer
-            // unless this node knows that it has gone on from it.
+            // unless this node knows that it has gone on from it, or has seen it in this connection.
             bool isNewest = volume.HasDisk
-                ? volume.Disk == DiskState.UpToDate && there.IsMatched && (there.PeerDisk > DiskState.Failed || Generations.HasGoneOnWithout(there))
+                ? volume.Disk == DiskState.UpToDate && there.IsMatched && (there.PeerDisk > DiskState.Failed || there.WasCompared || Generations.HasGoneOnWithout(there))
                 : there.Volume.Remote.Server == there;
             if (!isNewest)
                 return false;

@@ -29,10 +29,15 @@ internal sealed class Outdating(ResourceContext context)
     {
         if (_waiting.Count == 0 || IsPromoting() || IsWrittenStill() || Array.Exists(context.Peers, static peer => peer.Step is HandshakeStep.State or HandshakeStep.Verdict))
             return;
-        object?[] cookies = [.. _waiting];
-        _waiting.Clear();
-        foreach (object? cookie in cookies)
+
+        // One at a time: what the first has begun the next must not be told of before it is durable.
+        do
+        {
+            object? cookie = _waiting[0];
+            _waiting.RemoveAt(0);
             Do(cookie);
+        }
+        while (_waiting.Count > 0 && !IsWrittenStill());
     }
 
     private static bool IsKeptCurrent(Volume volume) => Array.Exists(volume.Peers, static peer =>

@@ -46,6 +46,9 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     /// <summary>The peer has this volume.</summary>
     public bool IsMatched { get; set; }
 
+    /// <summary>Both disks were there when this connection was made, and were compared: while it lasts a disk of the peer that is lost has nothing that this node does not know of.</summary>
+    public bool WasCompared { get; set; }
+
     /// <summary>Sent and not yet confirmed stable.</summary>
     public UnstableLog Unstable { get; } = new();
 

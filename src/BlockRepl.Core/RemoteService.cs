@@ -148,7 +148,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         }
 
         volume.AwaitingGeneration.Clear();
-        TakeBackReads(volume);
+        TakeBackReads(volume, peer.Peer);
         AnswerWaiting(volume);
         if (!volume.IsReturning)
             return;
@@ -212,14 +212,11 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
     /// <param name="cookie">The asker's own object.</param>
     public void ClientRead(Volume volume, ByteRange range, DiskResult local, ulong serial, object cookie)
     {
-        bool isCurrent = (volume.HasDisk && !volume.IsReturning) || Canary.LostDiskServesReads;
+        bool isCurrent = volume.HasCurrentDisk || Canary.LostDiskServesReads;
         if (isCurrent && local.IsOk)
         {
             // A disk came back while the read was on its way here.
-            ref Effect effect = ref context.Effects.Add(EffectKind.ReadLocally);
-            effect.Volume = volume.Nr;
-            effect.Subject = cookie;
-            effect.Ticket = volume.DiskSerial;
+            ReadLocally(volume, cookie);
             return;
         }
 
@@ -238,7 +235,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
                 context.Log($"{Name(volume)}: read at {range.Offset} failed: {local}; the peer is asked (on-io-error pass-on)");
         }
 
-        volume.Remote.Waiting.Enqueue(new RemoteRead(context.NextTicket(), range, cookie));
+        volume.Remote.Waiting.Enqueue(new RemoteRead(context.NextTicket(), range, cookie, isCurrent && serial == volume.DiskSerial));
         AnswerWaiting(volume);
     }
 
@@ -262,7 +259,10 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             if (server is null)
             {
                 remote.Waiting.Dequeue();
-                Answer(volume, read.Cookie, DiskResult.Io);
+                if (volume.HasCurrentDisk && !read.HasFailedHere)
+                    ReadLocally(volume, read.Cookie);
+                else
+                    Answer(volume, read.Cookie, DiskResult.Io);
                 continue;
             }
 
@@ -275,6 +275,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
             if (remote.Asked.Count == 0)
                 remote.ProgressMs = context.NowMs;
             remote.Asked.Add(read.Id, read);
+            read.Asked = peer;
             peer.ReadsAsked++;
             peer.ReadBytesAsked += read.Range.Length;
             context.Send(peer, new ReadRequestMessage(read.Id, volume.Nr, read.Range, GenerationId.None));
@@ -356,18 +357,35 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         generations.Release(volume);
     }
 
-    private static void TakeBackReads(Volume volume)
+    /// <summary>A connection is over: the peer will not answer what it was asked for, whether it served the volume or stood in for a disk that could not be read, or is current again by now (G12).</summary>
+    public void ConnectionLost(Peer peer)
+    {
+        foreach (Volume volume in context.Volumes)
+        {
+            TakeBackReads(volume, peer);
+            AnswerWaiting(volume);
+        }
+    }
+
+    // In their order, before those that were never asked.
+    private static void TakeBackReads(Volume volume, Peer peer)
     {
         RemoteState remote = volume.Remote;
-        if (remote.Asked.Count == 0)
+        List<RemoteRead> reads = [.. remote.Asked.Values.Where(read => read.Asked == peer).OrderBy(static read => read.Id)];
+        if (reads.Count == 0)
             return;
-
-        // In their order, before those that were never asked.
-        List<RemoteRead> reads = [.. remote.Asked.Values.OrderBy(static read => read.Id), .. remote.Waiting];
-        remote.Asked.Clear();
+        reads.ForEach(read => remote.Asked.Remove(read.Id));
+        reads.AddRange(remote.Waiting);
         remote.Waiting.Clear();
-        foreach (RemoteRead read in reads)
-            remote.Waiting.Enqueue(read);
+        reads.ForEach(remote.Waiting.Enqueue);
+    }
+
+    private void ReadLocally(Volume volume, object cookie)
+    {
+        ref Effect effect = ref context.Effects.Add(EffectKind.ReadLocally);
+        effect.Volume = volume.Nr;
+        effect.Subject = cookie;
+        effect.Ticket = volume.DiskSerial;
     }
 
     private void Answer(Volume volume, object cookie, DiskResult result)

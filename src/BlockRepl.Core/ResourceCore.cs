@@ -132,6 +132,7 @@ public sealed class ResourceCore
         _handshake.BeforeVerdict = _fencing.BeforeVerdict;
         _connections.OnLost = peer =>
         {
+            _remote.ConnectionLost(peer);
             _roles.PeerLost();
             _resizing.PeerLost();
             _skipInitialSync.PeerLost(peer);

@@ -53,14 +53,14 @@ public static class ResourceDecision
             else if (isMixed && compared[i].Rule is 50 or 51 or 60 or 70 or 71 or 80)
                 compared[i] = new SyncVerdict(SyncResult.SplitBrain, 91, "each side went on alone, on different volumes") { PrimaryLost = choice.PrimaryLost };
             else
-                compared[i] = Finish(self, peer, isMixed || isSplit ? compared[i] : Follow(compared[i], later));
+                compared[i] = Finish(self, peer, isMixed || isSplit ? compared[i] : Follow(self, peer, compared[i], later));
         }
 
         return compared;
     }
 
-    // True if this node alone went on without the other after it had taken over by itself, false if the other did, null if neither or nobody knows: then its reign is the later one, on the volumes it has not written to as
-    // well. What each has in a history that both had says nothing of that: a server is ahead without having been Primary.
+    // True if this node alone went on without the other in a history of its own, false if the other did, null if neither or both: it was Primary last. What each has in a history that both had says nothing of that: a server is
+    // ahead without having been Primary.
     private static bool? LaterReign(ReadOnlySpan<(GenerationFacts Self, GenerationFacts Peer)> volumes, SyncVerdict[] compared)
     {
         bool self = false;
@@ -79,11 +79,22 @@ public static class ResourceDecision
         return self == peer ? null : self;
     }
 
-    // Where the generations are equal a crash left differences, and either side would do for this volume alone; but the image is that of one moment over all volumes (G4): that of the later reign.
-    private static SyncVerdict Follow(SyncVerdict verdict, bool? later) =>
-        later is { } isSelf && verdict.Rule is 40 or 42 && (verdict.IsSource || verdict.IsTarget) && verdict.IsSource != isSelf
-            ? SyncDecision.Copy(isSelf, verdict.IsFull, verdict.Rule, verdict.Reason + "; the other side went on alone, on another volume")
-            : verdict;
+    // Where the generations are equal a crash left differences. The image is that of one moment over all volumes (G4): that of the later reign, where for this volume alone either side would do, or the Primary that crashed was
+    // taken. Never against a verdict that goes by lost power: who went on may have done so beside an absent disk, connected and mirroring this volume, whose other copy is the whole one (G2).
+    private static SyncVerdict Follow(GenerationFacts self, GenerationFacts peer, SyncVerdict verdict, bool? later)
+    {
+        if (later is not { } isSelf || !(verdict.IsSource || verdict.IsTarget) || verdict.IsSource == isSelf)
+            return verdict;
+        GenerationFacts source = verdict.IsSource ? self : peer;
+        GenerationFacts target = verdict.IsSource ? peer : self;
+        bool isOpen = verdict.Rule switch
+        {
+            40 => source.CrashedPrimary && (!target.CrashedPrimary || source.LostPower == target.LostPower),
+            42 => source.DirtyBlocks > 0 && target.DirtyBlocks > 0,
+            _ => false,
+        };
+        return isOpen ? SyncDecision.Copy(isSelf, verdict.IsFull, verdict.Rule, verdict.Reason + "; the other side went on alone, on another volume") : verdict;
+    }
 
     // Whatever either of the two has and the other lacks was written through one Primary, or through Primaries of which each took over from the one before: on each volume one of the two has all of it.
     private static bool IsOneHistory(ReadOnlySpan<(GenerationFacts Self, GenerationFacts Peer)> volumes, SyncVerdict[] compared)

@@ -374,6 +374,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         context.Log($"{context.Settings.Name}: Secondary");
         RemoteService.EndAll(context);
         writes.Thaw(FreezeReason.NoData);
+        writes.Fenced.IsGivenUp = false;
         writes.Thaw(FreezeReason.RoleChange);
         Finish(CommandResult.Ok);
     }

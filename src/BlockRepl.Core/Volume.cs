@@ -158,7 +158,10 @@ internal sealed class Volume
     public bool WritesLocally => HasDisk && (!IsReturning || MirrorsBack);
 
     /// <summary>A Primary's clients can be served: from the local disk or by a peer.</summary>
-    public bool IsAccessible => IsServed || (HasDisk && !IsReturning);
+    public bool IsAccessible => IsServed || HasCurrentDisk;
+
+    /// <summary>Has a local disk that is as current as the resource is: not one that comes back under this Primary, and is resynced.</summary>
+    public bool HasCurrentDisk => HasDisk && !IsReturning;
 
     /// <summary>Nothing that a client asked for is under way or held back.</summary>
     public bool IsQuiet => Active.Count == 0 && Active.HeldCount == 0 && AwaitingExtent.Count == 0

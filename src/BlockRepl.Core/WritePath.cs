@@ -55,8 +55,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
     /// <summary>Answers everything that is held back with EIO, and holds back no longer for these reasons: this node gives the role up, and its clients are gone.</summary>
     public void FailHeld(FreezeReason reasons)
     {
-        foreach (Volume volume in context.Volumes)
-            Fenced.Fail(volume);
+        Fenced.GiveUp();
         for (int count = _frozen.Count; count > 0; count--)
         {
             ChangeRequest request = _frozen.Dequeue();
@@ -233,7 +232,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
         if (request.IsServed && !volume.IsAccessible)
             request.IsStranded = true;
         else if (volume.HasDisk && Fenced.IsHolding && (request.Flags & ChangeFlags.Background) == 0)
-            FencedChanges.Hold(volume, request);
+            Fenced.Hold(volume, request);
         else if (volume.HasDisk)
             Generations.AwaitGeneration(volume, request);
         else if (request.Result.IsOk)
@@ -305,7 +304,7 @@ internal sealed class WritePath(ResourceContext context, FreezeRecord freeze, Fe
                 peer.Mark(Canary.AloneNotMarked ? default : request.Range);
                 Fenced.EnsureOwnGeneration(peer);
                 if (Fenced.IsHolding)
-                    FencedChanges.Hold(volume, request);
+                    Fenced.Hold(volume, request);
                 else
                     Generations.AwaitGeneration(volume, request);
             }

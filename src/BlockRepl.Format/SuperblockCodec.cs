@@ -142,7 +142,7 @@ public static class SuperblockCodec
         if (copy0.Error != SuperblockError.None && copy1.Error != SuperblockError.None)
             return new SuperblockChoice(MoreTelling(copy0.Error, copy1.Error), null, 0, 0, copy0, copy1);
         bool takeFirst = copy1.Error != SuperblockError.None
-            || (copy0.Error == SuperblockError.None && (copy0.WriteSequence >= copy1.WriteSequence) != Canary.OlderSuperblockTaken);
+            || (copy0.Error == SuperblockError.None && copy0.WriteSequence >= copy1.WriteSequence);
         SuperblockRead chosen = takeFirst ? copy0 : copy1;
         return new SuperblockChoice(
             SuperblockError.None, chosen.Superblock, chosen.WriteSequence, takeFirst ? 0 : 1, copy0, copy1);

@@ -42,13 +42,13 @@ public static class Canary
     [CanaryFacts("G1", "a generation of this node's own becomes durable before what was acknowledged under the old one is flushed", SeedsMax = 76)]
     public static bool GenerationNotFlushed => IsOn(nameof(GenerationNotFlushed));
 
-    [CanaryFacts("G3", "the peer writes without force unit access what the client wrote with it", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G3", "the peer writes without force unit access what the client wrote with it", SeedsMax = 80)]
     public static bool FuaNotForwarded => IsOn(nameof(FuaNotForwarded));
 
     [CanaryFacts("G2", "a write under protocol C is answered before the peer has it", SeedsMax = 84)]
     public static bool AnswerBeforePeer => IsOn(nameof(AnswerBeforePeer));
 
-    [CanaryFacts("G2", "under protocol C the peer's receipt of a write counts as its write", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G2", "under protocol C the peer's receipt of a write counts as its write", SeedsMax = 240)]
     public static bool ReceiptCountsAsWritten => IsOn(nameof(ReceiptCountsAsWritten));
 
     [CanaryFacts("G7, hard part 3", "a write that the peer lacks is answered before the new generation is durable", SeedsMax = 36)]
@@ -66,19 +66,19 @@ public static class Canary
     [CanaryFacts("G5, hard part 7", "writes that overlap run at once", SeedsMax = 30)]
     public static bool OverlapsUnordered => IsOn(nameof(OverlapsUnordered));
 
-    [CanaryFacts("G5, hard part 11", "a frame of an old connection takes effect", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G5, hard part 11", "a frame of an old connection takes effect", SeedsMax = 40)]
     public static bool OldLinkCounts => IsOn(nameof(OldLinkCounts));
 
     [CanaryFacts("G11, hard part 17", "the late completion of a disk that was given up counts", SeedsMax = 30)]
     public static bool LateCompletionCounts => IsOn(nameof(LateCompletionCounts));
 
-    [CanaryFacts("G11, hard part 10", "reads are served from a disk that is lost or not current yet", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G11, hard part 10", "reads are served from a disk that is lost or not current yet", SeedsMax = 60)]
     public static bool LostDiskServesReads => IsOn(nameof(LostDiskServesReads));
 
     [CanaryFacts("G8, hard part 2", "a change starts before its extent is durable in the activity log", SeedsMax = 30)]
     public static bool ChangeBeforeLogDurable => IsOn(nameof(ChangeBeforeLogDurable));
 
-    [CanaryFacts("G8, hard part 2", "an extent leaves the activity log when it is stable on this node alone", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G8, hard part 2", "an extent leaves the activity log when it is stable on this node alone", SeedsMax = 80)]
     public static bool ExtentLeavesWhenStableHere => IsOn(nameof(ExtentLeavesWhenStableHere));
 
     [CanaryFacts("G8", "an extent leaves the activity log before its marks are durable", SeedsMax = 30)]
@@ -111,10 +111,10 @@ public static class Canary
     [CanaryFacts("G8 G9", "the target of a resync confirms a checkpoint before the writes in front of it are done", SeedsMax = 52)]
     public static bool CheckpointBeforeWrites => IsOn(nameof(CheckpointBeforeWrites));
 
-    [CanaryFacts("G9, hard part 7", "a resync reads a block while a write to it is under way, and sends the older content after it", SeedsMax = 56)]
+    [CanaryFacts("G9, hard part 7", "a resync reads a block while a write to it is under way, and sends the older content after it", SeedsMax = 200)]
     public static bool ResyncReadUnordered => IsOn(nameof(ResyncReadUnordered));
 
-    [CanaryFacts("G9, hard part 10", "resync data overwrites what a Primary with a returning disk has written since", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G9, hard part 10", "resync data overwrites what a Primary with a returning disk has written since", SeedsMax = 240)]
     public static bool OlderResyncDataWritten => IsOn(nameof(OlderResyncDataWritten));
 
     [CanaryFacts("G5 G9", "the target of a resync does not write ranges of zeroes", SeedsMax = 30)]
@@ -132,13 +132,13 @@ public static class Canary
     [CanaryFacts("G6", "a node that says it is Outdated forgets it with a restart", SeedsMax = 30)]
     public static bool OutdatedNotDurable => IsOn(nameof(OutdatedNotDurable));
 
-    [CanaryFacts("G4, hard part 11", "a node is promoted before what it has received is written", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G4, hard part 11", "a node is promoted before what it has received is written", SeedsMax = 160)]
     public static bool PromotedUnsettled => IsOn(nameof(PromotedUnsettled));
 
     [CanaryFacts("G6, hard part 20", "a Primary lets its peer become Primary", SeedsMax = 30)]
     public static bool SecondPrimaryGranted => IsOn(nameof(SecondPrimaryGranted));
 
-    [CanaryFacts("G2", "a crashed Primary that lost power with its host overwrites the survivor", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G2", "a crashed Primary that lost power with its host overwrites the survivor", SeedsMax = 60)]
     public static bool PowerLossForgotten => IsOn(nameof(PowerLossForgotten));
 
     [CanaryFacts("G7", "a forced promotion goes on under the generation that it found", SeedsMax = 64)]
@@ -150,16 +150,16 @@ public static class Canary
     [CanaryFacts("G7 G8, hard part 18", "a node says its state in a handshake while changes are under way", SeedsMax = 64)]
     public static bool StateSaidTooEarly => IsOn(nameof(StateSaidTooEarly));
 
-    [CanaryFacts("G13", "a Primary that must fence a lost peer answers writes before it is fenced", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G13", "a Primary that must fence a lost peer answers writes before it is fenced", SeedsMax = 60)]
     public static bool NotFrozenForFence => IsOn(nameof(NotFrozenForFence));
 
-    [CanaryFacts("G13, hard part 21", "a fence handler's answer counts for another loss than the one it was asked about", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G13, hard part 21", "a fence handler's answer counts for another loss than the one it was asked about", SeedsMax = 240)]
     public static bool StaleFenceAnswerCounts => IsOn(nameof(StaleFenceAnswerCounts));
 
     [CanaryFacts("G6 G13, hard part 21", "exit code 5 of fence-peer counts on a node that is not UpToDate", SeedsMax = 64)]
     public static bool UnreachableCountsAsFenced => IsOn(nameof(UnreachableCountsAsFenced));
 
-    [CanaryFacts("G6 G13", "what was known of an absent peer still counts after it has been connected again", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G6 G13", "what was known of an absent peer still counts after it has been connected again", SeedsMax = 60)]
     public static bool EvidenceOutlivesHandshake => IsOn(nameof(EvidenceOutlivesHandshake));
 
     [CanaryFacts("I19", "suspend-io is over while changes are under way", SeedsMax = 30)]
@@ -171,16 +171,13 @@ public static class Canary
     [CanaryFacts("G10", "a message with a wrong checksum is taken", SeedsMax = 56)]
     public static bool FrameChecksumIgnored => IsOn(nameof(FrameChecksumIgnored));
 
-    [CanaryFacts("G10", "of two intact superblocks the older is taken", SeedsMax = 40, IsOpen = true)]
-    public static bool OlderSuperblockTaken => IsOn(nameof(OlderSuperblockTaken));
-
-    [CanaryFacts("G10", "a superblock with a wrong checksum is taken", SeedsMax = 72)]
+    [CanaryFacts("G10", "a superblock with a wrong checksum is taken", SeedsMax = 240)]
     public static bool TornSuperblockTaken => IsOn(nameof(TornSuperblockTaken));
 
-    [CanaryFacts("G10", "an activity-log transaction with a wrong checksum is taken", SeedsMax = 40, IsOpen = true)]
+    [CanaryFacts("G10", "an activity-log transaction with a wrong checksum is taken", SeedsMax = 80)]
     public static bool TornLogTaken => IsOn(nameof(TornLogTaken));
 
-    [CanaryFacts("G8 G10", "a block of the bitmap with a wrong checksum is taken", SeedsMax = 40)]
+    [CanaryFacts("G8 G10", "a block of the bitmap with a wrong checksum is taken", SeedsMax = 120)]
     public static bool TornBitmapTaken => IsOn(nameof(TornBitmapTaken));
 #pragma warning restore CS1591
 #else
@@ -234,7 +231,6 @@ public static class Canary
     public const bool SuspendEndsEarly = false;
     public const bool DataChecksumIgnored = false;
     public const bool FrameChecksumIgnored = false;
-    public const bool OlderSuperblockTaken = false;
     public const bool TornSuperblockTaken = false;
     public const bool TornLogTaken = false;
     public const bool TornBitmapTaken = false;

@@ -68,4 +68,29 @@ public class LaterReignTests
             node.AssertHolds(later);
         }
     }
+
+    /// <summary>A Primary goes on by itself also beside an absent disk of its peer, and mirrors the other volumes: of those the peer has what this host loses with its power.</summary>
+    [Fact]
+    public void G2_who_went_on_beside_an_absent_disk_and_lost_power_is_not_the_source_of_the_other_volumes()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(settings => settings with { Volumes = ["postgres", "spool"] });
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        cluster.Command(cluster.Beta, new OperatorCommand(OperatorVerb.Detach) { Volume = ClusterHarness.Volume0 });
+        cluster.Run();
+        cluster.Beta.CloseDetached();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.Write(cluster.Alpha, 0, volume: 0);
+        ClientRequest mirrored = cluster.Write(cluster.Alpha, 0, volume: 1);
+        cluster.Run();
+        Assert.True(mirrored.IsAcknowledged);
+        cluster.Alpha.PowerCut();
+        cluster.NoticeLinkDown(cluster.Beta);
+        cluster.Beta.Attach(0);
+        cluster.Alpha.Start();
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(mirrored);
+        cluster.Beta.AssertHolds(mirrored);
+    }
 }

@@ -7,7 +7,7 @@ namespace BlockRepl.Core.Tests;
 /// </summary>
 public class MixedRunTests
 {
-    private const int Seeds = 40;
+    private const int Seeds = 30;
 
     public static TheoryData<string> Names => [.. Mix.All.Select(static mix => mix.Name)];
 

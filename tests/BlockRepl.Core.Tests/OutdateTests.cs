@@ -58,6 +58,30 @@ public class OutdateTests
         Assert.Equal(DiskState.Outdated, StateIn(cluster.Beta.Metadata[0].Superblock));
     }
 
+    /// <summary>The same where both have waited for a handshake.</summary>
+    [Fact]
+    public void G6_said_twice_during_a_handshake_it_is_answered_only_when_it_is_durable()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        Lose(cluster);
+        cluster.Run();
+        cluster.IsNetworkUp = true;
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        cluster.Command(cluster.Beta, OperatorVerb.Connect);
+        cluster.TryEstablish();
+        Assert.True(cluster.Deliver(cluster.Beta));
+        CommandTicket first = cluster.Command(cluster.Beta, OperatorVerb.Outdate);
+        CommandTicket second = cluster.Command(cluster.Beta, OperatorVerb.Outdate);
+        Lose(cluster);
+        Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(V));
+        Assert.Null(first.Result);
+        Assert.Null(second.Result);
+        cluster.Run();
+        Assert.Equal(0, first.ExitCode);
+        Assert.Equal(0, second.ExitCode);
+        Assert.Equal(DiskState.Outdated, StateIn(cluster.Beta.Metadata[0].Superblock));
+    }
+
     /// <summary>G6, G9: a target that has not durably given up its own data yet does not say that it cannot be promoted.</summary>
     [Fact]
     public void The_target_of_a_resync_answers_only_when_it_is_durably_Inconsistent()

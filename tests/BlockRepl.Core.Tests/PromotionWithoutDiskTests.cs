@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
 using BlockRepl.Sim;
@@ -272,6 +273,43 @@ public class PromotionWithoutDiskTests
         cluster.Run();
         cluster.AssertInSync();
         cluster.AssertNothingLeaked();
+    }
+
+    /// <summary>G6: the disk that is attached at any step of the promotion is half resynced. It must not count as what the promotion has judged.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void G6_an_Inconsistent_disk_that_is_attached_on_the_way_is_not_promoted(bool force)
+    {
+        int refused = 0;
+        for (int steps = 0; ; steps++)
+        {
+            ClusterHarness cluster = WithoutDisk();
+            cluster.Alpha.Log.Clear();
+            SimulatedMetadata metadata = cluster.Alpha.Metadata[0];
+            metadata.Superblock = metadata.Superblock with { Flags = metadata.Superblock.Flags & ~(SuperblockFlags.Consistent | SuperblockFlags.WasUpToDate) };
+            CommandTicket primary = cluster.Command(cluster.Alpha, OperatorVerb.Primary, force);
+            int done = 0;
+            while (done < steps && cluster.StepOnce())
+                done++;
+            if (done < steps)
+                break;
+            cluster.Alpha.Attach(0);
+
+            // Its own metadata last: the peer grants the promotion while the disk is attaching.
+            while (cluster.Deliver(cluster.Beta) || cluster.Deliver(cluster.Alpha) || cluster.CompleteOne(cluster.Beta) || cluster.StepOnce())
+            {
+                bool isResynced = cluster.Alpha.Log.Exists(static line => line.Contains("resync done as target", StringComparison.Ordinal));
+                Assert.True(isResynced || cluster.Alpha.Status.DiskState(ClusterHarness.Volume0) != DiskState.UpToDate, $"attached after {steps} steps, an Inconsistent disk counts");
+            }
+
+            refused += primary.ExitCode == 0 ? 0 : 1;
+            Assert.DoesNotContain(cluster.Alpha.Log.Concat(cluster.Beta.Log), line => line.Contains("plit", StringComparison.Ordinal));
+            if (cluster.Alpha.Core.Role != Role.Primary)
+                Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        }
+
+        Assert.True(refused > 0);
     }
 
     /// <summary>Its disk has other data than the peer went on from: it is not taken for the lost one.</summary>

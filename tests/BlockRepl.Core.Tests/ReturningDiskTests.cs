@@ -357,4 +357,29 @@ public class ReturningDiskTests
         Assert.Equal(11, detach.ExitCode);
         cluster.AssertInSync();
     }
+
+    /// <summary>G6: the disk is back under the Primary, and its resync has not begun when that dies. With fencing dont-care it trusts what it last knew of itself: that the peer has more.</summary>
+    [Fact]
+    public void G6_a_disk_that_came_back_and_was_not_resynced_is_Outdated_after_a_crash()
+    {
+        ClusterHarness cluster = ServedPrimaryTests.Served();
+        ClientRequest write = cluster.Write(cluster.Alpha, 4096);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged);
+        cluster.Alpha.CloseDetached();
+        cluster.Alpha.Attach(0);
+        cluster.RunDisk(cluster.Alpha);
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        cluster.Alpha.Kill();
+        cluster.Alpha.Start();
+        cluster.Run();
+        Assert.Equal(DiskState.Outdated, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.IsNetworkUp = true;
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(write);
+    }
 }

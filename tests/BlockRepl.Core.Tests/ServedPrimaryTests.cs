@@ -189,69 +189,6 @@ public class ServedPrimaryTests
         cluster.Alpha.AssertHolds(alone);
     }
 
-    /// <summary>Hard part 10: a read sees what was answered before it, however the answer and the read meet.</summary>
-    [Fact]
-    public void G11_a_read_at_the_peer_sees_every_change_answered_before_it()
-    {
-        ClusterHarness cluster = Served();
-        for (int i = 0; i < 10; i++)
-        {
-            ClientRequest write = cluster.Write(cluster.Alpha, 4096);
-            ClientRequest behind = cluster.Write(cluster.Alpha, 8192);
-            while (write.Result is null)
-                Assert.True(cluster.StepOnce());
-            ClientRead read = cluster.Read(cluster.Alpha, 4096);
-            cluster.Run();
-            Assert.Equal(write.Id, read.Id);
-            Assert.True(behind.IsAcknowledged);
-        }
-
-        ClientRead zeroes = cluster.Read(cluster.Alpha, 1 << 20, 65536);
-        cluster.Run();
-        Assert.Equal(DiskResult.Ok, zeroes.Result);
-        Assert.All(zeroes.Data, b => Assert.Equal(0, b));
-        cluster.AssertNothingLeaked();
-    }
-
-    [Fact]
-    public void G12_reads_at_the_peer_are_bounded_and_all_are_answered()
-    {
-        ClusterHarness cluster = Served();
-        List<ClientRead> reads = [];
-        for (int i = 0; i < 3 * ProtocolLimits.ReadsMax; i++)
-            reads.Add(cluster.Read(cluster.Alpha, i % 16 << 16, 65536));
-        cluster.DeliverAll(cluster.Beta);
-        Assert.True(cluster.IsConnected);
-        Assert.True(cluster.Beta.Pending.Count <= ProtocolLimits.ReadsMax);
-        cluster.Run();
-        Assert.All(reads, read => Assert.Equal(DiskResult.Ok, read.Result));
-        cluster.AssertNothingLeaked();
-    }
-
-    /// <summary>The connection is ended for an answer of the wrong length; the read is still owed, and the next connection answers it.</summary>
-    [Fact]
-    public void G11_a_read_answered_with_a_wrong_length_is_asked_again()
-    {
-        ClusterHarness cluster = Served(s => s with { OnNoDataAccessible = NoDataPolicy.SuspendIo });
-        ClientRequest write = cluster.Write(cluster.Alpha, 4096);
-        cluster.Run();
-        ClientRead read = cluster.Read(cluster.Alpha, 4096);
-        cluster.DeliverAll(cluster.Beta);
-        cluster.RunDisk(cluster.Beta);
-        byte[] frame = cluster.TakeFrame(cluster.Alpha);
-        Assert.True(ReadReplyFrameReader.TryRead(frame, out ReadReplyFrameReader reply, out _));
-        byte[] head = new byte[ReadReplyFrameWriter.HeadLengthMax];
-        var longer = new ReadReplyFrameWriter(head);
-        uint crc = longer.Begin(reply.Id, DiskResult.Ok, 2 * Block.Size, zeroes: true, CompressionKind.None);
-        cluster.Hand(cluster.Alpha, longer.End(crc, 0).ToArray());
-        Assert.Null(read.Result);
-        cluster.Run();
-        Assert.Equal(DiskResult.Ok, read.Result);
-        Assert.Equal(write.Id, read.Id);
-        AssertServes(cluster);
-        cluster.AssertNothingLeaked();
-    }
-
     [Fact]
     public void When_the_server_goes_too_its_clients_get_errors_and_status_says_why()
     {
@@ -379,19 +316,6 @@ public class ServedPrimaryTests
         cluster.AssertInSync();
     }
 
-    /// <summary>G11: without a peer in sync a block that cannot be read costs that read, not the only copy.</summary>
-    [Fact]
-    public void A_failed_read_without_a_peer_fails_alone()
-    {
-        ClusterHarness cluster = ClusterHarness.InSync();
-        cluster.IsNetworkUp = false;
-        cluster.Cut();
-        cluster.Run();
-        ClientRead read = cluster.Read(cluster.Alpha, 0, localFailure: DiskResult.Io);
-        Assert.Equal(DiskResult.Io, read.Result);
-        Assert.Equal(DiskState.UpToDate, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
-    }
-
     /// <summary>I8 (docs/decisions/0020).</summary>
     [Theory]
     [InlineData(true)]
@@ -461,7 +385,7 @@ public class ServedPrimaryTests
         return cluster;
     }
 
-    private static void AssertServes(ClusterHarness cluster)
+    internal static void AssertServes(ClusterHarness cluster)
     {
         Assert.Equal("beta", cluster.Alpha.Status.ServedBy(ClusterHarness.Volume0));
         ClientRequest write = cluster.Write(cluster.Alpha, 12 << 20);

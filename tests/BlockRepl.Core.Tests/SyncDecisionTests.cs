@@ -34,6 +34,7 @@ public class SyncDecisionTests
         { 40, "self crashed as Primary", Facts with { CrashedPrimary = true }, Facts, SyncResult.SourceBitmap },
         { 40, "self crashed as Primary and lost its cache", Facts with { CrashedPrimary = true, LostPower = true }, Facts, SyncResult.TargetBitmap },
         { 40, "self crashed as Primary, both lost their caches", Facts with { CrashedPrimary = true, LostPower = true }, Facts with { LostPower = true }, SyncResult.SourceBitmap },
+        { 40, "both crashed as Primary, self lost its cache", Facts with { CrashedPrimary = true, LostPower = true }, Facts with { CrashedPrimary = true }, SyncResult.TargetBitmap },
         { 40, "both crashed", Facts with { CrashedPrimary = true }, Facts with { CrashedPrimary = true }, SyncResult.SourceBitmap },
         { 41, "self is Primary again", Facts with { Role = Role.Primary, DirtyBlocks = 1 }, Facts with { CrashedPrimary = true }, SyncResult.SourceBitmap },
         { 41, "peer is Primary", Facts with { CrashedPrimary = true }, Facts with { Role = Role.Primary }, SyncResult.TargetBitmap },

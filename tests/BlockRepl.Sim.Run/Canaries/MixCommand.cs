@@ -5,7 +5,7 @@ namespace BlockRepl.Sim.Run;
 /// <summary>The part of the command line that is about short histories and canaries (docs/canaries.md).</summary>
 internal static class MixCommand
 {
-    private const string Usage = "usage: tools/sim --canaries|--canary NAME [--threads T] [--at-most SEEDS] | --mix NAME|all --seed N [--count K] [--canary NAME]";
+    private const string Usage = "usage: tools/sim --canaries|--canary NAME [--threads T] [--at-most SEEDS] | --mix NAME|all --seed N [--count K | --history] [--canary NAME]";
 
     /// <summary>Carries it out; null if the command line is about something else.</summary>
     public static int? Run(string[] args)
@@ -19,6 +19,12 @@ internal static class MixCommand
         {
             Console.Error.WriteLine(Usage);
             return 2;
+        }
+
+        if (isMix && args.Contains("--history") && Mixed.Mix.All.FirstOrDefault(mix => mix.Name == ValueOf(args, "--mix", "")) is { } shown)
+        {
+            MixTool.Print(seed, shown);
+            return 0;
         }
 
         if (isMix)

@@ -40,6 +40,24 @@ internal static class MixTool
         return true;
     }
 
+    /// <summary>Runs one history and prints all of it, whether it fails or not.</summary>
+    public static void Print(ulong seed, Mix mix)
+    {
+        var run = new MixedRun(seed, mix);
+        string end = "nothing failed";
+        try
+        {
+            run.Execute();
+        }
+        catch (Exception e)
+        {
+            end = e.Message;
+        }
+
+        Console.WriteLine(run.History(int.MaxValue));
+        Console.WriteLine(end);
+    }
+
     /// <summary>Repeats a history, and prints how it came to the failure.</summary>
     public static void Report(ulong seed, string name, string canary, TextWriter to)
     {

@@ -187,7 +187,7 @@ internal sealed class Oracle
         for (int i = 0; i < writes.Count; i++)
         {
             WriteRecord write = writes[i];
-            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !_history.Holds(disk!, 1 << node, write))
+            if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !_history.Holds(disk!, 1 << node, write, IsVictim[1 - node]))
             {
                 // With protocols A and B a crashed Primary is the source also where its host lost power, or its disk a flush: it may have flushed what its peer never got, and what it had not flushed goes
                 // (docs/decisions/0060).

@@ -35,6 +35,9 @@ internal sealed class StateWatch
     /// <summary>Nodes that lost power, or a flush, since all was last in sync.</summary>
     public bool[] HasLostPower { get; } = new bool[2];
 
+    /// <summary>A verify has found blocks that differ: a disk was full.</summary>
+    public bool HasFoundDifferences { get; private set; }
+
     /// <summary>Every volume is in sync on both nodes.</summary>
     public bool IsAllInSync => Array.TrueForAll(_isInSync, static one => one);
 
@@ -52,6 +55,7 @@ internal sealed class StateWatch
             _simulation.Note(node, $"  logs: {text}");
         if (text.Contains(": resync done as target", StringComparison.Ordinal))
             ResyncedAsTarget(node, text);
+        HasFoundDifferences |= text.Contains(" blocks differ", StringComparison.Ordinal) && !text.Contains(" 0 blocks differ", StringComparison.Ordinal);
         int at = text.IndexOf("connection lost: ", StringComparison.Ordinal);
         if (at < 0)
             return;
@@ -125,6 +129,9 @@ internal sealed class StateWatch
         _simulation.Work.NodeDied(node);
         Oracle.NoteDeath();
         NoteForceCutShort(node);
+
+        // With protocols A and B it may have had some of what was acknowledged, and not yet written: any of it may be there (docs/STATUS.md, G4).
+        HasLostPower[node.Index] |= _roles[node.Index] == Role.Secondary && (_simulation.WasWeak || Plan.Protocol != WriteProtocol.C);
         _roles[node.Index] = Role.Secondary;
         _connections[node.Index] = ConnectionState.StandAlone;
         bool wasAll = IsAllInSync;

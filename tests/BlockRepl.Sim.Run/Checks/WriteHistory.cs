@@ -86,10 +86,11 @@ internal sealed class WriteHistory(int volumes)
     /// <param name="disk">The node's disk.</param>
     /// <param name="bit">The node's.</param>
     /// <param name="write">The write.</param>
-    public bool Holds(SimDisk disk, int bit, WriteRecord write)
+    /// <param name="isCertain">Only if it cannot be anything else: zeroes may be older ones.</param>
+    public bool Holds(SimDisk disk, int bit, WriteRecord write, bool isCertain = false)
     {
         (int volume, long first, int count) = write.Place;
-        if (count == 0)
+        if (count == 0 || (isCertain && write.Id == 0))
             return false;
         for (long sector = first; sector < first + count; sector++)
         {

@@ -7,9 +7,9 @@ internal static class Transitions
     public static readonly string[] Disk =
     [
         .. From("Diskless", "Attaching"),
-        .. From("Attaching", "Negotiating", "Inconsistent", "Outdated", "Consistent", "UpToDate", "Failed"),
+        .. From("Attaching", "Negotiating", "Inconsistent", "Outdated", "Consistent", "UpToDate", "Failed", "Diskless"),
         .. From("Negotiating", "Inconsistent", "UpToDate", "Failed"),
-        .. From("Inconsistent", "UpToDate", "Failed", "Diskless"),
+        .. From("Inconsistent", "Consistent", "UpToDate", "Failed", "Diskless"),
         .. From("Outdated", "Inconsistent", "UpToDate", "Failed", "Diskless"),
         .. From("Consistent", "Inconsistent", "Outdated", "UpToDate", "Failed", "Diskless"),
         .. From("UpToDate", "Inconsistent", "Outdated", "Consistent", "Failed", "Diskless"),
@@ -22,7 +22,7 @@ internal static class Transitions
         .. From("Off", "Established", "WFBitMapS", "WFBitMapT"),
         .. From("Established", "Off", "WFBitMapS", "WFBitMapT", "VerifyS", "VerifyT", "Ahead", "Behind"),
         .. From("WFBitMapS", "SyncSource", "PausedSyncS", "Established", "Off"),
-        .. From("WFBitMapT", "SyncTarget", "PausedSyncT", "Established", "Off"),
+        .. From("WFBitMapT", "SyncTarget", "PausedSyncT", "Established", "Behind", "Off"),
         .. From("SyncSource", "Established", "PausedSyncS", "Ahead", "Off"),
         .. From("SyncTarget", "Established", "PausedSyncT", "Behind", "Off"),
         .. From("PausedSyncS", "SyncSource", "Established", "Ahead", "Off"),

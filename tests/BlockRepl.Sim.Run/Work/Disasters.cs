@@ -103,6 +103,10 @@ internal sealed class Disasters(Simulation simulation)
                 one.PowerCut(Chance);
                 simulation.Oracle.NotePowerCut(one.Index);
                 simulation.Watch.HasLostPower[one.Index] = true;
+
+                // What it finds when it starts has changed at times: just now it matters.
+                if (simulation.Plan.Has(Fault.MetadataRot) && Chance.OneIn(2) && RottenMetadata.Take(simulation, one, Chance.Below(one.Disks.Length), isDown: true))
+                    simulation.Statistics.Count(Fault.MetadataRot);
             }
             else
             {
@@ -257,12 +261,12 @@ internal sealed class Disasters(Simulation simulation)
             case Fault.Invalidate:
                 if (node.IsPrimary || (!simulation.Plan.IsReckless && !simulation.Watch.IsAllInSync))
                     return false;
-                desk.Command(node, new OperatorCommand(OperatorVerb.Invalidate), answer => simulation.Oracle.IsVictim[node.Index] |= IsDoneInPart(answer));
+                desk.Invalidate(node, OperatorVerb.Invalidate, victim: node.Index);
                 return true;
             case Fault.InvalidateRemote:
                 if (!node.IsPrimary || (!simulation.Plan.IsReckless && !simulation.Watch.IsAllInSync))
                     return false;
-                desk.Command(node, new OperatorCommand(OperatorVerb.InvalidateRemote), answer => simulation.Oracle.IsVictim[1 - node.Index] |= IsDoneInPart(answer));
+                desk.Invalidate(node, OperatorVerb.InvalidateRemote, victim: 1 - node.Index);
                 return true;
             case Fault.PauseSync:
                 desk.Command(node, new OperatorCommand(OperatorVerb.PauseSync));
@@ -318,7 +322,4 @@ internal sealed class Disasters(Simulation simulation)
                 return true;
         }
     }
-
-    // Of several volumes one may have failed (1): the others are invalidated all the same.
-    private static bool IsDoneInPart(CommandResult answer) => answer.ExitCode is 0 or 1;
 }

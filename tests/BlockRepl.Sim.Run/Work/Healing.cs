@@ -102,7 +102,7 @@ internal sealed class Healing(Simulation simulation)
 
         desk.BringBackDisks(all: true);
         MakeFilesEqual();
-        if (round % 5 == 4 && simulation.Plan.IsOldPeer && simulation.Watch.IsAllInSync && simulation.IsIdle())
+        if (round % 5 == 4 && (simulation.Plan.IsOldPeer || simulation.Watch.HasFoundDifferences) && simulation.Watch.IsAllInSync && simulation.IsIdle())
             ConnectAnew(desk);
         if (round % 5 != 4 || !Array.TrueForAll(simulation.Nodes, node => node.IsAlive) || simulation.Watch.IsAllInSync)
             return;
@@ -128,7 +128,7 @@ internal sealed class Healing(Simulation simulation)
         beta.Reconfigure(beta.Settings with { Protocol = alpha.Settings.Protocol });
     }
 
-    // With a peer of version 1 what a full disk refused is resynced only when the two next connect (STATUS.md, G5).
+    // What a verify found is kept until the nodes next connect (docs/operating.md). With a peer of version 1 what a full disk refused is resynced only when the two next connect (STATUS.md, G5).
     private void ConnectAnew(OperatorDesk desk)
     {
         if (Array.Exists(simulation.Nodes, node => Array.Exists(node.Disks, static disk => disk.IsFull)))

@@ -12,6 +12,7 @@ internal sealed class OperatorDesk(Simulation simulation)
     private readonly bool[] _isAttaching = new bool[8];
     private readonly int[] _promotions = new int[2];
     private readonly List<(SimNode Peer, Action HungUp)> _asked = [];
+    private readonly List<(SimNode Node, int Victim)> _invalidating = [];
 
     /// <summary>A demotion was asked for: no client asks for more.</summary>
     public bool[] IsDemoting { get; } = new bool[2];
@@ -113,12 +114,26 @@ internal sealed class OperatorDesk(Simulation simulation)
         });
     }
 
+    /// <summary>Gives a node's data up, its own or the peer's. Of several volumes one may fail (exit 1): the others are invalidated all the same; and so they may be if the process dies before it answers.</summary>
+    public void Invalidate(SimNode node, OperatorVerb verb, int victim)
+    {
+        _invalidating.Add((node, victim));
+        Command(node, new OperatorCommand(verb), answer =>
+        {
+            _invalidating.Remove((node, victim));
+            simulation.Oracle.IsVictim[victim] |= answer.ExitCode is 0 or 1;
+        });
+    }
+
     /// <summary>A process has died: somebody starts it again after a while.</summary>
     public void NodeDied(SimNode node)
     {
         IsDemoting[node.Index] = false;
         _promotions[node.Index] = 0;
         Array.Fill(_isAttaching, false, node.Index * 4, 4);
+        foreach ((SimNode asked, int victim) in _invalidating)
+            simulation.Oracle.IsVictim[victim] |= asked == node;
+        _invalidating.RemoveAll(one => one.Node == node);
         foreach ((SimNode peer, Action hungUp) in _asked.ToArray())
         {
             if (peer == node)

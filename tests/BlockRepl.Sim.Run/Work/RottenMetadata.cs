@@ -13,7 +13,11 @@ internal static class RottenMetadata
     private const int FlagsAndGenerationEnd = 88;
 
     /// <summary>Lets some of a volume's metadata rot. False if it has rotten enough.</summary>
-    public static bool Take(Simulation simulation, SimNode node, int volume)
+    /// <param name="simulation">Whose chance decides.</param>
+    /// <param name="node">Whose volume it is.</param>
+    /// <param name="volume">The volume.</param>
+    /// <param name="isDown">The node has just gone down: it is what it looks at next that rots, a superblock or the newest transaction of the activity log.</param>
+    public static bool Take(Simulation simulation, SimNode node, int volume, bool isDown = false)
     {
         Prng chance = simulation.FaultChance;
         NodeDisk disk = node.Disks[volume];
@@ -21,7 +25,7 @@ internal static class RottenMetadata
             throw new ViolationException("G10", $"metadata of {disk.Identity} cannot be read");
         Span<byte> bytes = disk.Metadata.Bytes;
         int offset;
-        switch (chance.Below(3))
+        switch (chance.Below(isDown ? 2 : 3))
         {
             case 0 when loaded.DamagedSuperblockCopies == 0:
                 offset = (int)store.Layout.SuperblockOffset(chance.Below(2))
@@ -29,8 +33,10 @@ internal static class RottenMetadata
                 bytes[offset] ^= (byte)(1 << chance.Below(8));
                 break;
             case 1 when loaded.DamagedActivityLogCopies == 0:
-                offset = (int)store.Layout.ActivityLogPlaceOffset((ulong)chance.Below(MetadataLayout.ActivityLogPlaces)) + chance.Below(MetadataLayout.ActivityLogCopies) * store.Layout.ActivityLogTransactionBytes
-                    + ActivityLogCodec.HeaderBytes + sizeof(uint) * chance.Below(Superblock.ActivityLogExtentsMin);
+                ulong place = isDown || chance.OneIn(2) ? loaded.ActivityLogTransaction : (ulong)chance.Below(MetadataLayout.ActivityLogPlaces);
+                int slots = isDown || chance.OneIn(2) ? Math.Max(1, loaded.ActiveExtents.Length) : Superblock.ActivityLogExtentsMin;
+                offset = (int)store.Layout.ActivityLogPlaceOffset(place) + chance.Below(MetadataLayout.ActivityLogCopies) * store.Layout.ActivityLogTransactionBytes
+                    + ActivityLogCodec.HeaderBytes + sizeof(uint) * chance.Below(slots);
                 bytes.Slice(offset, sizeof(uint)).Fill(0xFF);
                 break;
             case 2 when loaded.DamagedBitmapBlocks == 0:

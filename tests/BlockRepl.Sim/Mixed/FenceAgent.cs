@@ -3,16 +3,25 @@ using BlockRepl.Primitives;
 namespace BlockRepl.Sim.Mixed;
 
 /// <summary>
-/// Carries out <c>fence-peer</c> and <c>unfence-peer</c> truthfully and in its own time: it looks at the peer, outdates or shoots it, and the answer reaches the node later, perhaps after the
-/// connection is back. A node that was fenced is barred from fencing until it is let in again, as a cluster manager's constraint would have it.
+/// Carries out <c>fence-peer</c> and <c>unfence-peer</c> truthfully and in its own time, those of one node in the order of their calls: it looks at the peer, outdates or shoots it, and the answer
+/// reaches the node later, perhaps after the connection is back, or back and lost again. A node that was fenced is barred from fencing until it is let in again, as a cluster manager's constraint
+/// would have it.
 /// </summary>
-public sealed class FenceAgent(ClusterHarness cluster, Prng chance, bool shoots, Action<SimulatedNode> shoot, Action<string> note)
+public sealed class FenceAgent(ClusterHarness cluster, Prng chance, Mix mix, Action<SimulatedNode> shoot, Action<string> note)
 {
+    // Of the times that it is a late answer's turn, the one that it comes.
+    private const int LatenessMax = 10;
+
     private readonly List<Job> _jobs = [];
     private readonly bool[] _isBarred = new bool[2];
 
-    /// <summary>No living node is shot any more.</summary>
+    /// <summary>No living node is shot any more, and no answer is late.</summary>
     public bool IsCalm { get; set; }
+
+    private bool Shoots => mix.Fencing == FencingPolicy.ResourceAndStonith;
+
+    /// <summary>A node was fenced and has not been let in again.</summary>
+    public bool IsBarred(SimulatedNode node) => _isBarred[node.Index];
 
     private sealed class Job(SimulatedNode node, HandlerCall call)
     {
@@ -28,6 +37,8 @@ public sealed class FenceAgent(ClusterHarness cluster, Prng chance, bool shoots,
         public int TriesLeft { get; set; } = 8;
 
         public int? Code { get; set; }
+
+        public bool IsLate { get; init; }
     }
 
     /// <summary>Does one thing if there is one to do.</summary>
@@ -38,14 +49,17 @@ public sealed class FenceAgent(ClusterHarness cluster, Prng chance, bool shoots,
             foreach (HandlerCall call in node.Handlers)
             {
                 if (!_jobs.Exists(job => job.Node == node && job.Call == call))
-                    _jobs.Add(new Job(node, call));
+                    _jobs.Add(new Job(node, call) { IsLate = chance.Below(100) < mix.LateAnswerPercent });
             }
         }
 
         _jobs.RemoveAll(static job => !job.Node.Handlers.Contains(job.Call));
         if (_jobs.Count == 0)
             return false;
-        Job next = _jobs[chance.Below(_jobs.Count)];
+        Job drawn = _jobs[chance.Below(_jobs.Count)];
+        Job next = _jobs.Find(job => job.Node == drawn.Node)!;
+        if (next is { IsLate: true, Code: not null } && !IsCalm && !chance.OneIn(LatenessMax))
+            return false;
         if (next.Code is { } code)
             Answer(next, code);
         else
@@ -84,13 +98,13 @@ public sealed class FenceAgent(ClusterHarness cluster, Prng chance, bool shoots,
     {
         if (!peer.IsAlive)
         {
-            if (!shoots)
+            if (!Shoots)
                 return 5;
             shoot(peer);
             return 7;
         }
 
-        if (job.Ticket is null && shoots && !IsCalm && peer.Core.Role != Role.Primary && chance.OneIn(3))
+        if (job.Ticket is null && Shoots && !IsCalm && peer.Core.Role != Role.Primary && chance.OneIn(3))
         {
             shoot(peer);
             return 7;

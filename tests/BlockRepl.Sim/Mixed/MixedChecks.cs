@@ -7,6 +7,8 @@ namespace BlockRepl.Sim.Mixed;
 public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix mix)
 {
     private readonly bool[] _isFenced = new bool[2];
+    private readonly bool[] _isWaived = new bool[2];
+    private readonly long[] _lostPowerAt = [-1, -1];
     private readonly Role[] _roles = [Role.Secondary, Role.Secondary];
     private readonly bool[,] _mustBeBad = new bool[2, 2];
     private readonly bool[,] _isDurablyBad = new bool[2, 2];
@@ -19,6 +21,9 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
 
     /// <summary>Reads without an answer.</summary>
     public List<(SimulatedNode Node, ClientRead Read)> Reads { get; } = [];
+
+    /// <summary>Whether a node was fenced and not let in again since: what the fence agent knows, which no node can.</summary>
+    public Func<SimulatedNode, bool> IsBarred { get; set; } = static _ => false;
 
     /// <summary>A person has named the victim of a split brain.</summary>
     public bool IsDecided { get; set; }
@@ -43,8 +48,12 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
             _suspensions[node.Index] = (ticket, false);
     }
 
-    /// <summary><c>resume-io</c> is about to be said.</summary>
-    public void Resumed(SimulatedNode node) => _suspensions[node.Index] = default;
+    /// <summary><c>resume-io</c> is about to be said. A person answers for it that the peer does not go on.</summary>
+    public void Resumed(SimulatedNode node)
+    {
+        _suspensions[node.Index] = default;
+        _isWaived[node.Index] = true;
+    }
 
     /// <summary><c>outdate</c> was said.</summary>
     public void Outdated(SimulatedNode node, CommandTicket ticket) => _outdated.Add((node, ticket));
@@ -52,8 +61,16 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
     /// <summary>A node is about to die: what its disks say of themselves must outlive it.</summary>
     public void Dies(SimulatedNode node)
     {
+        _isWaived[node.Index] = false;
         _suspensions[node.Index] = default;
         _outdated.RemoveAll(o => o.Node == node);
+    }
+
+    /// <summary>A node's host lost power: what it had confirmed may be gone.</summary>
+    public void LosesPower(SimulatedNode node)
+    {
+        _lostPowerAt[node.Index] = cluster.Step;
+        oracle.NotePowerCut(node);
     }
 
     /// <summary>Looks at everything; throws what is wrong.</summary>
@@ -69,7 +86,7 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
                 _isKnown[node.Index, 0] = _isKnown[node.Index, 1] = false;
         }
 
-        oracle.NoteAnswers(Holders);
+        oracle.NoteAnswers(HoldersOfAnswered);
         foreach (ClientRequest flush in Flushes.Where(static f => f.IsAcknowledged))
             oracle.NoteFlushed(flush, Stable(flush, Holders(flush)));
         Flushes.RemoveAll(static f => f.Result is not null || f.EndedAt != long.MaxValue);
@@ -98,6 +115,28 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
         return has;
     }
 
+    private bool[] HoldersOfAnswered(ClientRequest request)
+    {
+        bool[] has = Holders(request);
+        SimulatedNode node = Array.Find(Nodes, n => n.Name == request.Node)!;
+        SimulatedNode peer = cluster.Other(node);
+        bool hasLostPower = _lostPowerAt[peer.Index] >= request.IssuedAt;
+        bool mayBeThere = has[peer.Index] || hasLostPower || oracle.IsHeldOn(peer, request);
+        if (mix.Fencing == FencingPolicy.ResourceAndStonith && node.IsAlive && !mayBeThere)
+            Assert.True(CannotGoOn(node), $"G13: {node.Name} answered change {request.Id}, which {peer.Name} lacks and is not fenced");
+
+        // The answer may come when the node has not noticed yet that its peer lost power, and the change with it.
+        has[peer.Index] &= !hasLostPower;
+        return has;
+    }
+
+    // The peer of a node: barred by the fence agent, unfit by what its own disks say, or answered for by a person.
+    private bool CannotGoOn(SimulatedNode node)
+    {
+        SimulatedNode peer = cluster.Other(node);
+        return _isWaived[node.Index] || IsBarred(peer) || _isDurablyBad[peer.Index, 0] || _isDurablyBad[peer.Index, 1];
+    }
+
     // The peer's stable storage is protocol C's matter, or the server's of a Primary without a disk.
     private bool[] Stable(ClientRequest request, bool[] has)
     {
@@ -113,6 +152,9 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
         {
             Assert.True(oracle.MissingOn(node) is null, $"G2, G6: {node.Name} was promoted without {oracle.MissingOn(node)}");
             Assert.True(oracle.Check(node) is null, $"G4: {node.Name} was promoted: {oracle.Check(node)}");
+            Assert.False(
+                node.Pending.Exists(static p => p is { Kind: EffectKind.LocalChange, Request.Origin: ChangeOrigin.Peer }),
+                $"G4, hard part 11: {node.Name} was promoted, and what it had received is still being written");
         }
 
         // With resource-only a Primary goes on before its peer is fenced. If it is over before the fence is up, what it wrote alone is nobody's promise.
@@ -163,6 +205,9 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
         }
 
         _outdated.RemoveAll(static o => o.Ticket.Result is not null);
+        _isWaived[node.Index] &= node.Status.ConnectionState(ClusterHarness.PeerOf) != ConnectionState.Connected;
+        if (node.Status.IsPeerFenced(ClusterHarness.PeerOf))
+            Assert.True(CannotGoOn(node), $"G13, hard part 21: {node.Name} takes {cluster.Other(node).Name} for fenced, which it is not");
         CheckSuspension(node);
     }
 
@@ -177,8 +222,9 @@ public sealed class MixedChecks(ClusterHarness cluster, SectorOracle oracle, Mix
             return;
         }
 
-        // Reads go on, nothing else: what clients were told of is stable, here and on a peer in sync, and nothing is written.
-        bool isWriting = node.Pending.Exists(static p => p is { Kind: EffectKind.LocalChange, Request.Origin: ChangeOrigin.Client });
+        // Reads go on, nothing else: what clients were told of is stable, here and on a peer in sync, and nothing is written but to a disk that was given up.
+        bool isWriting = node.Pending.Exists(
+            p => p is { Kind: EffectKind.LocalChange, Request.Origin: ChangeOrigin.Client } && node.Status.DiskState(p.Volume) is not (DiskState.Failed or DiskState.Diskless));
         Assert.False(isWriting, $"I19: {node.Name} is suspended and writes");
         if (!isOver)
         {

@@ -127,6 +127,9 @@ public sealed class SectorOracle
     public ClientRequest? OnlyOn(SimulatedNode node, SimulatedNode other) =>
         _entries.Find(e => e.Counts && e.Request.Node == node.Name && e.IsOn[node.Index] && !Has(other, e))?.Request;
 
+    /// <summary>Whether a node's disk holds a change, or something newer in its place.</summary>
+    public bool IsHeldOn(SimulatedNode node, ClientRequest request) => _entries.Find(e => e.Request == request) is { } entry && IsHeld(entry, node);
+
     /// <summary>What is wrong with a node's data; null if nothing.</summary>
     public string? Check(SimulatedNode node)
     {

@@ -6,6 +6,8 @@ namespace BlockRepl.Sim.Mixed;
 /// <summary>Frames that come when or as they must not: from an old connection after a new one has begun (hard part 11), or with a bit turned over (G10).</summary>
 public sealed class WireTrouble(ClusterHarness cluster, Prng chance)
 {
+    private const int LateFramesMax = 24;
+
     private readonly List<(LinkId Link, int To, byte[] Frame)> _late = [];
 
     /// <summary>The network is about to lose the connection: some of what is on the way comes later all the same, as from a receiver that was slow.</summary>
@@ -15,22 +17,24 @@ public sealed class WireTrouble(ClusterHarness cluster, Prng chance)
             return;
         for (int to = 0; to < 2; to++)
         {
-            foreach (byte[] frame in link.To[to].TakeLast(4))
+            foreach (byte[] frame in link.To[to].TakeLast(8))
                 _late.Add((link.Id, to, frame));
         }
 
-        if (_late.Count > 16)
-            _late.RemoveRange(0, _late.Count - 16);
+        if (_late.Count > LateFramesMax)
+            _late.RemoveRange(0, _late.Count - LateFramesMax);
     }
 
-    /// <summary>Hands a node a frame of a connection that it has noticed to be over. Null if there is none.</summary>
+    /// <summary>Hands a node a frame of a connection that it has noticed to be over; mostly once another is up, where it could do harm. Null if there is none.</summary>
     public string? DeliverLate(SimulatedNode node)
     {
-        int index = _late.FindIndex(late => late.To == node.Index && late.Link != node.Status.Link(ClusterHarness.PeerOf));
-        if (index < 0)
+        if (node.Status.Link(ClusterHarness.PeerOf) == LinkId.None && !chance.OneIn(8))
             return null;
-        (LinkId link, _, byte[] frame) = _late[index];
-        _late.RemoveAt(index);
+        List<(LinkId Link, int To, byte[] Frame)> mine = _late.FindAll(late => late.To == node.Index && late.Link != node.Status.Link(ClusterHarness.PeerOf));
+        if (mine.Count == 0)
+            return null;
+        (LinkId link, _, byte[] frame) = mine[chance.Below(mine.Count)];
+        _late.RemoveAll(late => late.Frame == frame);
         FrameCodec.Decode(frame, node.Pool, e => node.Apply(e with { Link = link }));
         return $"a late {PeerMessageCodec.PeekKind(frame)}";
     }

@@ -45,6 +45,9 @@ public sealed record GenerationFacts
     /// <summary>What the node has and the other lacks belongs to the history that the two had when they were last connected.</summary>
     public bool IsOneHistory { get; init; }
 
+    /// <summary>The node was promoted without the other, with all that it had been sent before stable, and has not met it since: its reign is the later one.</summary>
+    public bool TookOver { get; init; }
+
     /// <summary>The two speak protocol version 1: its table counts, which the other side knows.</summary>
     public bool IsVersion1 { get; init; }
 }

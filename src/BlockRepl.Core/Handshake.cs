@@ -295,6 +295,9 @@ internal sealed class Handshake(ResourceContext context, WritePath writes, Resyn
         SuperblockFlags flags = Generations.FlagsFor(DiskState.UpToDate, superblock.Flags)
             & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
         superblock = context.Role == Role.Primary ? superblock : EarlyAnswers.Without(superblock);
+        PeerSlot slot = superblock.Peers[peerVolume.Slot];
+        if ((slot.Flags & PeerSlotFlags.TookOver) != 0)
+            superblock = superblock.WithPeer(peerVolume.Slot, slot with { Flags = slot.Flags & ~PeerSlotFlags.TookOver });
         if (!wasUpToDate || flags != superblock.Flags || superblock != volume.Superblock)
         {
             volume.Superblock = superblock with { Flags = flags };

@@ -48,7 +48,8 @@ internal sealed class HandshakeComparison(ResourceContext context)
     // How the two parted.
     private static VolumeFlags PartingOf(PeerSlotFlags slot) =>
         ((slot & PeerSlotFlags.PrimaryAtSplit) != 0 ? VolumeFlags.PrimaryAtSplit : VolumeFlags.None)
-        | ((slot & PeerSlotFlags.OneHistory) != 0 ? VolumeFlags.OneHistory : VolumeFlags.None);
+        | ((slot & PeerSlotFlags.OneHistory) != 0 ? VolumeFlags.OneHistory : VolumeFlags.None)
+        | ((slot & PeerSlotFlags.TookOver) != 0 ? VolumeFlags.TookOver : VolumeFlags.None);
 
     // A peer of version 1 applies the rule itself.
     private bool IsOnlyCopyOfAnswers(Superblock superblock, PeerVolume at) =>
@@ -172,6 +173,7 @@ internal sealed class HandshakeComparison(ResourceContext context)
         FullSyncNeeded = (info.Flags & VolumeFlags.FullSyncNeeded) != 0,
         WasPrimaryAtSplit = (info.Flags & VolumeFlags.PrimaryAtSplit) != 0,
         IsOneHistory = (info.Flags & VolumeFlags.OneHistory) != 0,
+        TookOver = !isVersion1 && (info.Flags & VolumeFlags.TookOver) != 0,
         DiscardMyData = discard,
         IsVersion1 = isVersion1,
     };

@@ -89,7 +89,7 @@ public static class ResourceDecision
         GenerationFacts target = verdict.IsSource ? peer : self;
         bool isOpen = verdict.Rule switch
         {
-            40 => source.CrashedPrimary && (!target.CrashedPrimary || source.LostPower == target.LostPower),
+            40 => source.CrashedPrimary && !source.TookOver && (!target.CrashedPrimary || source.LostPower == target.LostPower),
             42 => source.DirtyBlocks > 0 && target.DirtyBlocks > 0,
             _ => false,
         };

@@ -47,7 +47,7 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
                 flags = Generations.FlagsFor(DiskState.UpToDate, flags) & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower);
             }
 
-            superblock = EarlyAnswers.ForPromotion(volume, superblock) with { Flags = flags, BootId = context.BootId };
+            superblock = TakingOver(volume, EarlyAnswers.ForPromotion(volume, superblock)) with { Flags = flags, BootId = context.BootId };
             _promoted.Add((volume, volume.Superblock!, superblock));
             Write(volume, superblock);
         }
@@ -95,6 +95,21 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
             SuperblockFlags flags = Generations.FlagsFor(worth(volume), volume.Superblock!.Flags);
             Write(volume, EarlyAnswers.Without(volume.Superblock) with { Flags = flags & ~SuperblockFlags.PrimaryIndicator }, write);
         }
+    }
+
+    // Everything is flushed by now. A host that has lost power since it was last in sync may lack what it had confirmed: its reign counts as any other's.
+    private static Superblock TakingOver(Volume volume, Superblock superblock)
+    {
+        if (!EarlyAnswers.HasRoom(superblock) || (superblock.Flags & SuperblockFlags.LostPower) != 0)
+            return superblock;
+        foreach (PeerVolume at in volume.Peers)
+        {
+            PeerSlot slot = superblock.Peers[at.Slot];
+            if (at.Peer.Step != HandshakeStep.Done)
+                superblock = superblock.WithPeer(at.Slot, slot with { Flags = slot.Flags | PeerSlotFlags.TookOver });
+        }
+
+        return superblock;
     }
 
     private void Begin()

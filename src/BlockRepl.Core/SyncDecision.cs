@@ -103,6 +103,12 @@ public static class SyncDecision
             return Copy(self.Role == Role.Primary, false, 41, "the Primary's data counts");
         }
 
+        if (self.TookOver != peer.TookOver)
+        {
+            // It has written nothing since, or the generation would say so; and it had everything of the other's reign stable, whatever power either has lost since (G1, G2, docs/decisions/0190).
+            return Copy(self.TookOver, false, 40, "one side took over from the other, and they have not met since");
+        }
+
         if (self.CrashedPrimary != peer.CrashedPrimary)
         {
             GenerationFacts former = self.CrashedPrimary ? self : peer;

@@ -18,7 +18,7 @@ public sealed record PeerSlot(string NodeName, GenerationId BitmapGeneration, Pe
     {
         BitmapGeneration = GenerationId.None,
         BitmapSinceMs = 0,
-        Flags = Flags & ~(PeerSlotFlags.PrimaryAtSplit | PeerSlotFlags.OneHistory),
+        Flags = Flags & ~(PeerSlotFlags.PrimaryAtSplit | PeerSlotFlags.OneHistory | PeerSlotFlags.TookOver),
     };
 
     /// <summary>A slot that belongs to nobody. Whoever takes it starts with everything out-of-sync.</summary>

@@ -40,4 +40,9 @@ public enum PeerSlotFlags : uint
     /// has not been promoted without the peer's consent since. Format version 2; version 1 has no room for it.
     /// </summary>
     OneHistory = 1 << 7,
+
+    /// <summary>
+    /// This node was promoted while the peer was not connected, with everything that it had been sent before stable here, and the two have not been found or made equal since. Format version 2; version 1 has no room for it.
+    /// </summary>
+    TookOver = 1 << 8,
 }

@@ -55,7 +55,7 @@ public static class SuperblockCodec
         PeerSlotFlags.FullSync | PeerSlotFlags.PeerOutdated | PeerSlotFlags.WasConnected | PeerSlotFlags.PeerFencing;
 
     private const PeerSlotFlags PeerFlagsSince2 = PeerSlotFlags.PrimaryAtSplit | PeerSlotFlags.AnsweredEarly | PeerSlotFlags.SyncPaused
-        | PeerSlotFlags.OneHistory;
+        | PeerSlotFlags.OneHistory | PeerSlotFlags.TookOver;
 
     /// <summary>
     /// Fills <paramref name="destination"/> (4096 bytes). A superblock that could not be read back is a bug and checked here.

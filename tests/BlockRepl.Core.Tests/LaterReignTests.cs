@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Sim;
 
 namespace BlockRepl.Core.Tests;
@@ -92,5 +93,52 @@ public class LaterReignTests
         cluster.AssertInSync();
         cluster.Alpha.AssertHolds(mirrored);
         cluster.Beta.AssertHolds(mirrored);
+    }
+
+    /// <summary>G1, G2: the second Primary answered flushes, wrote nothing, was demoted or killed, and its host lost power as the first one's had. Only the second is sure to have what was acknowledged.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void G1_who_took_over_and_wrote_nothing_is_the_source_although_both_lost_power(bool isDemoted)
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.Alpha.PowerCut();
+        cluster.NoticeLinkDown(cluster.Beta);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        ClientRequest flush = cluster.Flush(cluster.Beta);
+        cluster.Run();
+        Assert.True(write.IsAcknowledged && flush.IsAcknowledged);
+        if (isDemoted)
+            Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
+        cluster.Beta.PowerCut();
+        cluster.StartBoth();
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(write);
+        cluster.Beta.AssertHolds(write);
+        Assert.All(new[] { cluster.Alpha, cluster.Beta }, static node => Assert.Equal(PeerSlotFlags.None, node.Metadata[0].Superblock.Peers[0].Flags & PeerSlotFlags.TookOver));
+    }
+
+    /// <summary>A host that has lost power itself may lack what it had confirmed: that it was promoted since (fencing dont-care) does not make its data the better ones.</summary>
+    [Fact]
+    public void G2_who_lost_power_before_it_took_over_is_not_the_source()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        ClientRequest write = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.Alpha.Kill();
+        cluster.Beta.PowerCut();
+        cluster.Beta.Start();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
+        cluster.Alpha.Start();
+        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
+        cluster.Command(cluster.Beta, OperatorVerb.Connect);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(write);
+        cluster.Beta.AssertHolds(write);
     }
 }

@@ -21,4 +21,7 @@ public enum VolumeFlags : uint
 
     /// <summary>What the sender has and the receiver lacks belongs to the history that the two had when they were last connected (since version 2).</summary>
     OneHistory = 16,
+
+    /// <summary>The sender was promoted while the receiver was not connected, and the two have not been found or made equal since (since version 2).</summary>
+    TookOver = 32,
 }

@@ -131,6 +131,7 @@ public class LaterReignTests
         cluster.Alpha.Kill();
         cluster.Beta.PowerCut();
         cluster.Beta.Start();
+        cluster.Run();
         Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
         Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
         cluster.Alpha.Start();

@@ -186,7 +186,7 @@ public sealed class SuperblockCodecTests
     [InlineData(128, 0, 1)] // name without length, with text
     [InlineData(128, 127, 1)] // name too long
     [InlineData(129, 0xFF, 1)] // name not UTF-8
-    [InlineData(1024 + 137, 1, 1)] // unknown peer flag
+    [InlineData(1024 + 137, 2, 1)] // unknown peer flag
     [InlineData(1024 + 140, 1, 1)] // reserved before a slot's time
     [InlineData(1024 + 144, 0xFF, 8)] // a time before 1970
     [InlineData(1024 + 152, 1, 1)] // reserved behind a slot's time

@@ -96,10 +96,6 @@ internal sealed class LocalDisk(ResourceContext context)
         {
             bool inSync = volume.Disk == DiskState.UpToDate && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate && peer.Bitmap is { SetCount: 0 };
             peer.BaseGeneration = inSync ? volume.Superblock!.Current : GenerationId.None;
-
-            // From now on the Primary changes what this disk will lack (G6).
-            if (peer.Peer.IsConnected && peer.Peer.Role == Role.Primary && volume.Superblock is { Current.IsReal: true } superblock)
-                volume.Overtaken.Add(superblock.Current);
             peer.AheadOf = volume.Durable is { } gone && Generations.HasGoneOnWithout(gone, peer.Slot) ? [gone.Peers[peer.Slot].BitmapGeneration, .. gone.History] : [];
         }
 

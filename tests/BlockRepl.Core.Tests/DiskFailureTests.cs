@@ -228,37 +228,4 @@ public class DiskFailureTests
     }
 
     private static void CloseDisk(SimulatedNode node) => node.Apply(new CoreEvent { Kind = CoreEventKind.DiskClosed, Volume = ClusterHarness.Volume0 });
-
-    /// <summary>G6: a Secondary's disk is detached while the Primary goes on, and attached again when that is gone. It lacks what was written since, and knows it, also where a node trusts itself (fencing dont-care).</summary>
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void G6_a_disk_that_the_Primary_has_left_behind_is_Outdated_when_it_comes_back_alone(bool isRestarted)
-    {
-        ClusterHarness cluster = ClusterHarness.InSync();
-        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Detach).ExitCode);
-        cluster.Beta.CloseDetached();
-        ClientRequest write = cluster.Write(cluster.Alpha, 0);
-        cluster.Run();
-        Assert.True(write.IsAcknowledged);
-        cluster.Alpha.Kill();
-        cluster.NoticeLinkDown(cluster.Beta);
-        cluster.Beta.Attach(0);
-        cluster.Run();
-        if (isRestarted)
-        {
-            cluster.Beta.Kill();
-            cluster.Beta.Start();
-            cluster.Run();
-        }
-
-        Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
-        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
-        cluster.Alpha.Start();
-        cluster.Command(cluster.Alpha, OperatorVerb.Connect);
-        cluster.Command(cluster.Beta, OperatorVerb.Connect);
-        cluster.Run();
-        cluster.AssertInSync();
-        cluster.Beta.AssertHolds(write);
-    }
 }

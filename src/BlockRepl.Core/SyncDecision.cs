@@ -103,9 +103,10 @@ public static class SyncDecision
             return Copy(self.Role == Role.Primary, false, 41, "the Primary's data counts");
         }
 
-        if (self.TookOver != peer.TookOver)
+        if (self.TookOver != peer.TookOver && (self.TookOver ? peer : self).LostPower)
         {
-            // It has written nothing since, or the generation would say so; and it had everything of the other's reign stable, whatever power either has lost since (G1, G2, docs/decisions/0190).
+            // It has written nothing since, or the generation would say so; and it had everything of the other's reign stable, whatever power it has lost since (G1, G2, docs/decisions/0190). A host that kept its power has
+            // everything too: against that the flag does not count, for it is taken back without waiting, and a crash may bring it back.
             return Copy(self.TookOver, false, 40, "one side took over from the other, and they have not met since");
         }
 

@@ -1,4 +1,5 @@
 using BlockRepl.Format;
+using BlockRepl.Primitives;
 using BlockRepl.Sim;
 
 namespace BlockRepl.Core.Tests;
@@ -142,4 +143,41 @@ public class LaterReignTests
         cluster.Alpha.AssertHolds(write);
         cluster.Beta.AssertHolds(write);
     }
+
+    /// <summary>Nobody took over with everything stable (metadata of format version 1 cannot say it), and both crashed as Primary: who kept its power has it all. Both nodes must say the same.</summary>
+    [Fact]
+    public void G2_of_two_that_crashed_as_Primary_the_one_that_kept_its_power_is_the_source_without_any_flag()
+    {
+        GenerationFacts lost = Crashed("alpha") with { LostPower = true };
+        GenerationFacts kept = Crashed("beta");
+        Assert.Equal(SyncResult.TargetBitmap, SyncDecision.Decide(lost, kept).Result);
+        Assert.Equal(SyncResult.SourceBitmap, SyncDecision.Decide(kept, lost).Result);
+        GenerationFacts oldLost = lost with { IsVersion1 = true };
+        GenerationFacts oldKept = kept with { IsVersion1 = true };
+        Assert.Equal(SyncResult.SourceBitmap, SyncDecision.Decide(oldLost, oldKept).Result);
+    }
+
+    /// <summary>The flag outlived the next connection, because a crash came before its end was durable. The Primary that was killed since kept its power, and with it what its peer lost: the flag must not count against it.</summary>
+    [Fact]
+    public void G2_a_flag_that_a_crash_has_brought_back_does_not_count_against_who_kept_its_power()
+    {
+        GenerationFacts primary = Crashed("alpha");
+        GenerationFacts survivor = Crashed("beta") with { CrashedPrimary = false, LostPower = true, TookOver = true };
+        Assert.Equal(SyncResult.SourceBitmap, SyncDecision.Decide(primary, survivor).Result);
+        Assert.Equal(SyncResult.TargetBitmap, SyncDecision.Decide(survivor, primary).Result);
+        Assert.Equal(SyncResult.TargetBitmap, SyncDecision.Decide(primary with { LostPower = true }, survivor).Result);
+        Assert.Equal(SyncResult.SourceBitmap, SyncDecision.Decide(survivor, primary with { LostPower = true }).Result);
+    }
+
+    private static GenerationFacts Crashed(string node) => new()
+    {
+        Node = node,
+        Role = Role.Secondary,
+        DiskState = DiskState.UpToDate,
+        Current = new(0x10),
+        Bitmap = GenerationId.None,
+        History = [],
+        DirtyBlocks = 3,
+        CrashedPrimary = true,
+    };
 }

@@ -41,28 +41,6 @@ public class LostAnswersTests
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
     }
 
-    /// <summary>The survivor takes over, answers nothing, and its process dies in turn, before the two have spoken to an end: both crashed as Primary, at one generation, and only the survivor has what was answered.</summary>
-    [Fact]
-    public void G2_of_two_that_crashed_as_Primary_the_one_whose_host_kept_its_power_is_the_source()
-    {
-        ClusterHarness cluster = ClusterHarness.InSync();
-        ClientRequest answered = cluster.Write(cluster.Alpha, 0);
-        cluster.Run();
-        Assert.True(answered.IsAcknowledged);
-        cluster.IsNetworkUp = false;
-        cluster.Alpha.PowerCut();
-        cluster.Run();
-        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
-        cluster.Beta.Kill();
-        cluster.Alpha.Start();
-        cluster.Beta.Start();
-        cluster.Run();
-        Reconnect(cluster);
-        cluster.AssertInSync();
-        cluster.Alpha.AssertHolds(answered);
-        cluster.Beta.AssertHolds(answered);
-    }
-
     [Fact]
     public void G2_nor_are_the_words_of_a_peer_that_left_in_good_order_with_all_that_was_answered()
     {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # kernel-nbd - the kernel's own NBD client works with an export: ext4 and xfs from a User-Mode-Linux guest on a
 # replicated volume, then both disks compared (G5). The guest reaches the daemon's unix socket over a relay on a tap.
-# time-limit: 240 seconds
+# time-limit: 360 seconds
 #
 # usage: kernel-nbd.sh [SOCKET EXPORT]    with a socket: on that NBD server instead of a cluster of its own
 set -euo pipefail
@@ -32,9 +32,10 @@ ip link set "$tap" up
 relay() {
     setsid socat "TCP-LISTEN:10809,bind=$net.1,fork,reuseaddr,nodelay" "UNIX-CONNECT:$socket" 2>>"$W/socat.log" &
     relay=$!
-    at_exit "kill -- -$relay"
 }
 relay
+# shellcheck disable=SC2016 # the one that runs then
+at_exit 'kill -- "-$relay"'
 listening() { [[ -n $(ss -Hltn "src $net.1:10809") ]]; }
 check "the relay listens" await 10 listening
 
@@ -59,7 +60,7 @@ for GUEST_FILESYSTEM in ext4 xfs; do
         if ((rc == 0)); then break; fi
         sockets
         # The guest's own network card has stopped taking packets: what it was sent is sent again and again, and never acknowledged. That says nothing about the export.
-        if ((try == 2 || rc != 124)) || ! deaf; then break; fi
+        if ((try == 2 || rc != 124)) || grep -q '^not ok ' "$W/guest.out" || ! deaf; then break; fi
         note "$GUEST_FILESYSTEM: the guest's network card stands still (seen twice in some 60 runs); another guest is tried"
         kill -- "-$relay"
         check "the relay ends" await 10 gone "$relay"

@@ -273,7 +273,7 @@ internal sealed class Fencing
         switch (outcome.ExitCode)
         {
             case 4 when HasLostAnswersTo(peer):
-                return $"{peer.Name} is Outdated (exit code 4), but it has what this node's host lost when it went down with this node as Primary";
+                return $"{peer.Name} is Outdated (exit code 4), but it has what this node's host lost with its power";
             case 3 or 4 or 7:
                 return "";
             case 5 when Canary.UnreachableCountsAsFenced || _context.Volumes.TrueForAll(static volume => volume.Disk == DiskState.UpToDate):

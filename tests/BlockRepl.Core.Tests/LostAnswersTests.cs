@@ -4,7 +4,7 @@ using static BlockRepl.Core.Tests.FencingTests;
 
 namespace BlockRepl.Core.Tests;
 
-/// <summary>A Primary whose host lost power may lack what it had answered, and its peer has it (G2, docs/decisions/0062).</summary>
+/// <summary>A node whose host lost power may lack what it had answered or confirmed, and its peer has it (G2, docs/decisions/0062).</summary>
 public class LostAnswersTests
 {
     private static readonly VolumeNr V = ClusterHarness.Volume0;
@@ -65,6 +65,39 @@ public class LostAnswersTests
         cluster.AssertInSync();
         cluster.Alpha.AssertHolds(answered);
         cluster.Beta.AssertHolds(answered);
+    }
+
+    [Theory]
+    [InlineData(4, 17)]
+    [InlineData(7, 0)]
+    public void G2_a_Secondary_whose_host_lost_what_it_had_confirmed_is_not_promoted_because_its_Primary_is_Outdated(int fenceCode, int exitCode)
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly);
+        ClientRequest answered = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(answered.IsAcknowledged);
+        cluster.IsNetworkUp = false;
+        cluster.Beta.PowerCut();
+        cluster.Alpha.Kill();
+        cluster.Run();
+        cluster.Alpha.Start();
+        cluster.Beta.Start();
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Outdate).ExitCode);
+
+        CommandTicket promotion = cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary);
+        cluster.CompleteHandler(cluster.Beta, HandlerKind.FencePeer, fenceCode);
+        cluster.Run();
+        Assert.Equal(exitCode, promotion.ExitCode);
+        if (exitCode == 0)
+            return;
+        Assert.Contains("lost", promotion.Result!.Message, StringComparison.Ordinal);
+        Assert.Equal(DiskState.Consistent, cluster.Beta.Status.DiskState(V));
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(answered);
+        cluster.Beta.AssertHolds(answered);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
     }
 
     [Fact]

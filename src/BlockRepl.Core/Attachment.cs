@@ -81,6 +81,12 @@ internal sealed class Attachment(ResourceContext context)
             state = DiskState.Outdated;
         }
 
+        if (state > DiskState.Outdated && volume.IsLeftBehind)
+        {
+            context.Log($"{Name(volume)}: a peer was Primary while this disk was not there, and may have newer data");
+            state = DiskState.Outdated;
+        }
+
         // It lacks what the peer serves in its place, and must say so if this node ends before it is current again (G6).
         if (state > DiskState.Outdated && volume.IsReturning)
             state = DiskState.Outdated;
@@ -97,7 +103,11 @@ internal sealed class Attachment(ResourceContext context)
         {
             volume.Disk = volume.IsReturning ? DiskState.Negotiating : state;
             if (state == DiskState.Outdated && !volume.IsReturning)
+            {
                 volume.Overtaken.Clear();
+                volume.IsLeftBehind = false;
+            }
+
             if (!volume.IsReturning)
                 context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
             context.StateChanged = true;

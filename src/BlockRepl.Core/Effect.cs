@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;
 
@@ -30,8 +31,8 @@ public struct Effect
     /// <summary>Of a flush: nobody waits for it, so it should hold nobody up.</summary>
     public bool IsBackground { get; set; }
 
-    /// <summary>Of a detached disk: it failed, and is to say so itself if it still can.</summary>
-    public bool NotesLoss { get; set; }
+    /// <summary>Of a detached disk: flags that its durable superblock is to get before it is closed, if it still takes that.</summary>
+    public SuperblockFlags Note { get; set; }
 
     /// <summary>Header of a change to send.</summary>
     public ChangeHeader Header { get; set; }

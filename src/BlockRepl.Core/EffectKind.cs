@@ -104,8 +104,9 @@ public enum EffectKind : byte
     CloseLink,
 
     /// <summary>
-    /// Stop using the local disk of <see cref="Effect.Volume"/>: it failed, or was taken down. With <see cref="Effect.NotesLoss"/> the superblock that is durable on it gets
-    /// <see cref="Format.SuperblockFlags.LostPower"/> before it is closed, if the disk still takes that. Never what Core meant to write next: a generation whose flush failed would make this disk the better copy.
+    /// Stop using the local disk of <see cref="Effect.Volume"/>: it failed, or was taken down. The superblock that is durable on it gets the flags of <see cref="Effect.Note"/> before it is closed, if there are any and
+    /// the disk still takes that: <see cref="Format.SuperblockFlags.LostPower"/>, that what was not flushed may be missing; <see cref="Format.SuperblockFlags.Outdated"/>, that a Primary goes on without it. Never what
+    /// Core meant to write next: a generation whose flush failed would make this disk the better copy.
     /// </summary>
     DetachDisk,
 

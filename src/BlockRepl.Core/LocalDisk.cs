@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Core;
@@ -108,9 +109,21 @@ internal sealed class LocalDisk(ResourceContext context)
         context.StateChanged = true;
         ref Effect effect = ref context.Effects.Add(EffectKind.DetachDisk);
         effect.Volume = volume.Nr;
-        effect.NotesLoss = isLoss;
+        effect.Note = (isLoss ? SuperblockFlags.LostPower : 0) | (IsLeavingBehind(volume) ? SuperblockFlags.Outdated : 0);
         OnFailed(volume);
     }
+
+    /// <summary>After every event in which something changed: remembers of absent disks that a peer goes on without them.</summary>
+    public void NoteLeftBehind()
+    {
+        foreach (Volume volume in context.Volumes)
+            volume.IsLeftBehind |= !volume.HasDisk && IsLeavingBehind(volume);
+    }
+
+    // A peer is Primary beside this Secondary: it goes on with the volume, whether a disk is here or not; unless this was its only copy.
+    private bool IsLeavingBehind(Volume volume) =>
+        context.Role != Role.Primary
+        && Array.Exists(volume.Peers, static peer => peer is { PeerDisk: DiskState.Consistent or DiskState.UpToDate, Peer: { IsConnected: true, Role: Role.Primary } });
 
     private void StartFlushIfDue(Volume volume)
     {

@@ -193,8 +193,10 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         volume.IsReturning = false;
         volume.AttachesAgain = false;
         volume.MirrorsBack = false;
-        if (volume.Disk == DiskState.UpToDate)
-            volume.Overtaken.Clear();
+        if (volume.Disk != DiskState.UpToDate)
+            return;
+        volume.Overtaken.Clear();
+        volume.IsLeftBehind = false;
     }
 
     /// <summary>As <see cref="End"/>, for every volume.</summary>

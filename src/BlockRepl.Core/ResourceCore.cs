@@ -309,6 +309,7 @@ public sealed class ResourceCore
         if (_context.StateChanged)
         {
             _access.Settle();
+            _disk.NoteLeftBehind();
             _resizing.Settle();
             _returning.AttachAgain();
         }

@@ -135,6 +135,12 @@ internal sealed class Volume
     /// </summary>
     public HashSet<GenerationId> Overtaken { get; } = [];
 
+    /// <summary>
+    /// A connected peer was Primary, with a disk, while this Secondary had none for the volume, so that the disk lacks what the peer wrote, and the other volumes do not. It is Outdated when it comes back, until a handshake has
+    /// compared it, whatever the fencing policy (G4, G6).
+    /// </summary>
+    public bool IsLeftBehind { get; set; }
+
     /// <summary>The edge has closed the disk that failed; the volume is Diskless once nothing of it is left.</summary>
     public bool IsClosed { get; set; }
 

@@ -89,8 +89,8 @@ public sealed class SimulatedMetadata
     private bool IsMarked(long block) =>
         (Superblock.Peers[0].Flags & PeerSlotFlags.FullSync) != 0 || (_bitmaps[0][block >> 6] >> (int)(block & 63) & 1) != 0;
 
-    /// <summary>A failed disk says of itself that it may lack what was not flushed.</summary>
-    public void NoteLoss() => Superblock = Superblock with { Flags = Superblock.Flags | SuperblockFlags.LostPower };
+    /// <summary>A detached disk says of itself that it may lack something.</summary>
+    public void Note(SuperblockFlags flags) => Superblock = Superblock with { Flags = Superblock.Flags | flags };
 
     private DirtyBitmap Bitmap(int slot)
     {

@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Sim;
@@ -405,8 +406,8 @@ public sealed class SimulatedNode
             case EffectKind.DetachDisk:
                 IsDetached[effect.Volume.Value] = true;
                 ReadsLocally[effect.Volume.Value] = false;
-                if (effect.NotesLoss && TakesLossNote)
-                    Metadata[effect.Volume.Value].NoteLoss();
+                if (TakesLossNote || (effect.Note & SuperblockFlags.LostPower) == 0)
+                    Metadata[effect.Volume.Value].Note(effect.Note);
                 break;
             case EffectKind.OpenReads:
                 ReadsLocally[effect.Volume.Value] = !IsDetached[effect.Volume.Value];

@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Core;
 using BlockRepl.Daemon.Saving;
 using BlockRepl.Nbd;
@@ -96,7 +97,7 @@ internal sealed partial class Executor : IDisposable
                     _saver.Add((SaveRequest)effect.Subject!);
                     break;
                 case EffectKind.DetachDisk:
-                    Detach(_runtime.Volumes[effect.Volume.Value], effect.NotesLoss, carrier);
+                    Detach(_runtime.Volumes[effect.Volume.Value], effect.Note, carrier);
                     break;
                 case EffectKind.AttachDisk:
                     _runtime.AttachAgain(_runtime.Volumes[effect.Volume.Value]);
@@ -185,11 +186,11 @@ internal sealed partial class Executor : IDisposable
     }
 
     // Core hears of it when the last call has left the disk: a call that hangs keeps the volume Failed, and its late completion touches nothing (hard part 17).
-    private void Detach(RuntimeVolume volume, bool notesLoss, Carrier carrier)
+    private void Detach(RuntimeVolume volume, SuperblockFlags flags, Carrier carrier)
     {
         // Whoever waits for Failed sees it, however soon the disk is closed.
         _runtime.PublishStatus();
-        if (volume.DetachDisk(notesLoss, out Func<DiskResult>? note) is not { } disk)
+        if (volume.DetachDisk(flags, out Func<DiskResult>? note) is not { } disk)
             return;
         DiskThreads threads = disk.Threads!;
         if (note is not null)
@@ -231,6 +232,6 @@ internal sealed partial class Executor : IDisposable
     [LoggerMessage(EventId = 200, Level = LogLevel.Information, Message = "{Text}")]
     private static partial void LogCore(ILogger logger, string text);
 
-    [LoggerMessage(EventId = 202, Level = LogLevel.Warning, Message = "{Volume}: noting on the failed disk that it may lack data: {Result}")]
+    [LoggerMessage(EventId = 202, Level = LogLevel.Warning, Message = "{Volume}: noting on the detached disk that it may lack data: {Result}")]
     private static partial void LogNoted(ILogger logger, string volume, string result);
 }

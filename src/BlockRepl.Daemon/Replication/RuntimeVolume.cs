@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Device;
@@ -75,17 +76,17 @@ internal sealed class RuntimeVolume : INbdExport
     public void CloseReads() => Volatile.Write(ref _readable, null);
 
     /// <summary>The disk is not used any more; it is closed when the last call has left it. Returns it, or null if there was none.</summary>
-    public VolumeDisk? DetachDisk(bool notesLoss, out Func<DiskResult>? note)
+    public VolumeDisk? DetachDisk(SuperblockFlags flags, out Func<DiskResult>? note)
     {
         VolumeDisk? disk = Interlocked.Exchange(ref _disk, null);
         if (disk is not null)
             _leaving.Add(disk);
-        note = disk?.Detach(notesLoss);
+        note = disk?.Detach(flags);
         return disk;
     }
 
     /// <summary>The daemon ends without good order: no call begins any more. Does not wait for those that are inside.</summary>
-    public void CloseDisk() => DetachDisk(notesLoss: false, out _)?.Threads!.End();
+    public void CloseDisk() => DetachDisk(0, out _)?.Threads!.End();
 
     /// <summary>Disks that were detached, and an opening, whose calls have not come back.</summary>
     public LeavingDisks Leaving => _leaving;

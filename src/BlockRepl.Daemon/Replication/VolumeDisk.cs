@@ -218,19 +218,19 @@ internal sealed class VolumeDisk : IDisposable
     }
 
     /// <summary>
-    /// No call gets in any more. Does not wait. With <paramref name="notesLoss"/> the disk stays open until the action that is returned has been run, on the metadata thread: it
-    /// says on the disk, with the superblock that is durable there and no other, that what was not flushed may be missing (G1).
+    /// No call gets in any more. Does not wait. With flags in <paramref name="note"/> the disk stays open until the action that is returned has been run, on the metadata thread: it
+    /// adds them on the disk, to the superblock that is durable there and no other (G1, G6).
     /// </summary>
-    public Func<DiskResult>? Detach(bool notesLoss)
+    public Func<DiskResult>? Detach(SuperblockFlags note)
     {
-        bool stays = notesLoss && TryEnter();
+        bool stays = note != 0 && TryEnter();
         Detach();
         if (!stays)
             return null;
         return () =>
         {
             Superblock durable = Metadata.Superblock;
-            DiskResult result = Metadata.WriteSuperblock(durable with { Flags = durable.Flags | SuperblockFlags.LostPower });
+            DiskResult result = Metadata.WriteSuperblock(durable with { Flags = durable.Flags | note });
             Leave();
             return result;
         };

@@ -11,8 +11,11 @@ namespace BlockRepl.Daemon.Tests.Replication;
 public class VolumeDiskTests
 {
     /// <summary>G1: a failed disk says itself that it may lack data, and says nothing else that was not durable on it before.</summary>
-    [Fact]
-    public async Task A_failed_disk_notes_its_loss_with_the_generation_that_is_durable_on_it()
+    [Theory]
+    [InlineData(SuperblockFlags.LostPower)]
+    [InlineData(SuperblockFlags.Outdated)]
+    [InlineData(SuperblockFlags.LostPower | SuperblockFlags.Outdated)]
+    public async Task A_failed_disk_notes_its_loss_with_the_generation_that_is_durable_on_it(SuperblockFlags flags)
     {
         using var directory = new TemporaryDirectory();
         string path = directory.File("disk.img");
@@ -21,15 +24,15 @@ public class VolumeDiskTests
         Assert.Equal(0, new VolumeMetadataTool(() => 1).Create(place, force: false).ExitCode);
 
         VolumeDisk disk = Open(path, out Superblock before);
-        Func<DiskResult>? note = disk.Detach(notesLoss: true);
+        Func<DiskResult>? note = disk.Detach(flags);
         Assert.Equal(DiskResult.Io, disk.Flush());
         Assert.False(disk.Closed.IsCompleted);
         Assert.Equal(DiskResult.Ok, note!());
         await disk.Closed;
 
         VolumeDisk again = Open(path, out Superblock after);
-        Assert.Equal(before with { Flags = before.Flags | SuperblockFlags.LostPower }, after);
-        Assert.Null(again.Detach(notesLoss: false));
+        Assert.Equal(before with { Flags = before.Flags | flags }, after);
+        Assert.Null(again.Detach(0));
         await again.Closed;
     }
 

@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Core;
 using BlockRepl.Primitives;
 
@@ -107,7 +108,7 @@ internal sealed class DiskDriver(Simulation simulation, SimNode node)
             return;
         DiskResult result = DiskResult.Io;
         GrownDisk? grown = null;
-        if (!disk.IsDetached || operation.IsLossNote)
+        if (!disk.IsDetached || operation.Note != 0)
             result = disk.CarryOut(operation, out grown);
         if (disk.Unqueue())
             PostMetadata(volume, disk.MetadataUnderWay!);
@@ -123,7 +124,7 @@ internal sealed class DiskDriver(Simulation simulation, SimNode node)
                 Subject = grown ?? new GrownDisk(0, false, "", DiskResult.Io),
             });
         }
-        else if (!operation.IsLossNote)
+        else if (operation.Note == 0)
         {
             node.Apply(new CoreEvent { Kind = CoreEventKind.MetadataWritten, Volume = volume, Subject = operation.Subject, Result = result });
         }
@@ -132,13 +133,13 @@ internal sealed class DiskDriver(Simulation simulation, SimNode node)
     }
 
     /// <summary>Lets go of a disk: what is under way on it may land, and its end is told when nothing is.</summary>
-    public void Detach(VolumeNr volume, bool notesLoss)
+    public void Detach(VolumeNr volume, SuperblockFlags note)
     {
         NodeDisk disk = node.Disks[volume.Value];
         disk.IsDetached = true;
         disk.ReadsLocally = false;
-        if (notesLoss)
-            BeginOnMetadata(volume, new DiskOperation(EffectKind.DetachDisk, null) { IsLossNote = true });
+        if (note != 0)
+            BeginOnMetadata(volume, new DiskOperation(EffectKind.DetachDisk, null) { Note = note });
         node.Post(simulation.Plan.CarrierDelay(simulation.DiskChance), () => ReportClosed(volume));
     }
 

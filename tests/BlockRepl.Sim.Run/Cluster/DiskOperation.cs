@@ -1,3 +1,4 @@
+using BlockRepl.Format;
 using BlockRepl.Core;
 
 namespace BlockRepl.Sim.Run;
@@ -23,12 +24,12 @@ internal sealed class DiskOperation(EffectKind kind, object? subject)
     /// <summary>The asker's link.</summary>
     public LinkId Link { get; init; }
 
-    /// <summary>A failed disk is to note that it may lack data.</summary>
-    public bool IsLossNote { get; init; }
+    /// <summary>Flags by which a detached disk is to note that it may lack data.</summary>
+    public SuperblockFlags Note { get; init; }
 
     /// <summary>The change or the read.</summary>
     public ChangeRequest Request => (ChangeRequest)Subject!;
 
     /// <summary>It goes to the metadata, one after the other.</summary>
-    public bool IsOfMetadata => IsLossNote || Kind is EffectKind.WriteMetadata or EffectKind.GrowDisk;
+    public bool IsOfMetadata => Note != 0 || Kind is EffectKind.WriteMetadata or EffectKind.GrowDisk;
 }

@@ -106,8 +106,8 @@ internal sealed class NodeDisk
     public DiskResult CarryOut(DiskOperation operation, out GrownDisk? grown)
     {
         grown = null;
-        if (operation.IsLossNote)
-            return _store!.WriteSuperblock(_store.Superblock with { Flags = _store.Superblock.Flags | SuperblockFlags.LostPower });
+        if (operation.Note != 0)
+            return _store!.WriteSuperblock(_store.Superblock with { Flags = _store.Superblock.Flags | operation.Note });
         if (operation.Kind == EffectKind.GrowDisk)
         {
             grown = Grow((GrowDisk)operation.Subject!);

@@ -317,7 +317,7 @@ internal sealed class SimNode
                 WantsLink = false;
                 break;
             case EffectKind.DetachDisk:
-                _driver.Detach(effect.Volume, effect.NotesLoss);
+                _driver.Detach(effect.Volume, effect.Note);
                 break;
             case EffectKind.AttachDisk:
                 VolumeNr again = effect.Volume;

@@ -1,0 +1,104 @@
+using BlockRepl.Primitives;
+using BlockRepl.Sim;
+using static BlockRepl.Core.Tests.OneHistoryTests;
+
+namespace BlockRepl.Core.Tests;
+
+/// <summary>A Secondary's disk that was not there while its peer was Primary knows that it was left behind, also where nobody fences (G4, G6).</summary>
+public class LeftBehindTests
+{
+    /// <summary>How the daemon of the node lived on between the loss of the disk and its return.</summary>
+    public enum Between
+    {
+        Running,
+        Restarted,
+    }
+
+    [Theory]
+    [InlineData(Between.Running)]
+    [InlineData(Between.Restarted)]
+    public void G6_a_disk_that_was_detached_beside_a_Primary_is_Outdated_when_it_comes_back_without_it(Between between)
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+        Detach(cluster, cluster.Beta, Served);
+        ClientRequest without = cluster.Write(cluster.Alpha, 0, volume: Served);
+        ClientRequest with = cluster.Write(cluster.Alpha, 0, volume: Other);
+        cluster.Run();
+        Assert.True(without.IsAcknowledged && with.IsAcknowledged);
+        Part(cluster);
+        ComeBack(cluster, between);
+
+        Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(new(Served)));
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        FencingTests.Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(without);
+        cluster.Beta.AssertHolds(with);
+    }
+
+    /// <summary>It had gone before the peer was Primary, or before the two met.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void G6_so_is_one_that_went_before_the_peer_was_Primary(bool isConnectedAnew)
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Detach(cluster, cluster.Beta, Served);
+        if (isConnectedAnew)
+        {
+            Part(cluster);
+            Meet(cluster);
+        }
+
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        cluster.Write(cluster.Alpha, 0, volume: Served);
+        cluster.Run();
+        Part(cluster);
+        ComeBack(cluster, Between.Running);
+        Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(new(Served)));
+    }
+
+    [Fact]
+    public void A_disk_that_was_away_while_nobody_was_Primary_is_what_it_was()
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Detach(cluster, cluster.Beta, Served);
+        Part(cluster);
+        ComeBack(cluster, Between.Running);
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(new(Served)));
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+    }
+
+    [Fact]
+    public void A_disk_that_comes_back_in_the_same_connection_is_judged_by_its_data()
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+        Detach(cluster, cluster.Beta, Served);
+        ComeBack(cluster, Between.Running);
+        cluster.AssertInSync();
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(new(Served)));
+        Part(cluster);
+        cluster.Beta.Kill();
+        cluster.Beta.Start();
+        cluster.Run();
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(new(Served)));
+    }
+
+    private static void ComeBack(ClusterHarness cluster, Between between)
+    {
+        cluster.Beta.CloseDetached();
+        if (between == Between.Running)
+        {
+            cluster.Beta.Attach(Served);
+        }
+        else
+        {
+            cluster.Beta.Kill();
+            cluster.Beta.Start();
+        }
+
+        cluster.Run();
+    }
+}

@@ -93,9 +93,11 @@ internal sealed class LocalDisk(ResourceContext context)
         context.Log($"{context.Settings.Name}/{volume.Name}: {why}");
 
         // In sync until now: what the peer changes from here on it marks, from this generation on.
+        bool leavesBehind = IsLeavingBehind(volume);
         foreach (PeerVolume peer in volume.Peers)
         {
             bool inSync = volume.Disk == DiskState.UpToDate && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate && peer.Bitmap is { SetCount: 0 };
+            leavesBehind |= inSync && context.Role == Role.Primary;
             peer.BaseGeneration = inSync ? volume.Superblock!.Current : GenerationId.None;
             peer.AheadOf = volume.Durable is { } gone && Generations.HasGoneOnWithout(gone, peer.Slot) ? [gone.Peers[peer.Slot].BitmapGeneration, .. gone.History] : [];
         }
@@ -109,7 +111,7 @@ internal sealed class LocalDisk(ResourceContext context)
         context.StateChanged = true;
         ref Effect effect = ref context.Effects.Add(EffectKind.DetachDisk);
         effect.Volume = volume.Nr;
-        effect.Note = (isLoss ? SuperblockFlags.LostPower : 0) | (IsLeavingBehind(volume) ? SuperblockFlags.Outdated : 0);
+        effect.Note = (isLoss ? SuperblockFlags.LostPower : 0) | (leavesBehind ? SuperblockFlags.Outdated : 0);
         OnFailed(volume);
     }
 

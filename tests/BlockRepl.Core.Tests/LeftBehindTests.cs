@@ -36,6 +36,34 @@ public class LeftBehindTests
         cluster.Beta.AssertHolds(with);
     }
 
+    /// <summary>The disk of a Primary, which its peer serves from then on. Where it failed, and does not take the note, its daemon's memory is all there is (docs/STATUS.md).</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void G6_a_disk_that_a_Primary_lost_beside_a_server_is_Outdated_after_a_crash(bool isDetached)
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+        cluster.Alpha.TakesLossNote = true;
+        if (isDetached)
+            Detach(cluster, cluster.Alpha, Served);
+        else
+            LoseDisk(cluster, cluster.Alpha, Served);
+        ClientRequest served = cluster.Write(cluster.Alpha, 0, volume: Served);
+        cluster.Run();
+        Assert.True(served.IsAcknowledged);
+        cluster.IsNetworkUp = false;
+        cluster.Alpha.Kill();
+        cluster.Run();
+        cluster.Alpha.Start();
+        cluster.Run();
+
+        Assert.Equal(DiskState.Outdated, cluster.Alpha.Status.DiskState(new(Served)));
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        FencingTests.Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(served);
+    }
+
     /// <summary>It had gone before the peer was Primary, or before the two met.</summary>
     [Theory]
     [InlineData(false)]

@@ -172,7 +172,7 @@ internal sealed class Healing(Simulation simulation)
     // The victim gives way: it is demoted, and connects with what says so.
     private void ResolveSplitBrain(OperatorDesk desk)
     {
-        if (!simulation.Plan.IsReckless)
+        if (!simulation.Plan.IsReckless && !simulation.Watch.HasServedEarly)
             throw new ViolationException("G7", $"a split brain although nobody promoted what he should not: {Describe()}");
         SimNode victim = simulation.Nodes[simulation.FaultChance.Below(2)];
         SimNode survivor = simulation.Other(victim);

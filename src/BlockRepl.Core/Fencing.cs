@@ -274,6 +274,10 @@ internal sealed class Fencing
         {
             case 4 when HasLostAnswersTo(peer):
                 return $"{peer.Name} is Outdated (exit code 4), but it has what this node's host lost with its power";
+
+            // It says so of its worst volume, and not which that is.
+            case 3 when HasLostAnswersTo(peer) && _context.Volumes.Length > 1:
+                return $"{peer.Name} is Inconsistent on some volume (exit code 3), but may have what this node's host lost of another with its power";
             case 3 or 4 or 7:
                 return "";
             case 5 when Canary.UnreachableCountsAsFenced || _context.Volumes.TrueForAll(static volume => volume.Disk == DiskState.UpToDate):

@@ -99,11 +99,12 @@ internal sealed class LocalDisk(ResourceContext context)
             bool inSync = volume.Disk == DiskState.UpToDate && peer.State == ReplicationState.Established && peer.PeerDisk == DiskState.UpToDate && peer.Bitmap is { SetCount: 0 };
             leavesBehind |= inSync && context.Role == Role.Primary;
             peer.BaseGeneration = inSync ? volume.Superblock!.Current : GenerationId.None;
-            peer.AheadOf = volume.Durable is { } gone && Generations.HasGoneOnWithout(gone, peer.Slot) ? [gone.Peers[peer.Slot].BitmapGeneration, .. gone.History] : [];
+            Superblock? ahead = WhatIsAhead(volume, peer);
+            peer.AheadOf = ahead is null ? [] : [ahead.Peers[peer.Slot].BitmapGeneration, .. ahead.History];
+            if (ahead is not null)
+                volume.AheadGeneration = ahead.Current;
         }
 
-        if (volume.Durable is { } last && Array.Exists(volume.Peers, peer => Generations.HasGoneOnWithout(last, peer.Slot)))
-            volume.AheadGeneration = last.Current;
         volume.Disk = DiskState.Failed;
         volume.HasFailed = isLoss;
         volume.AttachesAgain = false;
@@ -126,6 +127,14 @@ internal sealed class LocalDisk(ResourceContext context)
     private bool IsLeavingBehind(Volume volume) =>
         context.Role != Role.Primary
         && Array.Exists(volume.Peers, static peer => peer is { PeerDisk: DiskState.Consistent or DiskState.UpToDate, Peer: { IsConnected: true, Role: Role.Primary } });
+
+    // What says that the disk which is given up has something that the peer lacks: it is on record there; or it was about to be, and the peer lacks what was answered before that (protocols A and B).
+    private Superblock? WhatIsAhead(Volume volume, PeerVolume peer)
+    {
+        if (volume.Durable is not { } durable || Generations.HasGoneOnWithout(durable, peer.Slot))
+            return volume.Durable;
+        return volume.Superblock is { } pending && Generations.HasGoneOnWithout(pending, peer.Slot) && LostAnswers.IsOnlyCopy(durable, peer.Slot, context.Settings.Protocol) ? pending : null;
+    }
 
     private void StartFlushIfDue(Volume volume)
     {

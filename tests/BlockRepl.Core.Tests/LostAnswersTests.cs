@@ -41,6 +41,31 @@ public class LostAnswersTests
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
     }
 
+    /// <summary>It speaks of the worst of the peer's volumes: another may have what was lost here.</summary>
+    [Fact]
+    public void G2_that_some_volume_of_the_peer_is_Inconsistent_is_no_evidence_for_the_others()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceOnly, static settings => settings with { Volumes = ["mail", "postgres"] });
+        ClientRequest answered = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(answered.IsAcknowledged);
+        cluster.IsNetworkUp = false;
+        cluster.Alpha.PowerCut();
+        cluster.Run();
+        cluster.Alpha.Start();
+        cluster.Run();
+
+        CommandTicket promotion = cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary);
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 3);
+        cluster.Run();
+        Assert.Equal(17, promotion.ExitCode);
+        Assert.Contains("(exit code 3)", promotion.Result!.Message, StringComparison.Ordinal);
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(answered);
+        cluster.Beta.AssertHolds(answered);
+    }
+
     [Fact]
     public void G2_nor_are_the_words_of_a_peer_that_left_in_good_order_with_all_that_was_answered()
     {

@@ -90,6 +90,38 @@ public class PromotionWithoutDiskTests
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
     }
 
+    /// <summary>The disk failed before it was on record there that it goes on alone; but what was answered early only it has.</summary>
+    [Theory]
+    [InlineData(WriteProtocol.A, 17)]
+    [InlineData(WriteProtocol.C, 0)]
+    public void G6_nor_does_one_that_lacks_what_was_answered_early_from_the_lost_disk(WriteProtocol protocol, int exitCode)
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(settings => settings with { Protocol = protocol });
+        ClientRequest early = cluster.Write(cluster.Alpha, 0);
+        cluster.RunDisk(cluster.Alpha);
+        Assert.Equal(protocol == WriteProtocol.A, early.IsAcknowledged);
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        cluster.RunDiskUntil(cluster.Alpha, EffectKind.WriteMetadata);
+        cluster.Complete(cluster.Alpha, EffectKind.WriteMetadata, DiskResult.Io);
+        cluster.Run();
+        Assert.Equal(DiskState.Failed, cluster.Alpha.Status.DiskState(ClusterHarness.Volume0));
+        Assert.Equal(protocol == WriteProtocol.A, early.IsAcknowledged);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        cluster.Alpha.CloseDetached();
+        cluster.IsNetworkUp = true;
+        cluster.Run();
+        Assert.True(cluster.IsConnected);
+        Assert.Equal(exitCode, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        if (exitCode == 0)
+            return;
+        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        cluster.Alpha.Attach(0);
+        cluster.Run();
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(early);
+    }
+
     /// <summary>A person who promotes it by force has decided, once and for all: the next promotion needs no force. One that comes to nothing has decided nothing (G6).</summary>
     [Fact]
     public void A_peer_with_older_data_is_promoted_by_force_and_from_then_on_without()

@@ -175,6 +175,9 @@ internal sealed class Oracle
             if (write.On == 3)
                 write.StableOn |= 1 << source;
         }
+
+        // The target has its share from now on, and may durably have it all before anybody hears of the end.
+        _history.NoteCopied(volume, source);
     }
 
     /// <summary>A volume got in sync.</summary>

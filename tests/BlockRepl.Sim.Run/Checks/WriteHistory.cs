@@ -64,7 +64,7 @@ internal sealed class WriteHistory(int volumes)
         }
     }
 
-    /// <summary>A resync has ended: what its source may have, though it need not, the target may have from here on.</summary>
+    /// <summary>A resync has begun or ended: what its source may have, though it need not, the target may have from here on.</summary>
     public void NoteCopied(int volume, int source)
     {
         foreach (List<HistoryEntry>[] sectors in _blocks[volume].Values)

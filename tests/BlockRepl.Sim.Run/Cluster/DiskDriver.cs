@@ -79,6 +79,9 @@ internal sealed class DiskDriver(Simulation simulation, SimNode node)
             return disk.Change(request, null);
         disk.WriteFailure = null;
         simulation.Statistics.Count(Fault.WriteError);
+
+        // A write that is refused may be on the peer. A peer of version 1 gets no repair before the nodes connect again (docs/STATUS.md, G5).
+        simulation.WasFull |= simulation.Plan is { IsOldPeer: true, Settings.OnIoError: IoErrorPolicy.PassOn };
         if (simulation.DiskChance.OneIn(2))
             disk.Change(request, simulation.DiskChance);
         return failure;

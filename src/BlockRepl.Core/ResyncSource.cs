@@ -174,7 +174,8 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
 
     // The bitmap's generation ends durably before the target can know: from then on the two share this node's generation, and if the connection is
     // lost and the target's word with it, whatever this node writes alone gets a generation of its own (G7, I9). A target that has not heard of the end
-    // stands at the newest generation of this node's history and is taken up from there (rule 71).
+    // stands at the newest generation of this node's history and is taken up from there (rule 71). With the generation goes what a crash in an earlier reign said: the target has taken all from this node, and
+    // what this node may have lost is in no copy any more (G2).
     private void End(PeerVolume peerVolume, SourceJob job)
     {
         Volume volume = peerVolume.Volume;
@@ -183,6 +184,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         Superblock superblock = volume.Superblock with { History = volume.Superblock.History.Remove(volume.Superblock.Current) };
         superblock = superblock.WithHistory(slot.BitmapGeneration)
             .WithPeer(peerVolume.Slot, slot.WithoutGeneration() with { Flags = slot.WithoutGeneration().Flags & ~PeerSlotFlags.FullSync });
+        superblock = superblock with { Flags = superblock.Flags & ~(SuperblockFlags.CrashedPrimary | SuperblockFlags.LostPower) };
         job.IsEnding = true;
         generations.Persist(volume, superblock, () =>
         {

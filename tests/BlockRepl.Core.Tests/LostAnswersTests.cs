@@ -162,6 +162,45 @@ public class LostAnswersTests
         cluster.Alpha.AssertHolds(answered);
     }
 
+    /// <summary>What its host lost in an earlier reign is in no copy any more when the target has taken all from it: its new reign counts.</summary>
+    [Fact]
+    public void G2_a_source_whose_target_is_as_good_as_done_has_lost_nothing_that_counts()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith, static settings => settings with { Protocol = WriteProtocol.A });
+        Lose(cluster);
+        cluster.Run();
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.Alpha.PowerCut();
+        cluster.Run();
+        cluster.Alpha.Start();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.PauseSync).ExitCode);
+        Reconnect(cluster);
+        Assert.Equal(ReplicationState.PausedSyncS, cluster.Alpha.Status.ReplicationState(V, ClusterHarness.PeerOf));
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+
+        // The source's end is durable, and the target's, of which the source does not hear.
+        cluster.Command(cluster.Alpha, OperatorVerb.ResumeSync);
+        while (!cluster.Alpha.Metadata[0].Superblock.Peers[0].BitmapGeneration.IsNone)
+            Assert.True(cluster.StepOnce());
+        cluster.DeliverAll(cluster.Beta);
+        cluster.RunDisk(cluster.Beta);
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(V));
+        ClientRequest answered = cluster.Write(cluster.Alpha, 0);
+        cluster.RunDisk(cluster.Alpha);
+        Assert.True(answered.IsAcknowledged);
+        CommandTicket demotion = cluster.Command(cluster.Alpha, OperatorVerb.Secondary);
+        cluster.RunDisk(cluster.Alpha);
+        Lose(cluster);
+        cluster.Run();
+        Assert.Equal(0, demotion.ExitCode);
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(answered);
+        cluster.Beta.AssertHolds(answered);
+    }
+
     [Fact]
     public void The_source_of_a_resync_is_the_better_copy_of_the_two()
     {

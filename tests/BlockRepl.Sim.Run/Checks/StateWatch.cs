@@ -39,9 +39,10 @@ internal sealed class StateWatch
     public bool HasFoundDifferences { get; private set; }
 
     /// <summary>
-    /// A peer has served a volume while answers came early: a Primary that loses it goes on with the other volumes, which may rest on what the peer never got. A person has to say what counts (docs/STATUS.md, rule 91).
+    /// Each node may be ahead on a volume although there was one Primary, and a person has to say what counts (rule 91, docs/STATUS.md): a peer served a volume while answers came early, and may lack what the Primary goes
+    /// on with; or a Primary has met its peer while the disk of a volume was gone that nobody could serve.
     /// </summary>
-    public bool HasServedEarly { get; private set; }
+    public bool MaySplit { get; private set; }
 
     /// <summary>Every volume is in sync on both nodes.</summary>
     public bool IsAllInSync => Array.TrueForAll(_isInSync, static one => one);
@@ -114,7 +115,10 @@ internal sealed class StateWatch
                 Promoted(node, before);
         }
 
-        HasServedEarly |= (_simulation.WasWeak || Plan.Protocol != WriteProtocol.C) && Enumerable.Range(0, Plan.Volumes).Any(v => StatusReading.IsServed(node, v));
+        bool isUnserved = role == Role.Primary && StatusReading.IsConnected(node)
+            && Enumerable.Range(0, Plan.Volumes).Any(v => _diskStates[node.Index, v] is DiskState.Diskless or DiskState.Failed && !StatusReading.IsServed(node, v));
+        Oracle.HasServedEarly |= (_simulation.WasWeak || Plan.Protocol != WriteProtocol.C) && Enumerable.Range(0, Plan.Volumes).Any(v => StatusReading.IsServed(node, v));
+        MaySplit |= Oracle.HasServedEarly || isUnserved;
         WatchForSplitBrain(node);
         bool wasAll = IsAllInSync;
         for (int v = 0; v < Plan.Volumes; v++)
@@ -122,11 +126,13 @@ internal sealed class StateWatch
         if (wasAll && !IsAllInSync)
         {
             NoteChangesInFlight();
+            for (int n = 0; n < 2; n++)
+                _hasChanged[n] |= Oracle.HasAnsweredAlone(n);
         }
         else if (!wasAll && IsAllInSync)
         {
             Oracle.NoteOneHistory();
-            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = _mayBeForced[0] = _mayBeForced[1] = HasServedEarly = false;
+            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = _mayBeForced[0] = _mayBeForced[1] = MaySplit = Oracle.HasServedEarly = false;
         }
 
         if (role == Role.Primary && _simulation.Nodes[1 - node.Index] is { IsPrimary: true } other && StatusReading.IsConnected(node) && StatusReading.IsConnected(other) && node.LiveLink is { Link.IsDead: false } link && link.Link == other.LiveLink?.Link)
@@ -206,7 +212,7 @@ internal sealed class StateWatch
             _simulation.Note(node, "finds a split brain");
             if (!_hasChanged[0] || !_hasChanged[1])
                 throw new ViolationException("G7", $"a split brain was invented: changed alone: alpha {_hasChanged[0]}, beta {_hasChanged[1]}");
-            if (!Plan.IsReckless && !HasServedEarly)
+            if (!Plan.IsReckless && !MaySplit)
                 throw new ViolationException("G7", "a split brain although nobody promoted what he should not");
         }
     }
@@ -236,6 +242,10 @@ internal sealed class StateWatch
 
         // What a Primary that this one does not see acknowledges from here on is another history, too.
         bool isSecond = _simulation.Other(node).IsPrimary;
+
+        // Nor has who takes over without the other what a reader there has seen of a change that was never answered.
+        if (!IsAllInSync)
+            Oracle.NoteTakeover();
         if (isForced)
         {
             // Half of a resync is what it is: neither what this node had before nor what the source has. What the source has is another history from here on, although it changes nothing more.

@@ -161,7 +161,10 @@ internal sealed class Healing(Simulation simulation)
         // A Primary is never overwritten: whose data is the older has to be demoted first.
         foreach (SimNode node in simulation.Nodes)
         {
-            if (node.Status.ConnectionState(Peer) != ConnectionState.StandAlone)
+            // With rr-conflict retry-connect the nodes try again until somebody does.
+            bool isRefused = node.Status.ConnectionState(Peer) == ConnectionState.Connecting && node.Status.Detail(Peer).Contains("is Primary", StringComparison.Ordinal);
+            bool isEach = node.Status.Detail(Peer).Contains("both nodes are Primary", StringComparison.Ordinal);
+            if (node.Status.ConnectionState(Peer) != ConnectionState.StandAlone && !isRefused && !isEach)
                 continue;
             if (node.IsPrimary)
                 desk.Demote(node);
@@ -172,7 +175,7 @@ internal sealed class Healing(Simulation simulation)
     // The victim gives way: it is demoted, and connects with what says so.
     private void ResolveSplitBrain(OperatorDesk desk)
     {
-        if (!simulation.Plan.IsReckless && !simulation.Watch.HasServedEarly)
+        if (!simulation.Plan.IsReckless && !simulation.Watch.MaySplit)
             throw new ViolationException("G7", $"a split brain although nobody promoted what he should not: {Describe()}");
         SimNode victim = simulation.Nodes[simulation.FaultChance.Below(2)];
         SimNode survivor = simulation.Other(victim);

@@ -32,7 +32,10 @@ internal sealed class ReadCheck(WriteHistory history)
 
             List<HistoryEntry> entries = sectors[sector % Sectors.PerBlock];
             if (Find(entries, id, read, node, isForked) is not { } found)
-                return $"{ImageCheck.Name(node)}: {read}, asked for at {read.IssuedAt}, returned #{id} in sector {sector}; {ImageCheck.Describe(entries)}";
+            {
+                WriteRecord? later = entries.FindLast(entry => entry.Id == id) is { Write: { } last } ? FindReplacing(entries, last, read, node, isForked) : null;
+                return $"{ImageCheck.Name(node)}: {read}, asked for at {read.IssuedAt}, returned #{id} in sector {sector}{(later is null ? "" : $", which {later} had replaced, acknowledged or read before")}; {ImageCheck.Describe(entries)}";
+            }
 
             // One that was under way when the life of the image ended may have been answered from the old.
             if (read.IssuedAt > _epochBegan)
@@ -47,21 +50,19 @@ internal sealed class ReadCheck(WriteHistory history)
         Sighting? found = null;
         foreach (HistoryEntry entry in entries)
         {
-            if (entry.Id != id || IsReplaced(entries, entry.Write, read, node, isForked))
+            if (entry.Id != id || FindReplacing(entries, entry.Write, read, node, isForked) is not null)
                 continue;
-            if (found is not null)
-            {
-                // Zeroes are like any others: which of them was read nobody can tell, and so none was seen for certain.
-                return new Sighting();
-            }
 
+            // Zeroes are like any others, and some of them may be forgotten by now: which were read nobody can tell, and so none was seen for certain.
+            if (id == 0)
+                return new Sighting();
             found = entry.Seen;
         }
 
         return found;
     }
 
-    private bool IsReplaced(List<HistoryEntry> entries, WriteRecord found, SimRequest read, int node, bool isForked)
+    private WriteRecord? FindReplacing(List<HistoryEntry> entries, WriteRecord found, SimRequest read, int node, bool isForked)
     {
         foreach (HistoryEntry entry in entries)
         {
@@ -69,11 +70,11 @@ internal sealed class ReadCheck(WriteHistory history)
             if (later.IssuedAt <= found.EndedAt)
                 continue;
             if (later.IsAcknowledged && later.EndedAt < read.IssuedAt && (isForked ? (later.On & 1 << node) != 0 : later.On != 0))
-                return true;
+                return later;
             if (!isForked && entry.Seen.Epoch == _epoch && entry.Seen.At < read.IssuedAt)
-                return true;
+                return later;
         }
 
-        return false;
+        return null;
     }
 }

@@ -128,11 +128,14 @@ internal sealed class LocalDisk(ResourceContext context)
         context.Role != Role.Primary
         && Array.Exists(volume.Peers, static peer => peer is { PeerDisk: DiskState.Consistent or DiskState.UpToDate, Peer: { IsConnected: true, Role: Role.Primary } });
 
-    // What says that the disk which is given up has something that the peer lacks: it is on record there; or it was about to be, and the peer lacks what was answered before that (protocols A and B).
+    // What says that the disk which is given up has something that the peer lacks: it is on record there; or it was about to be, and the peer lacks what was answered before that (protocols A and B). Of an Inconsistent disk
+    // nothing counts.
     private Superblock? WhatIsAhead(Volume volume, PeerVolume peer)
     {
-        if (volume.Durable is not { } durable || Generations.HasGoneOnWithout(durable, peer.Slot))
-            return volume.Durable;
+        if (volume.Durable is not { } durable || (durable.Flags & SuperblockFlags.Consistent) == 0)
+            return null;
+        if (Generations.HasGoneOnWithout(durable, peer.Slot))
+            return durable;
         return volume.Superblock is { } pending && Generations.HasGoneOnWithout(pending, peer.Slot) && LostAnswers.IsOnlyCopy(durable, peer.Slot, context.Settings.Protocol) ? pending : null;
     }
 

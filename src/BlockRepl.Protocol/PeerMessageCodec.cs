@@ -69,9 +69,12 @@ public static class PeerMessageCodec
     /// <summary>The kind of a frame, from its first bytes; the rest is not looked at.</summary>
     public static FrameKind PeekKind(ReadOnlySpan<byte> frame) => FrameEnvelope.PeekKind(frame);
 
+    /// <summary>Whether a frame of kind <see cref="FrameKind.Ignorable"/> may be dropped: it is as its sender made it (G10).</summary>
+    public static bool TryIgnore(ReadOnlySpan<byte> frame, out FrameError error) => FrameEnvelope.TryIgnore(frame, out error);
+
     /// <summary>
     /// Decodes a frame of any kind but Changes, ResyncData and ReadReply and checks its checksum. An <see cref="FrameKind.Ignorable"/> frame
-    /// gives <see cref="FrameErrorCode.UnsupportedKind"/> too: ask <see cref="PeekKind"/> first and drop those.
+    /// gives <see cref="FrameErrorCode.UnsupportedKind"/> too: ask <see cref="PeekKind"/> first, and <see cref="TryIgnore"/> for those.
     /// </summary>
     public static bool TryDecode(ReadOnlySpan<byte> frame, out PeerMessage message, out FrameError error)
     {

@@ -90,6 +90,24 @@ public class PromotionWithoutDiskTests
         Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
     }
 
+    /// <summary>What a person has invalidated is ahead of nothing.</summary>
+    [Fact]
+    public void A_peer_is_promoted_beside_a_lost_disk_that_was_invalidated()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Invalidate).ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
+        cluster.Alpha.CloseDetached();
+        cluster.IsNetworkUp = true;
+        cluster.Run();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+    }
+
     /// <summary>The disk failed before it was on record there that it goes on alone; but what was answered early only it has.</summary>
     [Theory]
     [InlineData(WriteProtocol.A, 17)]

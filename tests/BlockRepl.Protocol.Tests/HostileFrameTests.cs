@@ -106,6 +106,26 @@ public class HostileFrameTests
     }
 
     [Fact]
+    public void G10_a_frame_of_an_unknown_kind_is_dropped_only_if_its_checksum_fits()
+    {
+        foreach (uint kind in new uint[] { 64, 2046 })
+        {
+            byte[] frame = Seal(kind, [1, 2, 3]);
+            Assert.Equal(FrameKind.Ignorable, PeerMessageCodec.PeekKind(frame));
+            Assert.True(PeerMessageCodec.TryIgnore(frame, out _));
+            for (int bit = 0; bit < frame.Length * 8; bit++)
+            {
+                frame[bit / 8] ^= (byte)(1 << (bit % 8));
+                Assert.False(Samples.TryReceive(frame, out _), $"bit {bit} flipped");
+                frame[bit / 8] ^= (byte)(1 << (bit % 8));
+            }
+
+            Assert.False(PeerMessageCodec.TryIgnore(frame.AsSpan(0, frame.Length - ProtocolLimits.FrameCrcBytes), out FrameError error));
+            Assert.Equal(FrameErrorCode.BadChecksum, error.Code);
+        }
+    }
+
+    [Fact]
     public void Unknown_kinds_are_told_apart()
     {
         Assert.Equal(FrameKind.Ignorable, PeerMessageCodec.PeekKind(Body(64)));

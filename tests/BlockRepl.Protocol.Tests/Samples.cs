@@ -159,6 +159,8 @@ internal static class Samples
                     return false;
                 Assert.True(resync.DataOffset + resync.DataLength <= frame.Length);
                 return resync.VerifyCrc() || Bad(out error);
+            case FrameKind.Ignorable:
+                return PeerMessageCodec.TryIgnore(frame, out error);
             case FrameKind.ReadReply:
                 if (!ReadReplyFrameReader.TryRead(frame, out ReadReplyFrameReader reply, out error))
                     return false;

@@ -124,7 +124,7 @@ internal sealed class PeerStream : IPeerChannelHandler
             FrameKind.ResyncData => ReceiveResyncData(message),
             FrameKind.ReadReply => ReceiveReadReply(message),
             FrameKind.Ack => ReceiveAck(frame),
-            FrameKind.Ignorable => null,
+            FrameKind.Ignorable => PeerMessageCodec.TryIgnore(frame, out FrameError error) ? null : Describe(error),
             _ => ReceiveMessage(frame),
         };
         if (wrong is not null)

@@ -105,15 +105,10 @@ internal sealed class PeerTarget : FuzzTarget
     {
         if (cluster.Link is not { } link || !to.IsAlive || link.IsCut || link.IsClosed[to.Index])
             return;
-        if (PeerMessageCodec.PeekKind(frame) == FrameKind.Ignorable)
-            return;
         if (!Protocol.Tests.Samples.TryReceive(frame, out _))
-        {
             cluster.Cut();
-            return;
-        }
-
-        cluster.Hand(to, frame);
+        else if (PeerMessageCodec.PeekKind(frame) != FrameKind.Ignorable)
+            cluster.Hand(to, frame);
     }
 
     private static void Settle(ClusterHarness cluster, int stepsMax)

@@ -126,7 +126,7 @@ internal sealed class Oracle
                 continue;
 
             // Where each has gone on by itself the server has its own history, and what only the other's lost disk had goes with that.
-            bool isOthers = IsForked && (write.On & 1 << server) == 0;
+            bool isOthers = (IsForked || IsVictim[1 - server]) && (write.On & 1 << server) == 0;
             write.On = isOthers ? 0 : 1 << server;
             write.StableOn &= write.On;
             write.MaybeOn |= 1 << server;

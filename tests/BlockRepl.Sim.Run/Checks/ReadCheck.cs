@@ -53,8 +53,8 @@ internal sealed class ReadCheck(WriteHistory history)
             if (entry.Id != id || FindReplacing(entries, entry.Write, read, node, isForked) is not null)
                 continue;
 
-            // Zeroes are like any others, and some of them may be forgotten by now: which were read nobody can tell, and so none was seen for certain.
-            if (id == 0)
+            // Zeroes are like any others, and some of them may be forgotten by now; a request that was sent again is like the first. Which was read nobody can tell, and so none was seen for certain.
+            if (id == 0 || found is not null)
                 return new Sighting();
             found = entry.Seen;
         }

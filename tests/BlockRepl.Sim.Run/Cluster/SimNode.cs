@@ -158,7 +158,7 @@ internal sealed class SimNode
         if (isCorrupt)
             _simulation.Note(this, "receives a damaged frame");
         string? wrong = Wire.Receive(frame, end.Link.Id, this, Pool);
-        if (wrong is null && isCorrupt && Protocol.PeerMessageCodec.PeekKind(frame) != Protocol.FrameKind.Ignorable)
+        if (wrong is null && isCorrupt)
             throw new ViolationException("G10", $"a damaged frame was taken by {Name}");
         if (wrong is null)
             return;

@@ -21,7 +21,7 @@ internal static class Wire
             case FrameKind.Ack:
                 return Ack(frame, link, node);
             case FrameKind.Ignorable:
-                return null;
+                return PeerMessageCodec.TryIgnore(frame, out FrameError damage) ? null : damage.ToString();
             default:
                 if (!PeerMessageCodec.TryDecode(frame, out PeerMessage message, out FrameError error))
                     return error.ToString();

@@ -89,9 +89,15 @@ internal sealed class Workload
         if (request.Record is { } record)
         {
             if (isSeen)
-                oracle.Acknowledged(record, StatusReading.HoldersOf(node, request.Volume), (request.Flags & ChangeFlags.Fua) != 0, !isServed && (request.IsSentEarly || StatusReading.IsWeak(node)));
+            {
+                // What was asked for before protocol C came into force may be answered after it, and is on the peer no sooner for that.
+                int on = request.IsSentEarly && !isServed ? 1 << node.Index : StatusReading.HoldersOf(node, request.Volume);
+                oracle.Acknowledged(record, on, (request.Flags & ChangeFlags.Fua) != 0, !isServed && (request.IsSentEarly || StatusReading.IsWeak(node)));
+            }
             else
+            {
                 oracle.Ended(record, StatusReading.IsConnected(node));
+            }
         }
         else if (request.Kind == ChangeKind.Flush)
         {

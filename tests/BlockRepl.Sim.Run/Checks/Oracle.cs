@@ -194,7 +194,7 @@ internal sealed class Oracle
             {
                 // With protocols A and B a crashed Primary is the source also where its host lost power, or its disk a flush: it may have flushed what its peer never got, and what it had not flushed goes
                 // (docs/decisions/0060).
-                bool isLostAnswer = write.IsWeak && (HasServedEarly || (write.StableOn == 0 && _lastLoss[volume, node] > write.EndedAt));
+                bool isLostAnswer = (write.IsWeak && HasServedEarly) || ((write.IsWeak || GoesByConfiguration) && write.StableOn == 0 && _lastLoss[volume, node] > write.EndedAt);
                 if (!IsVictim[1 - node] && !isLostAnswer)
                     throw new ViolationException("G7", $"a resync from {ImageCheck.Name(node)} has thrown an acknowledged write away that only {ImageCheck.Name(1 - node)} had: volume {volume}, {write}");
                 writes.RemoveAt(i--);
@@ -235,6 +235,9 @@ internal sealed class Oracle
     /// A peer was asked to serve in the place of a disk while answers came early: it counts as the newer copy from then on, and what it had never got goes if a person attaches the disk that has it (docs/STATUS.md).
     /// </summary>
     public bool HasServedEarly { get; set; }
+
+    /// <summary>A peer of version 1 is not told what was promised: whose disk counts after a crash is decided by the configuration, and that says A or B by now (docs/decisions/0060).</summary>
+    public bool GoesByConfiguration { get; set; }
 
     /// <summary>A node takes over without the other: what was read there before says nothing of what is read here.</summary>
     public void NoteTakeover() => BeginLife();

@@ -40,7 +40,7 @@ internal sealed class StateWatch
 
     /// <summary>
     /// Each node may be ahead on a volume although there was one Primary, and a person has to say what counts (rule 91, docs/STATUS.md): a peer served a volume while answers came early, and may lack what the Primary goes
-    /// on with; or a Primary has met its peer while the disk of a volume was gone that nobody could serve.
+    /// on with; a Primary has met its peer while the disk of a volume was gone that nobody could serve; or a node was promoted beside a disk of its peer that was gone, and might have been newer.
     /// </summary>
     public bool MaySplit { get; private set; }
 
@@ -119,6 +119,7 @@ internal sealed class StateWatch
             && Enumerable.Range(0, Plan.Volumes).Any(v => _diskStates[node.Index, v] is DiskState.Diskless or DiskState.Failed && !StatusReading.IsServed(node, v));
         Oracle.HasServedEarly |= (_simulation.WasWeak || Plan.Protocol != WriteProtocol.C) && Enumerable.Range(0, Plan.Volumes).Any(v => StatusReading.IsServed(node, v));
         MaySplit |= Oracle.HasServedEarly || isUnserved;
+        Oracle.GoesByConfiguration = Plan.IsOldPeer && Array.Exists(_simulation.Nodes, static one => one.Settings.Protocol != WriteProtocol.C);
         WatchForSplitBrain(node);
         bool wasAll = IsAllInSync;
         for (int v = 0; v < Plan.Volumes; v++)
@@ -226,7 +227,11 @@ internal sealed class StateWatch
         // Force makes no difference where every disk is UpToDate: no generation begins with it, and a peer that went on meanwhile overwrites this node if it changes nothing.
         // Nor on a volume that the peer serves, with its own disk.
         SimDisk?[] own = [.. node.Disks.Select((disk, v) => StatusReading.IsServed(node, v) ? null : disk.Data)];
-        bool isForced = _mayBeForced[node.Index] || (_simulation.Operator.IsForcing[node.Index] && Enumerable.Range(0, Plan.Volumes).Any(v => own[v] is not null && before[v] != DiskState.UpToDate));
+        // It does where a disk of the peer is gone that had gone on without this node.
+        bool isBesideLost = Enumerable.Range(0, Plan.Volumes).Any(v => _diskStates[1 - node.Index, v] is DiskState.Diskless or DiskState.Failed);
+        bool makesDifference = isBesideLost || Enumerable.Range(0, Plan.Volumes).Any(v => own[v] is not null && before[v] != DiskState.UpToDate);
+        MaySplit |= isBesideLost && StatusReading.IsConnected(node);
+        bool isForced = _mayBeForced[node.Index] || (_simulation.Operator.IsForcing[node.Index] && makesDifference);
         bool isLocal = true;
         for (int v = 0; v < Plan.Volumes; v++)
         {

@@ -110,7 +110,7 @@ internal sealed class Healing(Simulation simulation)
         if (!isSplit && Array.Exists(simulation.Nodes, NeedsForce))
             isSplit = round > 20;
         if (isSplit)
-            ResolveSplitBrain(desk);
+            ResolveSplitBrain(desk, round);
         else
             ConnectAgain(desk);
         if (round > 20)
@@ -154,6 +154,9 @@ internal sealed class Healing(Simulation simulation)
         return false;
     }
 
+    private static bool IsHalf(SimNode node) =>
+        Enumerable.Range(0, node.Disks.Length).Any(v => node.Status.DiskState(new VolumeNr((ushort)v)) == DiskState.Inconsistent);
+
     private bool NeedsForce(SimNode node) => node.Status.ConnectionState(Peer) == ConnectionState.StandAlone && node.IsPrimary && simulation.Other(node).IsPrimary;
 
     private void ConnectAgain(OperatorDesk desk)
@@ -173,12 +176,20 @@ internal sealed class Healing(Simulation simulation)
     }
 
     // The victim gives way: it is demoted, and connects with what says so.
-    private void ResolveSplitBrain(OperatorDesk desk)
+    private void ResolveSplitBrain(OperatorDesk desk, int round)
     {
         if (!simulation.Plan.IsReckless && !simulation.Watch.MaySplit)
             throw new ViolationException("G7", $"a split brain although nobody promoted what he should not: {Describe()}");
         SimNode victim = simulation.Nodes[simulation.FaultChance.Below(2)];
         SimNode survivor = simulation.Other(victim);
+
+        // Each has a volume of which nothing is left but half a resync, so that neither can lose to the other: a person says that one of them counts as it is.
+        if (round > 60 && !victim.IsPrimary && !survivor.IsPrimary && Array.TrueForAll(simulation.Nodes, IsHalf))
+        {
+            desk.Promote(survivor, force: true);
+            return;
+        }
+
         if (victim.IsPrimary)
         {
             desk.Demote(victim);

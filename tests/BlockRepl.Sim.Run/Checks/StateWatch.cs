@@ -211,9 +211,11 @@ internal sealed class StateWatch
                 continue;
             _simulation.Statistics.SplitBrains++;
             _simulation.Note(node, "finds a split brain");
+            if (MaySplit)
+                continue;
             if (!_hasChanged[0] || !_hasChanged[1])
                 throw new ViolationException("G7", $"a split brain was invented: changed alone: alpha {_hasChanged[0]}, beta {_hasChanged[1]}");
-            if (!Plan.IsReckless && !MaySplit)
+            if (!Plan.IsReckless)
                 throw new ViolationException("G7", "a split brain although nobody promoted what he should not");
         }
     }
@@ -273,7 +275,7 @@ internal sealed class StateWatch
 
         // Once both have gone on there are two streams, and what the other acknowledged in its own is missing from no moment of this one. What this node acknowledged itself must be there all the same; and the
         // promotion that begins the fork is checked, because nothing is forked before it.
-        if (!_simulation.WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !Oracle.IsForked) is { } wrong)
+        if (!_simulation.WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !Oracle.IsForked && !Oracle.HasServedEarly) is { } wrong)
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
         Oracle.IsForked |= isStale || isSecond;
         Oracle.NoteFailover(node.Index);

@@ -67,7 +67,7 @@ internal abstract partial class StreamChannel : IPeerChannel
     public long QueuedBytes => Volatile.Read(ref _queuedBytes);
 
     /// <inheritdoc/>
-    public bool HasMore => _receiver is { HasUnread: true };
+    public bool HasMore => _receiver is { HasUnread: true } || _socket.HasUnread();
 
     /// <inheritdoc/>
     public long MeasureLink()

@@ -24,8 +24,8 @@ internal sealed class Http2Receiver(IWire wire, StreamChannel channel, BlockBuff
     private long _connectionWindow = Http2Settings.ConnectionWindow;
     private int _consumed;
 
-    /// <summary>Whether bytes behind the message that is being handed over have been received already, or have arrived.</summary>
-    public bool HasUnread => _start < _end || wire.HasUnread;
+    /// <summary>Whether bytes behind the message that is being handed over have been received already.</summary>
+    public bool HasUnread => _start < _end;
 
     /// <summary>Reads until the stream ends.</summary>
     public void Run()

@@ -4,25 +4,16 @@ namespace BlockRepl.Rpc.Wire;
 
 /// <summary>
 /// What lies under <see cref="System.Net.Security.SslStream"/>: reads block on the socket, writes go into a queue and from there
-/// to the kernel without blocking, so that encrypting never blocks either. Writes happen under the channel's gate, reads on the receiver's thread alone.
+/// to the kernel without blocking, so that encrypting never blocks either. Writes happen under the channel's gate.
 /// </summary>
-/// <remarks>SslStream asks for one record at a time, 16 KiB: what has arrived by then is taken from the kernel in one call, and handed out from here.</remarks>
 internal sealed class CipherStream(PeerSocket socket, BlockBufferPool pool, object gate) : Stream
 {
-    private const int ReceiveBytes = 256 << 10;
-
-    private readonly byte[] _received = GC.AllocateUninitializedArray<byte>(ReceiveBytes);
     private readonly SegmentQueue _queue = new();
     private readonly SendArena _arena = new(pool);
     private readonly ClearWire _clear = new(socket);
-    private int _taken;
-    private int _filled;
 
     /// <summary>While set, writes are only queued, so that many records leave in one call.</summary>
     public bool IsCorked { get; set; }
-
-    /// <summary>Encrypted bytes have arrived, or the connection's end.</summary>
-    public bool HasUnread => _taken < _filled || socket.HasUnread();
 
     /// <summary>Encrypted bytes that the kernel has not taken yet.</summary>
     public long HeldBytes => _queue.Bytes;
@@ -64,22 +55,10 @@ internal sealed class CipherStream(PeerSocket socket, BlockBufferPool pool, obje
     }
 
     /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+    public override int Read(byte[] buffer, int offset, int count) => socket.Receive(buffer.AsSpan(offset, count), default);
 
     /// <inheritdoc/>
-    public override int Read(Span<byte> buffer)
-    {
-        if (_taken == _filled)
-        {
-            _filled = _taken = 0;
-            _filled = socket.Receive(_received, default);
-        }
-
-        int count = Math.Min(buffer.Length, _filled - _taken);
-        _received.AsSpan(_taken, count).CopyTo(buffer);
-        _taken += count;
-        return count;
-    }
+    public override int Read(Span<byte> buffer) => socket.Receive(buffer, default);
 
     /// <inheritdoc/>
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));

@@ -9,9 +9,6 @@ internal sealed unsafe class ClearWire(PeerSocket socket) : IWire
     public long HeldBytes => 0;
 
     /// <inheritdoc/>
-    public bool HasUnread => socket.HasUnread();
-
-    /// <inheritdoc/>
     public int Receive(Span<byte> first, Span<byte> second) => socket.Receive(first, second);
 
     /// <inheritdoc/>

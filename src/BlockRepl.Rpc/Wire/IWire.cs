@@ -9,9 +9,6 @@ internal interface IWire
     /// <summary>Bytes taken from a queue by <see cref="Flush"/> that the kernel has not taken yet.</summary>
     long HeldBytes { get; }
 
-    /// <summary>Whether something has arrived that <see cref="Receive"/> would return at once, or the connection's end. Asked by the thread that receives.</summary>
-    bool HasUnread { get; }
-
     /// <summary>Blocks until there are bytes, fills the first span and perhaps the second. Zero: the peer's end is closed.</summary>
     int Receive(Span<byte> first, Span<byte> second);
 

@@ -25,9 +25,6 @@ internal sealed class TlsWire(SslStream tls, CipherStream cipher) : IWire
     public long HeldBytes => cipher.HeldBytes;
 
     /// <inheritdoc/>
-    public bool HasUnread => cipher.HasUnread;
-
-    /// <inheritdoc/>
     public int Receive(Span<byte> first, Span<byte> second)
     {
         try

@@ -242,6 +242,9 @@ internal sealed class Oracle
     /// <summary>A node takes over without the other: what was read there before says nothing of what is read here.</summary>
     public void NoteTakeover() => BeginLife();
 
+    /// <summary>A change failed: it may be on one disk, where a reader has seen it, and not on the one that serves from here on.</summary>
+    public void NoteRefused() => BeginLife();
+
     /// <summary>A node has answered what the other need not have (protocols A and B): the two may part over it.</summary>
     public bool HasAnsweredAlone(int node) => Array.Exists(_unsettled, writes => writes.Exists(write => write.IsWeak && write.On == 1 << node));
 

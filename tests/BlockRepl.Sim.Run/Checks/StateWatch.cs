@@ -229,9 +229,10 @@ internal sealed class StateWatch
         // Force makes no difference where every disk is UpToDate: no generation begins with it, and a peer that went on meanwhile overwrites this node if it changes nothing.
         // Nor on a volume that the peer serves, with its own disk.
         SimDisk?[] own = [.. node.Disks.Select((disk, v) => StatusReading.IsServed(node, v) ? null : disk.Data)];
-        // It does where a disk of the peer is gone that had gone on without this node.
+
+        // It does where a disk of either node is gone that had gone on without the other.
         bool isBesideLost = Enumerable.Range(0, Plan.Volumes).Any(v => _diskStates[1 - node.Index, v] is DiskState.Diskless or DiskState.Failed);
-        bool makesDifference = isBesideLost || Enumerable.Range(0, Plan.Volumes).Any(v => own[v] is not null && before[v] != DiskState.UpToDate);
+        bool makesDifference = isBesideLost || Enumerable.Range(0, Plan.Volumes).Any(v => before[v] != DiskState.UpToDate);
         MaySplit |= isBesideLost && StatusReading.IsConnected(node);
         bool isForced = _mayBeForced[node.Index] || (_simulation.Operator.IsForcing[node.Index] && makesDifference);
         bool isLocal = true;
@@ -245,7 +246,7 @@ internal sealed class StateWatch
                 throw new ViolationException("G6", $"{node.Name} was promoted without force on volume {v}, which is {before[v]}");
         }
 
-        bool isStale = !Oracle.HasEverything(node.Index, own);
+        bool isStale = !Oracle.HasEverything(node.Index, own) || (isForced && Enumerable.Range(0, Plan.Volumes).Any(v => own[v] is null && !Oracle.HasEverything(1 - node.Index, v)));
 
         // What a Primary that this one does not see acknowledges from here on is another history, too.
         bool isSecond = _simulation.Other(node).IsPrimary;

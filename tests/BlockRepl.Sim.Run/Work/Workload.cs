@@ -97,6 +97,8 @@ internal sealed class Workload
             else
             {
                 oracle.Ended(record, StatusReading.IsConnected(node));
+                if (!result.IsOk)
+                    oracle.NoteRefused();
             }
         }
         else if (request.Kind == ChangeKind.Flush)

@@ -101,13 +101,12 @@ internal sealed class Attachment(ResourceContext context)
         write.Superblock = superblock;
         write.OnDurable = () =>
         {
+            // The peer may have become Primary while this was being written.
+            if (state > DiskState.Outdated && volume.IsLeftBehind && !volume.IsReturning)
+                state = Outdate(volume);
             volume.Disk = volume.IsReturning ? DiskState.Negotiating : state;
             if (state == DiskState.Outdated && !volume.IsReturning)
-            {
-                volume.Overtaken.Clear();
-                volume.IsLeftBehind = false;
-            }
-
+                volume.ForgetOvertaken();
             if (!volume.IsReturning)
                 context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
             context.StateChanged = true;
@@ -135,6 +134,13 @@ internal sealed class Attachment(ResourceContext context)
         }
 
         context.StateChanged = true;
+    }
+
+    private DiskState Outdate(Volume volume)
+    {
+        volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.Outdated, volume.Superblock.Flags) };
+        context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock });
+        return DiskState.Outdated;
     }
 
     // With fencing dont-care a node trusts what it last knew of itself; otherwise only the peer or a fence can tell, or could when it was last asked (G6). That the peer cannot go on does not say

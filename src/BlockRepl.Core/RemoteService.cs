@@ -193,10 +193,8 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         volume.IsReturning = false;
         volume.AttachesAgain = false;
         volume.MirrorsBack = false;
-        if (volume.Disk != DiskState.UpToDate)
-            return;
-        volume.Overtaken.Clear();
-        volume.IsLeftBehind = false;
+        if (volume.Disk == DiskState.UpToDate)
+            volume.ForgetOvertaken();
     }
 
     /// <summary>As <see cref="End"/>, for every volume.</summary>

@@ -141,6 +141,13 @@ internal sealed class Volume
     /// </summary>
     public bool IsLeftBehind { get; set; }
 
+    /// <summary>What an absent disk may lack is on record on it, or made good.</summary>
+    public void ForgetOvertaken()
+    {
+        Overtaken.Clear();
+        IsLeftBehind = false;
+    }
+
     /// <summary>The edge has closed the disk that failed; the volume is Diskless once nothing of it is left.</summary>
     public bool IsClosed { get; set; }
 

@@ -87,6 +87,37 @@ public class LeftBehindTests
         Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(new(Served)));
     }
 
+    /// <summary>The peer becomes Primary, and writes, while what the metadata said of the disk before is on its way back to it.</summary>
+    [Fact]
+    public void G6_so_is_one_whose_return_is_on_record_after_the_peer_has_gone_on()
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Detach(cluster, cluster.Beta, Served);
+        cluster.Beta.CloseDetached();
+        cluster.Beta.Attach(Served);
+        CommandTicket promotion = cluster.Command(cluster.Alpha, OperatorVerb.Primary);
+        for (int round = 0; round < 8; round++)
+            Exchange(cluster);
+        Assert.Equal(0, promotion.ExitCode);
+        ClientRequest without = cluster.Write(cluster.Alpha, 0, volume: Served);
+        for (int round = 0; round < 8; round++)
+            Exchange(cluster);
+        Assert.True(without.IsAcknowledged);
+        Part(cluster);
+        Assert.Equal(DiskState.Outdated, cluster.Beta.Status.DiskState(new(Served)));
+        FencingTests.Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Beta.AssertHolds(without);
+
+        // And then it is what any disk is.
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Detach(cluster, cluster.Beta, Served);
+        Part(cluster);
+        ComeBack(cluster, Between.Running);
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(new(Served)));
+    }
+
     [Fact]
     public void A_disk_that_was_away_while_nobody_was_Primary_is_what_it_was()
     {
@@ -112,6 +143,15 @@ public class LeftBehindTests
         cluster.Beta.Start();
         cluster.Run();
         Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(new(Served)));
+    }
+
+    // All but the metadata of beta.
+    private static void Exchange(ClusterHarness cluster)
+    {
+        cluster.DeliverAll(cluster.Beta);
+        cluster.RunDiskExcept(cluster.Beta, EffectKind.WriteMetadata);
+        cluster.DeliverAll(cluster.Alpha);
+        cluster.RunDisk(cluster.Alpha);
     }
 
     private static void ComeBack(ClusterHarness cluster, Between between)

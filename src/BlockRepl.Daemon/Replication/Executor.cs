@@ -1,6 +1,6 @@
-using BlockRepl.Format;
 using BlockRepl.Core;
 using BlockRepl.Daemon.Saving;
+using BlockRepl.Format;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 using Microsoft.Extensions.Logging;

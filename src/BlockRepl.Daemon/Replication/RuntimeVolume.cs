@@ -1,7 +1,7 @@
-using BlockRepl.Format;
 using BlockRepl.Core;
 using BlockRepl.Daemon.Configuration;
 using BlockRepl.Device;
+using BlockRepl.Format;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 using BlockRepl.Protocol;

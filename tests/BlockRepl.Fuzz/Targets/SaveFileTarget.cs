@@ -56,7 +56,7 @@ internal sealed class SaveFileTarget : FuzzTarget
         // The index, so that what is said of runs comes through, then the header.
         int index = (int)Math.Clamp(BitConverter.ToInt64(file, 24), 0, file.Length);
         long runs = BitConverter.ToInt64(file, 32);
-        if (runs >= 0 && runs * SaveFileCodec.RunBytes <= file.Length - index)
+        if (runs >= 0 && runs <= (file.Length - index) / SaveFileCodec.RunBytes)
             BitConverter.GetBytes(Crc32C.Compute(file.AsSpan(index, (int)runs * SaveFileCodec.RunBytes))).CopyTo(file, 40);
         file.AsSpan(12, 4).Clear();
         BitConverter.GetBytes(Crc32C.Compute(file.AsSpan(0, SaveFileCodec.HeaderBytes))).CopyTo(file, 12);

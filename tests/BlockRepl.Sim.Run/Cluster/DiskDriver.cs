@@ -1,5 +1,5 @@
-using BlockRepl.Format;
 using BlockRepl.Core;
+using BlockRepl.Format;
 using BlockRepl.Primitives;
 
 namespace BlockRepl.Sim.Run;

@@ -1,5 +1,5 @@
-using BlockRepl.Format;
 using BlockRepl.Core;
+using BlockRepl.Format;
 
 namespace BlockRepl.Sim.Run;
 

@@ -104,9 +104,9 @@ internal sealed class Attachment(ResourceContext context)
             // The peer may have become Primary while this was being written.
             if (state > DiskState.Outdated && volume.IsLeftBehind && !volume.IsReturning)
                 state = Outdate(volume);
+            else if (state <= DiskState.Outdated && !volume.IsReturning)
+                volume.ForgetOvertaken(state);
             volume.Disk = volume.IsReturning ? DiskState.Negotiating : state;
-            if (state == DiskState.Outdated && !volume.IsReturning)
-                volume.ForgetOvertaken();
             if (!volume.IsReturning)
                 context.Effects.Add(EffectKind.OpenReads).Volume = volume.Nr;
             context.StateChanged = true;
@@ -136,10 +136,11 @@ internal sealed class Attachment(ResourceContext context)
         context.StateChanged = true;
     }
 
+    // What is remembered is forgotten when the disk says it itself, durably, and not before (G6).
     private DiskState Outdate(Volume volume)
     {
         volume.Superblock = volume.Superblock! with { Flags = Generations.FlagsFor(DiskState.Outdated, volume.Superblock.Flags) };
-        context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock });
+        context.WriteMetadata(volume, new MetadataWrite { Volume = volume.Nr, Superblock = volume.Superblock, OnDurable = () => volume.ForgetOvertaken(DiskState.Outdated) });
         return DiskState.Outdated;
     }
 

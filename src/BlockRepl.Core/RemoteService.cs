@@ -194,7 +194,7 @@ internal sealed class RemoteService(ResourceContext context, Generations generat
         volume.AttachesAgain = false;
         volume.MirrorsBack = false;
         if (volume.Disk == DiskState.UpToDate)
-            volume.ForgetOvertaken();
+            volume.ForgetOvertaken(DiskState.UpToDate);
     }
 
     /// <summary>As <see cref="End"/>, for every volume.</summary>

@@ -141,10 +141,11 @@ internal sealed class Volume
     /// </summary>
     public bool IsLeftBehind { get; set; }
 
-    /// <summary>What an absent disk may lack is on record on it, or made good.</summary>
-    public void ForgetOvertaken()
+    /// <summary>What the disk may lack is durably on record on it (Outdated, Inconsistent), or made good (UpToDate). An Inconsistent one has still a generation that a peer may have gone on from.</summary>
+    public void ForgetOvertaken(DiskState onRecord)
     {
-        Overtaken.Clear();
+        if (onRecord != DiskState.Inconsistent)
+            Overtaken.Clear();
         IsLeftBehind = false;
     }
 

@@ -130,6 +130,39 @@ public class LeftBehindTests
         Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
     }
 
+    /// <summary>After a resync it is what any disk is.</summary>
+    [Fact]
+    public void What_a_resync_has_made_good_is_forgotten()
+    {
+        ClusterHarness cluster = InSync(WriteProtocol.C);
+
+        // First of a disk that comes back under its own Primary.
+        Detach(cluster, cluster.Beta, Served);
+        HandOver(cluster, cluster.Alpha, cluster.Beta);
+        ComeBack(cluster, Between.Running);
+        cluster.AssertInSync();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
+        Detach(cluster, cluster.Beta, Served);
+        Part(cluster);
+        ComeBack(cluster, Between.Running);
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(new(Served)));
+        Meet(cluster);
+
+        // And then of one that was invalidated.
+        Part(cluster);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Invalidate).ExitCode);
+        Detach(cluster, cluster.Beta, Served);
+        Meet(cluster);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
+        ComeBack(cluster, Between.Running);
+        cluster.AssertInSync();
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Detach(cluster, cluster.Beta, Served);
+        Part(cluster);
+        ComeBack(cluster, Between.Running);
+        Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(new(Served)));
+    }
+
     [Fact]
     public void A_disk_that_comes_back_in_the_same_connection_is_judged_by_its_data()
     {

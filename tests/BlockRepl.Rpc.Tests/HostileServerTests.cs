@@ -32,6 +32,10 @@ public class HostileServerTests
         { "PushPromise", [.. Settings, .. Frame(5, 4, 1, new byte[4])] },
         { "Continuation", [.. Settings, .. Frame(9, 4, 1, [0x88])] },
         { "DATA where none may be", [.. Settings, .. Frame(0, 0, 1, new byte[5])] },
+        // DATA with one bit of its type flipped: what it carries must not be dropped without a word (G10).
+        { "malformed PRIORITY", [.. Settings, .. Headers, .. Frame(2, 0, 1, new byte[16])] },
+        { "a frame of type 16 on the stream", [.. Settings, .. Headers, .. Frame(16, 0, 1, new byte[16])] },
+        { "a frame of type 128 on the stream", [.. Settings, .. Headers, .. Frame(128, 0, 1, new byte[16])] },
         { "HEADERS on a stream other than the first", [.. Settings, .. Frame(1, 4, 3, [0x88])] },
         { "HTTP status 404", [.. Settings, .. Frame(1, 4, 1, [0x8D])] },
         { "does not speak gRPC: content-type text/html", [.. Settings, .. Frame(1, 4, 1, new HpackEncoder().Indexed(8).Literal("content-type", "text/html").ToArray())] },

@@ -114,8 +114,14 @@ internal sealed class Http2Receiver(IWire wire, StreamChannel channel, BlockBuff
                 break;
             case FrameType.PushPromise or FrameType.Continuation:
                 throw Violation($"sent a {header.Type} frame where none may be");
+            case FrameType.Priority:
+                if (payload.Length != 5)
+                    throw Violation("sent a malformed PRIORITY frame");
+                break;
             default:
-                // PRIORITY, and types that RFC 9113 section 5.5 says to ignore.
+                // RFC 9113 section 5.5 says to ignore what is not known. Of the connection it is; on the stream it may be DATA with a flipped bit, and to drop that loses a change without a word (G10).
+                if (header.StreamId != 0)
+                    throw Violation($"sent a frame of type {(byte)header.Type} on the stream");
                 break;
         }
     }

@@ -286,13 +286,15 @@ internal sealed class Oracle
     public string? CheckRead(SimRequest read, ReadOnlySpan<byte> data, int node) => _reads.Check(read, data, node, Tick(), IsForked);
 
     /// <summary>A node was promoted that lacks something: what its peer acknowledged under protocol A or B, and it does not have, may be gone for good.</summary>
-    public void NoteFailover(int node)
+    /// <param name="node">Its index.</param>
+    /// <param name="givesUpAll">So may the rest that only its peer has.</param>
+    public void NoteFailover(int node, bool givesUpAll = false)
     {
         foreach (List<WriteRecord> writes in _unsettled)
         {
             foreach (WriteRecord write in writes)
             {
-                if (write.IsWeak && (write.On & 1 << node) == 0)
+                if ((write.IsWeak || givesUpAll) && (write.On & 1 << node) == 0)
                     write.On = 0;
             }
         }

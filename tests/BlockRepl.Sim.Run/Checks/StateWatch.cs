@@ -19,6 +19,9 @@ internal sealed class StateWatch
     private readonly ReplicationState[,] _replication;
     private readonly bool[,] _isSplit;
 
+    // A node has met a peer whose lost disk had gone on without it, while other volumes were resynced from that peer: nothing on its own disk says so (docs/STATUS.md).
+    private readonly bool[] _mayMixMoments = new bool[2];
+
     // A node died while it was promoted by force: its data may count or not.
     private readonly bool[] _mayBeForced = new bool[2];
 
@@ -117,6 +120,8 @@ internal sealed class StateWatch
 
         bool isUnserved = role == Role.Primary && StatusReading.IsConnected(node)
             && Enumerable.Range(0, Plan.Volumes).Any(v => _diskStates[node.Index, v] is DiskState.Diskless or DiskState.Failed && !StatusReading.IsServed(node, v));
+        _mayMixMoments[node.Index] |= Plan.Fencing == FencingPolicy.DontCare && StatusReading.IsConnected(node)
+            && Enumerable.Range(0, Plan.Volumes).Any(v => _diskStates[1 - node.Index, v] is DiskState.Diskless or DiskState.Failed && !Oracle.HasEverything(node.Index, v));
         Oracle.HasServedEarly |= (_simulation.WasWeak || Plan.Protocol != WriteProtocol.C) && Enumerable.Range(0, Plan.Volumes).Any(v => StatusReading.IsServed(node, v));
         MaySplit |= Oracle.HasServedEarly || isUnserved;
         Oracle.GoesByConfiguration = Plan.IsOldPeer && Array.Exists(_simulation.Nodes, static one => one.Settings.Protocol != WriteProtocol.C);
@@ -133,7 +138,7 @@ internal sealed class StateWatch
         else if (!wasAll && IsAllInSync)
         {
             Oracle.NoteOneHistory();
-            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = _mayBeForced[0] = _mayBeForced[1] = MaySplit = Oracle.HasServedEarly = false;
+            _hasChanged[0] = _hasChanged[1] = HasLostPower[0] = HasLostPower[1] = _mayBeForced[0] = _mayBeForced[1] = _mayMixMoments[0] = _mayMixMoments[1] = MaySplit = Oracle.HasServedEarly = false;
         }
 
         if (role == Role.Primary && _simulation.Nodes[1 - node.Index] is { IsPrimary: true } other && StatusReading.IsConnected(node) && StatusReading.IsConnected(other) && node.LiveLink is { Link.IsDead: false } link && link.Link == other.LiveLink?.Link)
@@ -276,10 +281,12 @@ internal sealed class StateWatch
 
         // Once both have gone on there are two streams, and what the other acknowledged in its own is missing from no moment of this one. What this node acknowledged itself must be there all the same; and the
         // promotion that begins the fork is checked, because nothing is forked before it.
-        if (!_simulation.WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !Oracle.IsForked && !Oracle.HasServedEarly) is { } wrong)
+        if (!_simulation.WasFull && Oracle.Check(node.Index, disks, isPrefix: !HasLostPower[node.Index] && !_mayMixMoments[node.Index] && !Oracle.IsForked && !Oracle.HasServedEarly) is { } wrong)
             throw new ViolationException(isStale ? "G4" : "G2", $"promoted: {wrong}");
         Oracle.IsForked |= isStale || isSecond;
-        Oracle.NoteFailover(node.Index);
+
+        // With fencing dont-care a node that lost power, or a flush, is promoted all the same: the person answers for what only the peer has (docs/decisions/0062).
+        Oracle.NoteFailover(node.Index, givesUpAll: Plan.Fencing == FencingPolicy.DontCare && HasLostPower[node.Index]);
     }
 
     // The two are not in sync any more: for what is under way now a node may take a generation of its own.

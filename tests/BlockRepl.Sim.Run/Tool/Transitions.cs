@@ -8,7 +8,7 @@ internal static class Transitions
     [
         .. From("Diskless", "Attaching"),
         .. From("Attaching", "Negotiating", "Inconsistent", "Outdated", "Consistent", "UpToDate", "Failed", "Diskless"),
-        .. From("Negotiating", "Inconsistent", "Outdated", "UpToDate", "Failed"),
+        .. From("Negotiating", "Inconsistent", "Outdated", "UpToDate", "Failed", "Diskless"),
         .. From("Inconsistent", "Outdated", "Consistent", "UpToDate", "Failed", "Diskless"),
         .. From("Outdated", "Inconsistent", "UpToDate", "Failed", "Diskless"),
         .. From("Consistent", "Inconsistent", "Outdated", "UpToDate", "Failed", "Diskless"),

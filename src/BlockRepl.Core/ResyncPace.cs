@@ -23,7 +23,10 @@ internal sealed class ResyncPace
     private const long WindowIdleMin = 4 << 20;
     private const long WindowMax = 16 << 20;
     private const long WindowMin = PieceBytesMin / 64;
-    private const long WindowFirst = 256 << 10;
+    private const long WindowUnsteered = 256 << 10;
+
+    // Little, and grown from there: what is too much at first is a good part of the slowest hundredth of the application's requests.
+    private const long WindowFirst = 16 << 10;
     private const long GapMaxUs = 250_000;
     private const long StepUs = 300_000;
     private const long StepMaxUs = 1_000_000;
@@ -55,7 +58,7 @@ internal sealed class ResyncPace
     private bool _heldBack;
 
     /// <summary>Bytes that may be on the way now.</summary>
-    public long Window => _isSteered ? Math.Max(PieceBytesMin, (long)_window) : _isPeerActive ? WindowFirst : _idleWindow;
+    public long Window => _isSteered ? Math.Max(PieceBytesMin, (long)_window) : _isPeerActive ? WindowUnsteered : _idleWindow;
 
     /// <summary>Bytes of the next piece of data: small where little may be on the way.</summary>
     public int PieceBytes => (int)Math.Clamp(Window / 4 & -PieceBytesMin, PieceBytesMin, ResyncChunk.DataBytesMax);

@@ -14,7 +14,8 @@ public class ResyncPaceTests
     /// <summary>What a run of the model gave.</summary>
     /// <param name="MeanUs">Mean time of the application's requests in the second half.</param>
     /// <param name="BytesPerSecond">What the resync got through in the second half.</param>
-    private sealed record Outcome(double MeanUs, double BytesPerSecond);
+    /// <param name="P99Us">What one in a hundred of the application's requests took longer than, from the beginning on.</param>
+    private sealed record Outcome(double MeanUs, double BytesPerSecond, long P99Us);
 
     // One client that asks anew as soon as it is answered, or after a time; what is on the way of the resync is ahead of each request.
     private static Outcome Simulate(int impactPercent, long thinkUs = 0, long seconds = 40)
@@ -25,6 +26,7 @@ public class ResyncPaceTests
         Queue<(long DoneUs, int Bytes, long AskedUs)> pieces = new();
         long onTheWay = 0, linkFreeUs = 0, answerUs = -1, nextAskUs = 0;
         long answers = 0, timeSum = 0, askedUs = 0, moved = 0;
+        List<long> times = [];
         for (long now = 1_000_000, end = now + seconds * 1_000_000, half = now + seconds * 500_000; now < end; now += 100)
         {
             while (pieces.TryPeek(out (long DoneUs, int Bytes, long AskedUs) piece) && piece.DoneUs <= now)
@@ -38,6 +40,7 @@ public class ResyncPaceTests
             if (answerUs >= 0 && answerUs <= now)
             {
                 meter.Answered(request, answerUs);
+                times.Add(answerUs - askedUs);
                 answers += now >= half ? 1 : 0;
                 timeSum += now >= half ? answerUs - askedUs : 0;
                 nextAskUs = answerUs + thinkUs;
@@ -61,7 +64,8 @@ public class ResyncPaceTests
             }
         }
 
-        return new Outcome((double)timeSum / Math.Max(1, answers), moved * 2.0 / seconds);
+        times.Sort();
+        return new Outcome((double)timeSum / Math.Max(1, answers), moved * 2.0 / seconds, times.Count == 0 ? 0 : times[times.Count * 99 / 100]);
     }
 
     [Theory]
@@ -74,6 +78,14 @@ public class ResyncPaceTests
         double allowed = BaseUs * 100 / (100 - impactPercent);
         Assert.InRange(outcome.MeanUs, BaseUs, allowed * 1.1);
         Assert.True(outcome.BytesPerSecond > 1 << 20, $"{outcome.BytesPerSecond} bytes a second");
+    }
+
+    /// <summary>Nor while the pace is still being found: a resync of twelve seconds does not make the slowest hundredth three times as slow.</summary>
+    [Fact]
+    public void The_slowest_requests_are_kept_within_bounds_from_the_beginning_on()
+    {
+        Outcome outcome = Simulate(30, seconds: 12);
+        Assert.InRange(outcome.P99Us, BaseUs, 3 * BaseUs);
     }
 
     [Fact]

@@ -18,6 +18,9 @@ internal sealed class Oracle
     private readonly long[,] _lastLoss;
     private readonly long[] _resyncBegunAt;
 
+    // Nodes that have answered before the other need have it, since the two had one history.
+    private readonly bool[] _hasAnsweredEarly = new bool[2];
+
     public Oracle(int volumes)
     {
         _history = new WriteHistory(volumes);
@@ -71,6 +74,7 @@ internal sealed class Oracle
     public void Acknowledged(WriteRecord write, int on, bool isForced, bool isWeak)
     {
         write.IsWeak = isWeak;
+        _hasAnsweredEarly[write.Node] |= isWeak;
         write.EndedAt = Tick();
         write.IsAcknowledged = true;
         for (int node = 0; node < 2; node++)
@@ -192,9 +196,9 @@ internal sealed class Oracle
             WriteRecord write = writes[i];
             if (source is { } node && write.On != 0 && (write.On & 1 << node) == 0 && !_history.Holds(disk!, 1 << node, write, IsVictim[1 - node]))
             {
-                // With protocols A and B a crashed Primary is the source also where its host lost power, or its disk a flush: it may have flushed what its peer never got, and what it had not flushed goes
-                // (docs/decisions/0060).
-                bool isLostAnswer = (write.IsWeak && HasServedEarly) || ((write.IsWeak || GoesByConfiguration) && write.StableOn == 0 && _lastLoss[volume, node] > write.EndedAt);
+                // With protocols A and B a crashed Primary is the source also where its host lost power, or its disk a flush: it may have flushed what its peer never got, and what it had not flushed goes,
+                // also of what it had answered before by protocol C (docs/decisions/0060).
+                bool isLostAnswer = (write.IsWeak && HasServedEarly) || ((write.IsWeak || _hasAnsweredEarly[node] || GoesByConfiguration) && write.StableOn == 0 && _lastLoss[volume, node] > write.EndedAt);
                 if (!IsVictim[1 - node] && !isLostAnswer)
                     throw new ViolationException("G7", $"a resync from {ImageCheck.Name(node)} has thrown an acknowledged write away that only {ImageCheck.Name(1 - node)} had: volume {volume}, {write}");
                 writes.RemoveAt(i--);
@@ -229,6 +233,8 @@ internal sealed class Oracle
     {
         IsForked = false;
         IsVictim[0] = IsVictim[1] = false;
+        for (int node = 0; node < 2; node++)
+            _hasAnsweredEarly[node] = Array.Exists(_unsettled, writes => writes.Exists(write => write.IsWeak && write.Node == node));
     }
 
     /// <summary>

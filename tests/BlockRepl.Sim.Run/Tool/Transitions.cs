@@ -19,7 +19,8 @@ internal static class Transitions
     /// <summary>Between the states of replication.</summary>
     public static readonly string[] Replication =
     [
-        .. From("Off", "Established", "WFBitMapS", "WFBitMapT"),
+        // Ahead at once where what was held back for the connection is more than congestion-fill.
+        .. From("Off", "Established", "WFBitMapS", "WFBitMapT", "Ahead"),
         .. From("Established", "Off", "WFBitMapS", "WFBitMapT", "VerifyS", "VerifyT", "Ahead", "Behind"),
         .. From("WFBitMapS", "SyncSource", "PausedSyncS", "Established", "Off"),
         .. From("WFBitMapT", "SyncTarget", "PausedSyncT", "Established", "Behind", "Off"),

@@ -33,7 +33,9 @@ internal sealed class Healing(Simulation simulation)
             if (simulation.Clock.NowUs >= end)
                 throw new ViolationException("liveness", $"healed nodes are not well after {Simulation.HealingUs / 1_000_000} s: {Describe()}");
             Help(round);
-            long until = simulation.Clock.NowUs + 1_000_000;
+
+            // Not always in step with the pings: then there would be one under way at each look.
+            long until = simulation.Clock.NowUs + 1_000_000 + round % 7 * 13_000;
             while (simulation.Clock.Step(until) && !IsWell())
             {
                 // Until the next look.

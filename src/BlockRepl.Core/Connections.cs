@@ -234,7 +234,7 @@ internal sealed class Connections(
             peerVolume.DeferredBegin = null;
             if (wasConnected)
                 peerVolume.LostAsPrimary = context.Role == Role.Primary;
-            peerVolume.IsServing = false;
+            peerVolume.IsServing = peerVolume.GetsChangesAlone = false;
             writes.StopReplicating(peerVolume);
             peerVolume.State = ReplicationState.Off;
             peerVolume.PeerDisk = DiskState.DUnknown;

@@ -178,7 +178,7 @@ internal sealed class DiskCompletions(
         {
             peer.Source = null;
             peer.Target = null;
-            peer.IsServing = false;
+            peer.IsServing = peer.GetsChangesAlone = false;
             peer.IsReplicating = volume.Remote.Server == peer;
             if (peer.State != ReplicationState.Off)
                 peer.State = ReplicationState.Established;

@@ -30,6 +30,11 @@ internal sealed class PeerVolume(Peer peer, Volume volume)
     public bool IsServing { get; set; }
 
     /// <summary>
+    /// On a Secondary: the Primary has asked to be served, whether this node could or not. Behind that in the stream come changes that the Primary's disk lacks, so that they are marked before they are made (G8).
+    /// </summary>
+    public bool GetsChangesAlone { get; set; }
+
+    /// <summary>
     /// While this node has no disk: the generation of a disk of its own that the peer's marks towards it count from. Such a disk lacks what is marked there, and no more (I1).
     /// </summary>
     public GenerationId BaseGeneration { get; set; }

@@ -86,7 +86,7 @@ internal sealed class ResyncSource(ResourceContext context, Generations generati
         peerVolume.Source!.IsBegun = true;
         peerVolume.AnnouncedGeneration = GenerationId.None;
         peerVolume.PeerDisk = DiskState.Inconsistent;
-        peerVolume.IsServing = false;
+        peerVolume.IsServing = peerVolume.GetsChangesAlone = false;
         context.StateChanged = true;
         context.Log($"{Name(peerVolume)}: resync begins as source, {peerVolume.Source.TotalBlocks * Block.Size} bytes");
     }

@@ -79,7 +79,7 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
     }
 
     /// <summary>
-    /// A change of the stream comes under the log while this node serves: marked towards the lost disk, and its extents active before it begins. False if it waits for
+    /// A change of the stream comes under the log from the Primary's request to be served on: marked towards the lost disk, and its extents active before it begins. False if it waits for
     /// them, or behind a change that does; it is then in <see cref="Volume.AwaitingExtent"/>.
     /// </summary>
     /// <param name="peerVolume">The volume, as the change's sender sees it.</param>
@@ -92,7 +92,7 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
     {
         Volume volume = peerVolume.Volume;
         bool waits = volume.WaitsForExtent(request.Range);
-        if (!waits && !hasWaited && !peerVolume.IsServing)
+        if (!waits && !hasWaited && !peerVolume.GetsChangesAlone)
             return true;
         peerVolume.Mark(request.Range);
         if (waits || !volume.ActivityLog!.TryEnter(request.Range))
@@ -111,6 +111,7 @@ internal sealed class ServingPath(ResourceContext context, Generations generatio
         Volume volume = peerVolume.Volume;
         Peer peer = peerVolume.Peer;
         var chunk = new ResyncChunk { Id = message.Id, Volume = volume.Nr, Peer = peer.Id, Link = peer.Link, Range = default };
+        peerVolume.GetsChangesAlone = volume.HasDisk;
         if (context.Role == Role.Primary || volume.Disk is not (DiskState.UpToDate or DiskState.Consistent))
         {
             Reply(chunk, DiskResult.Io);

@@ -44,6 +44,40 @@ public class ServingLogTests
         cluster.AssertInSync();
     }
 
+    /// <summary>
+    /// The node has outdated itself, because it is about to leave, when the Primary whose disk has just failed asks to be served: that is refused, but changes that only this node gets are behind the request in the stream.
+    /// </summary>
+    [Fact]
+    public void G8_a_change_behind_a_request_to_serve_that_is_refused_is_on_record()
+    {
+        ClusterHarness cluster = ClusterHarness.InSync(s => s with { Fencing = FencingPolicy.ResourceOnly });
+        cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        cluster.Command(cluster.Beta, OperatorVerb.Disconnect);
+        while (cluster.Beta.Status.DiskState(ClusterHarness.Volume0) != DiskState.Outdated)
+            Assert.True(cluster.StepOnce());
+        cluster.Flush(cluster.Alpha);
+        cluster.Complete(cluster.Alpha, EffectKind.LocalFlush, DiskResult.Io);
+        const long Cold = Extent / Block.Size;
+        ClientRequest write = cluster.Write(cluster.Alpha, Cold << Block.Shift);
+        cluster.DeliverAll(cluster.Beta);
+        do
+        {
+            bool mayDiffer = !cluster.Beta.Disks[0].Cache.IsHole(Cold)
+                || cluster.Beta.Pending.Exists(o => o.Kind == EffectKind.LocalChange && o.Request.Range.FirstBlock == Cold);
+            Assert.True(!mayDiffer || cluster.Alpha.Metadata[0].IsOnRecord(Cold) || cluster.Beta.Metadata[0].IsOnRecord(Cold), "the block is not on record");
+        }
+        while (cluster.CompleteOne(cluster.Beta));
+        Assert.False(cluster.Beta.Disks[0].Cache.IsHole(Cold));
+        cluster.Run();
+        Assert.False(write.IsAcknowledged);
+        cluster.Alpha.Kill();
+        cluster.Beta.Kill();
+        cluster.StartBoth();
+        cluster.Run();
+        cluster.AssertInSync();
+    }
+
     /// <summary>A change from before the resync of the returning disk is at the server alone; it waits for the log while everything else is resynced.</summary>
     [Fact]
     public void G5_the_resync_of_a_returning_disk_does_not_end_before_a_change_that_waits_for_the_servers_log()

@@ -12,7 +12,7 @@ namespace BlockRepl.Core;
 /// agreed on A or B ─► record durable ─► in force
 /// agreed on C ─► in force ─► the peer has applied all that was answered early ─► record taken back
 /// </code>
-/// A demotion and the end of a resync take it back as well. Metadata of format version 1 has no room for it: there the configuration speaks, as before.
+/// A demotion takes it back as well, unless the peer is gone and lacks something, and so does the end of a resync. Metadata of format version 1 has no room for it: there the configuration speaks, as before.
 /// </remarks>
 internal sealed class EarlyAnswers(ResourceContext context)
 {
@@ -39,6 +39,22 @@ internal sealed class EarlyAnswers(ResourceContext context)
     {
         for (int slot = 0; slot < superblock.Peers.Length; slot++)
             superblock = With(superblock, slot, false);
+        return superblock;
+    }
+
+    /// <summary>
+    /// A superblock that says of no peer that it may lack what was answered; for a node that is about to be Secondary. Not of one that is gone and lacks something: a generation says so only where this node has gone on without
+    /// it, and a crash in the next reign must not make that peer the better copy (G1).
+    /// </summary>
+    public static Superblock AfterDemotion(Volume volume, Superblock superblock)
+    {
+        for (int slot = 0; slot < superblock.Peers.Length; slot++)
+        {
+            bool lacks = Array.Exists(volume.Peers, at => at.Slot == slot && at.Peer.Step != HandshakeStep.Done && at.Bitmap!.SetCount > 0);
+            if (!lacks)
+                superblock = With(superblock, slot, false);
+        }
+
         return superblock;
     }
 

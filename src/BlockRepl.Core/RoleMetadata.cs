@@ -93,7 +93,7 @@ internal sealed class RoleMetadata(ResourceContext context, Generations generati
             }
 
             SuperblockFlags flags = Generations.FlagsFor(worth(volume), volume.Superblock!.Flags);
-            Write(volume, EarlyAnswers.Without(volume.Superblock) with { Flags = flags & ~SuperblockFlags.PrimaryIndicator }, write);
+            Write(volume, EarlyAnswers.AfterDemotion(volume, volume.Superblock) with { Flags = flags & ~SuperblockFlags.PrimaryIndicator }, write);
         }
     }
 

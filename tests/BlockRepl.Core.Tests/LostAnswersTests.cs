@@ -228,4 +228,35 @@ public class LostAnswersTests
 
         Assert.Equal(0, promotion.ExitCode);
     }
+
+    /// <summary>It was demoted before the fence of its peer had an answer, so that it had not gone on alone by its generation; what it had answered early was its alone all the same.</summary>
+    [Fact]
+    public void G1_what_a_demoted_node_had_answered_early_counts_after_a_promotion_and_a_loss_of_power()
+    {
+        ClusterHarness cluster = InSync(FencingPolicy.ResourceAndStonith, static settings => settings with { Protocol = WriteProtocol.A });
+        cluster.IsNetworkUp = false;
+        cluster.CutSilently();
+        ClientRequest answered = cluster.Write(cluster.Alpha, 0);
+        cluster.RunDisk(cluster.Alpha);
+        Assert.True(answered.IsAcknowledged);
+        CommandTicket demotion = cluster.Command(cluster.Alpha, OperatorVerb.Secondary);
+        cluster.NoticeLinkDown(cluster.Alpha);
+        cluster.NoticeLinkDown(cluster.Beta);
+        cluster.Run();
+        Assert.Equal(0, demotion.ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Outdate).ExitCode);
+        cluster.CompleteHandler(cluster.Alpha, HandlerKind.FencePeer, 4);
+        cluster.Run();
+
+        cluster.Command(cluster.Alpha, OperatorVerb.Primary);
+        cluster.Run();
+        Assert.Equal(Role.Primary, cluster.Alpha.Status.Role);
+        cluster.Alpha.PowerCut();
+        cluster.Run();
+        cluster.Alpha.Start();
+        Reconnect(cluster);
+        cluster.AssertInSync();
+        cluster.Alpha.AssertHolds(answered);
+        cluster.Beta.AssertHolds(answered);
+    }
 }

@@ -130,7 +130,9 @@ internal sealed class Oracle
                 continue;
 
             // Where each has gone on by itself the server has its own history, and what only the other's lost disk had goes with that.
-            bool isOthers = (IsForked || IsVictim[1 - server]) && (write.On & 1 << server) == 0;
+            // So does, with protocols A and B, what the server lost with its power and need not have had: nothing says that only the lost disk has it (docs/STATUS.md).
+            bool isLost = write.IsWeak && HasServedEarly && _lastLoss[volume, server] > write.IssuedAt;
+            bool isOthers = (IsForked || IsVictim[1 - server] || isLost) && (write.On & 1 << server) == 0;
             write.On = isOthers ? 0 : 1 << server;
             write.StableOn &= write.On;
             write.MaybeOn |= 1 << server;

@@ -35,7 +35,7 @@ internal sealed class StateWatch
         _isSplit = new bool[2, volumes];
     }
 
-    /// <summary>Nodes that lost power, or a flush, since all was last in sync.</summary>
+    /// <summary>Nodes that lost power, a flush or a disk since all was last in sync.</summary>
     public bool[] HasLostPower { get; } = new bool[2];
 
     /// <summary>A verify has found blocks that differ: a disk was full.</summary>
@@ -319,7 +319,12 @@ internal sealed class StateWatch
                 _simulation.Statistics.Coverage.Take("disk", _diskStates[n, v].ToString(), disk.ToString());
                 _diskStates[n, v] = disk;
                 if (disk == DiskState.Failed)
+                {
+                    // What was under way on it, and what was not stable, may be missing from it when it is back.
+                    HasLostPower[n] = true;
                     Oracle.NoteDiskFailed(v, n, isOnlyCopy: node.IsPrimary && !StatusReading.IsServed(node, v));
+                }
+
                 _simulation.Note(node, $"volume {v}: disk {disk}");
             }
 

@@ -16,6 +16,7 @@ internal sealed class Oracle
     private readonly List<WriteRecord>[] _unsettled;
     private readonly long[] _lastPowerCut = [-1, -1];
     private readonly long[,] _lastLoss;
+    private long _partedAt = -1;
     private readonly long[] _resyncBegunAt;
 
     // Nodes that have answered before the other need have it, since the two had one history.
@@ -130,8 +131,8 @@ internal sealed class Oracle
                 continue;
 
             // Where each has gone on by itself the server has its own history, and what only the other's lost disk had goes with that.
-            // So does, with protocols A and B, what the server lost with its power and need not have had: nothing says that only the lost disk has it (docs/STATUS.md).
-            bool isLost = write.IsWeak && HasServedEarly && _lastLoss[volume, server] > write.IssuedAt;
+            // So does, with protocols A and B, what the server had not got when the two parted: nothing says that only the lost disk has it (docs/STATUS.md).
+            bool isLost = write.IsWeak && HasServedEarly && write.IssuedAt < _partedAt;
             bool isOthers = (IsForked || IsVictim[1 - server] || isLost) && (write.On & 1 << server) == 0;
             write.On = isOthers ? 0 : 1 << server;
             write.StableOn &= write.On;
@@ -139,6 +140,9 @@ internal sealed class Oracle
             write.IsWeak = false;
         }
     }
+
+    /// <summary>A node has lost its connection, or its life.</summary>
+    public void NoteParted() => _partedAt = Tick();
 
     /// <summary>A node lost power.</summary>
     public void NotePowerCut(int node)

@@ -150,6 +150,7 @@ internal sealed class StateWatch
     {
         _simulation.Work.NodeDied(node);
         Oracle.NoteDeath();
+        Oracle.NoteParted();
         NoteForceCutShort(node);
 
         // With protocols A and B it may have had some of what was acknowledged, and not yet written: any of it may be there (docs/STATUS.md, G4).
@@ -306,6 +307,7 @@ internal sealed class StateWatch
         if (connection != _connections[n])
         {
             TakeConnection(_connections[n], connection);
+            Oracle.NoteParted();
             _connections[n] = connection;
             _simulation.Note(node, $"connection: {connection}");
         }

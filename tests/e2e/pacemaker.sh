@@ -30,7 +30,15 @@ freeze() {
     local node namespace
     node=$(promoted_node)
     namespace=$(readlink "/proc/$(<"$W/bmc/$node.pid")/ns/pid" | tr -dc 0-9)
-    ps -e -o pid=,pidns= | awk -v n="$namespace" '$2 == n { print $1 }' | xargs kill -STOP
+    await 10 all_stopped "$namespace"
+}
+
+# all_stopped NAMESPACE - stops what runs in it. Some processes end while they are looked at, and others begin; one that waits for its disk (D) stops when it is back from there.
+all_stopped() {
+    local processes
+    processes=$(ps -e -o pid=,pidns=,stat= | awk -v n="$1" '$2 == n && $3 !~ /^[TZ]/ { print $1, $3 }')
+    awk '{ print $1 }' <<<"$processes" | xargs --no-run-if-empty kill -STOP 2>/dev/null || true
+    ! grep -qv ' D' <<<"${processes:-0 D}"
 }
 scenario "the Primary's node freezes" other freeze
 

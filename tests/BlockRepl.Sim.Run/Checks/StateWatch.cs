@@ -236,10 +236,10 @@ internal sealed class StateWatch
         // Nor on a volume that the peer serves, with its own disk.
         SimDisk?[] own = [.. node.Disks.Select((disk, v) => StatusReading.IsServed(node, v) ? null : disk.Data)];
 
-        // It does where a disk of either node is gone that had gone on without the other.
-        bool isBesideLost = Enumerable.Range(0, Plan.Volumes).Any(v => _diskStates[1 - node.Index, v] is DiskState.Diskless or DiskState.Failed);
+        // It does where a disk of either node is gone that had gone on without the other, if they see each other: a node that is not connected knows nothing of it.
+        bool isBesideLost = StatusReading.IsConnected(node) && Enumerable.Range(0, Plan.Volumes).Any(v => _diskStates[1 - node.Index, v] is DiskState.Diskless or DiskState.Failed);
         bool makesDifference = isBesideLost || Enumerable.Range(0, Plan.Volumes).Any(v => before[v] != DiskState.UpToDate);
-        MaySplit |= isBesideLost && StatusReading.IsConnected(node);
+        MaySplit |= isBesideLost;
         bool isForced = _mayBeForced[node.Index] || (_simulation.Operator.IsForcing[node.Index] && makesDifference);
         bool isLocal = true;
         for (int v = 0; v < Plan.Volumes; v++)

@@ -10,16 +10,7 @@ public class NewerLostDiskTests
     [Fact]
     public void G6_a_peer_that_the_lost_disk_had_left_behind_does_not_serve_in_its_place()
     {
-        ClusterHarness cluster = ClusterHarness.InSync();
-        cluster.IsNetworkUp = false;
-        cluster.Cut();
-        ClientRequest alone = cluster.Write(cluster.Alpha, 0);
-        cluster.Run();
-        Assert.True(alone.IsAcknowledged);
-        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
-        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
-        cluster.Alpha.CloseDetached();
-        cluster.IsNetworkUp = true;
+        ClusterHarness cluster = WithNewerLostDisk(out ClientRequest alone);
         cluster.Command(cluster.Alpha, OperatorVerb.Connect);
         cluster.Run();
         Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
@@ -104,16 +95,7 @@ public class NewerLostDiskTests
     [Fact]
     public void A_peer_with_older_data_is_promoted_by_force_and_from_then_on_without()
     {
-        ClusterHarness cluster = ClusterHarness.InSync();
-        cluster.IsNetworkUp = false;
-        cluster.Cut();
-        ClientRequest alone = cluster.Write(cluster.Alpha, 0);
-        cluster.Run();
-        Assert.True(alone.IsAcknowledged);
-        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
-        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
-        cluster.Alpha.CloseDetached();
-        cluster.IsNetworkUp = true;
+        ClusterHarness cluster = WithNewerLostDisk(out _);
         cluster.Run();
         Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
 
@@ -135,5 +117,21 @@ public class NewerLostDiskTests
             Assert.True(write.IsAcknowledged);
             Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Secondary).ExitCode);
         }
+    }
+
+    // Alpha has gone on alone, is Secondary, and has no disk any more; the network is up.
+    private static ClusterHarness WithNewerLostDisk(out ClientRequest alone)
+    {
+        ClusterHarness cluster = ClusterHarness.InSync();
+        cluster.IsNetworkUp = false;
+        cluster.Cut();
+        alone = cluster.Write(cluster.Alpha, 0);
+        cluster.Run();
+        Assert.True(alone.IsAcknowledged);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Secondary).ExitCode);
+        Assert.Equal(0, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Detach).ExitCode);
+        cluster.Alpha.CloseDetached();
+        cluster.IsNetworkUp = true;
+        return cluster;
     }
 }

@@ -75,6 +75,9 @@ public sealed class DelayDevice(IBlockDevice inner) : FilterDevice(inner)
         }
     }
 
+    /// <summary>The inner device's: what goes through it is not held up.</summary>
+    public override IDeviceQueue? StartQueue(IDeviceCompletions completions) => Inner.StartQueue(completions);
+
     /// <inheritdoc/>
     public override DiskResult Read(long offset, Span<byte> destination)
     {

@@ -8,4 +8,10 @@ public interface INbdReplySink
 
     /// <summary>Sends what is queued, as far as it goes without blocking; the rest follows by itself.</summary>
     void Flush();
+
+    /// <summary>
+    /// Whether the client has sent more than was submitted: a hint for whoever would else make it wait for a disk. Costs a system call; within <see cref="INbdExport.Submit"/> only, for one of
+    /// its requests. A source that cannot tell says no.
+    /// </summary>
+    bool HasMore => false;
 }

@@ -60,6 +60,16 @@ internal sealed unsafe class NbdReplyQueue : INbdReplySink
     /// <summary>The socket, for poll.</summary>
     public int Fd => _fd;
 
+    /// <inheritdoc/>
+    public bool HasMore
+    {
+        get
+        {
+            var entry = new NbdNative.PollEntry { Fd = _fd, Events = NbdNative.PollIn };
+            return NbdNative.Poll(&entry, 1, 0) > 0 && (entry.Returned & NbdNative.PollIn) != 0;
+        }
+    }
+
     /// <summary>Whether replies wait for the socket (or for a Flush).</summary>
     public bool HasUnsent => Volatile.Read(ref _queued) > 0;
 

@@ -41,6 +41,9 @@ internal sealed class Carrier
     /// <summary>This thread has more to do than wait for a data disk: the timer, the metadata's. Writes go to the writer.</summary>
     public bool MustNotBlock { get; set; }
 
+    /// <summary>More has come to this thread than the one change it brings: that goes to the disk's queue, so that the disk works while this thread takes the next.</summary>
+    public bool MoreComes { get; set; }
+
     /// <summary>Flushes are carried out by this thread, not handed to the flusher: nothing else waits for it.</summary>
     public bool FlushesInline { get; set; }
 
@@ -59,6 +62,7 @@ internal sealed class Carrier
     public static void Return(Carrier carrier)
     {
         carrier.FlushesInline = false;
+        carrier.MoreComes = false;
         carrier.MustNotBlock = false;
         _idle!.Push(carrier);
     }

@@ -23,7 +23,7 @@ internal sealed partial class DiskJobs
     }
 
     /// <summary>The threads of a disk that is about to be attached; none is started before there is a job.</summary>
-    public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => new(volume.Name, job => CarryOut(volume, disk, in job));
+    public DiskThreads CreateThreads(RuntimeVolume volume, VolumeDisk disk) => new(volume.Name, disk.Io, job => CarryOut(volume, disk, in job));
 
     /// <summary>The queue of a disk that is about to be attached; null if it has none.</summary>
     public DiskQueue? CreateQueue(RuntimeVolume volume, VolumeDisk disk) => DiskQueue.TryStart(_runtime, volume, disk, this);

@@ -130,11 +130,16 @@ internal sealed class DiskQueue : IDeviceCompletions
     private void End(QueuedRequest request, List<CoreEvent> events, List<INbdReplySink> sinks)
     {
         DiskResult result = request.Result;
-        if (request.Change is { } change)
+        ChangeRequest? change = request.Change;
+        DiskRead? begun = request.Read;
+
+        // Before the answer: whoever is answered may be back with the next at once, and finds this one's place free.
+        GiveBack(request);
+        if (change is not null)
         {
             events.Add(_jobs.Completed(change, result));
         }
-        else if (_disk.Threads!.Reads.End(request.Read!, out NbdRequest read))
+        else if (_disk.Threads!.Reads.End(begun!, out NbdRequest read))
         {
             if (result.IsOk)
             {
@@ -149,7 +154,6 @@ internal sealed class DiskQueue : IDeviceCompletions
             }
         }
 
-        GiveBack(request);
         _disk.Leave();
     }
 

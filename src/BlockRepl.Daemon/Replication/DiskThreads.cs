@@ -1,3 +1,5 @@
+using BlockRepl.Device;
+
 namespace BlockRepl.Daemon.Replication;
 
 /// <summary>The kinds of work that do not wait for each other on one disk.</summary>
@@ -28,19 +30,24 @@ internal sealed class DiskThreads
     // Changes and reads at once: a disk gives its best with a few, and one that hangs inside does not hold up the next at once.
     private const int DataThreads = 4;
 
+    // Past the page cache nobody reads ahead: so many reads of a resync or a comparison at once keep the disk busy.
+    private const int DirectReaders = 4;
+
     private readonly DiskLane[] _lanes;
 
     /// <param name="name">The volume.</param>
+    /// <param name="io">How the disk is read.</param>
     /// <param name="work">Carries a job out, on one of these threads.</param>
-    public DiskThreads(string name, Action<DiskJob> work)
+    public DiskThreads(string name, DeviceIo io, Action<DiskJob> work)
     {
+        int readers = io == DeviceIo.Direct ? DirectReaders : 1;
         _lanes =
         [
             new DiskLane($"disk-{name}", DataThreads, work),
             new DiskLane($"flush-{name}", 1, work),
             new DiskLane($"meta-{name}", 1, work),
-            new DiskLane($"resync-{name}", 1, work),
-            new DiskLane($"verify-{name}", 1, work),
+            new DiskLane($"resync-{name}", readers, work),
+            new DiskLane($"verify-{name}", readers, work),
         ];
     }
 

@@ -140,10 +140,11 @@ internal sealed partial class Executor : IDisposable
             Do(lane, new DiskJob(DiskJobKind.Change, request.Volume, request), carrier);
     }
 
-    // A disk with a queue. One change alone for a disk at rest is carried out here and now, which needs no other thread; so it waits for whether it stays alone.
+    // A disk with a queue. One change alone for a disk at rest is carried out here and now, which needs no other thread; so it waits for whether it stays alone. One that is known not to stay alone
+    // does not: a client that keeps eight requests of 1 MiB on the way sends each when the last was taken, and they would all be alone.
     private void Start(ChangeRequest request, DiskLaneKind? lane, DiskQueue queue, Carrier carrier)
     {
-        if (lane is null && carrier.Held is null && carrier.Queues.Count == 0 && queue.IsIdle)
+        if (lane is null && !carrier.MoreComes && carrier.Held is null && carrier.Queues.Count == 0 && queue.IsIdle)
         {
             carrier.Held = request;
             return;

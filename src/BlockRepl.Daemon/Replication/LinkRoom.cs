@@ -45,26 +45,19 @@ internal sealed class LinkRoom(PeerLink?[] links, Func<ResourceSettings> setting
                 continue;
             link.BeginWait(ResourceRuntime.NowMs);
             while (link.Channel.QueuedBytes > queuedBytesMax && Find(link.Peer, link.Id) is not null)
-            {
-                link.Drained.Reset();
-                if (link.Channel.QueuedBytes > queuedBytesMax)
-                    link.Drained.Wait(100);
-            }
+                AwaitDrained(link, queuedBytesMax, countsBulk: false);
 
             link.EndWait();
         }
     }
 
-    /// <summary>Holds the resync's reader up while the link has enough to send: application data goes first.</summary>
+    /// <summary>Holds a reader of the resync up while the link has enough to send: application data goes first.</summary>
     public void AwaitForResync(ChangeRequest request)
     {
         ResyncChunk chunk = request.Chunk!;
         while (Find(chunk.Peer, chunk.Link) is { } link && link.Channel.QueuedBytes + link.BulkBytes > ResyncQueuedBytesMax)
         {
-            link.Drained.Reset();
-            if (link.Channel.QueuedBytes + link.BulkBytes <= ResyncQueuedBytesMax)
-                break;
-            link.Drained.Wait(100);
+            AwaitDrained(link, ResyncQueuedBytesMax, countsBulk: true);
 
             // Where others' changes keep the channel from running empty, somebody must see that the oldest piece has waited long enough.
             link.Drain();
@@ -79,5 +72,15 @@ internal sealed class LinkRoom(PeerLink?[] links, Func<ResourceSettings> setting
             if (link?.Waiting is { Count: > 0 } waiting)
                 yield return $"room on the link to {settings().Peers[link.Peer.Value]}: {waiting.Count} clients for {ResourceRuntime.NowMs - waiting.SinceMs} ms";
         }
+    }
+
+    // Until the link has run empty, or for a moment.
+    private static void AwaitDrained(PeerLink link, long bytesMax, bool countsBulk)
+    {
+        link.Drained.Reset();
+        if (link.Channel.QueuedBytes + (countsBulk ? link.BulkBytes : 0) > bytesMax)
+            link.Drained.Wait(100);
+        else
+            link.Drained.Set(); // what this thread has taken back was meant for all that wait
     }
 }

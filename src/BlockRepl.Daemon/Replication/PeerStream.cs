@@ -142,7 +142,9 @@ internal sealed class PeerStream : IPeerChannelHandler
             return "a Changes frame's data cannot be decompressed";
 
         SequenceNumber sequence = reader.FirstSequence;
+        bool moreComes = reader.Count == 1 && _runtime!.Volumes.HasQueueAtRest && channel.HasMore;
         Carrier carrier = _runtime!.BeginBatch();
+        carrier.MoreComes = moreComes;
         foreach (ChangeHeader header in reader)
         {
             // A flush on this thread costs no hand-over, but what has come behind it waits; given to the flusher, one flush serves all that come meanwhile.

@@ -54,6 +54,9 @@ internal sealed class RuntimeVolume : INbdExport
 
     public long WrittenBytes => Interlocked.Read(ref _writtenBytes);
 
+    /// <summary>The disk takes many requests at once, and has none.</summary>
+    public bool HasQueueAtRest => Disk?.Queue is { IsIdle: true };
+
     /// <summary>Who uses the export.</summary>
     public VolumeClients Clients { get; }
 
@@ -170,8 +173,10 @@ internal sealed class RuntimeVolume : INbdExport
     {
         _runtime.Room.AwaitForWriter();
         DeviceCapabilities? capabilities = Disk?.Capabilities;
+        bool moreComes = batch.Length == 1 && HasQueueAtRest && batch[0].Sink.HasMore;
         Carrier carrier = _runtime.BeginBatch();
         carrier.FlushesInline = batch.Length == 1;
+        carrier.MoreComes = moreComes;
         foreach (NbdRequest request in batch)
         {
             if (!IsChange(request.Command))

@@ -23,6 +23,21 @@ internal sealed class RuntimeVolumeTable(IEnumerable<RuntimeVolume> volumes) : I
     /// <summary>The volume that has, or had, this number.</summary>
     public RuntimeVolume this[int number] => _state.ByNumber[number];
 
+    /// <summary>The disk of one of them takes many requests at once, and has none.</summary>
+    public bool HasQueueAtRest
+    {
+        get
+        {
+            foreach (RuntimeVolume volume in _state.Present)
+            {
+                if (volume.HasQueueAtRest)
+                    return true;
+            }
+
+            return false;
+        }
+    }
+
     /// <summary>The number that the next volume gets.</summary>
     public VolumeNr NextNr => new(checked((ushort)_state.ByNumber.Length));
 

@@ -25,6 +25,9 @@ internal sealed class BatchClient : INbdReplySink, IDisposable
     /// <summary>Told of each answer, on the thread that brings it.</summary>
     public Action? Answered { get; set; }
 
+    /// <summary>What the export is told when it asks.</summary>
+    public bool HasMore { get; set; }
+
     /// <summary>Adds a request to the next batch. A write's bytes are put into the buffer that is returned.</summary>
     public Span<byte> Add(NbdCommand command, long offset, int length, NbdCommandFlags flags = 0)
     {
@@ -45,6 +48,19 @@ internal sealed class BatchClient : INbdReplySink, IDisposable
         }
 
         _export.Submit(_batch.AsSpan(0, _count));
+    }
+
+    /// <summary>Submits each request of the batch by itself, without waiting.</summary>
+    public void SubmitOneByOne()
+    {
+        lock (_lock)
+        {
+            _unanswered = _count;
+            _failed = 0;
+        }
+
+        for (int i = 0; i < _count; i++)
+            _export.Submit(_batch.AsSpan(i, 1));
     }
 
     /// <summary>Waits for the answers; how many were errors.</summary>

@@ -54,7 +54,7 @@ internal sealed class TwoNodes : IAsyncDisposable
     /// <param name="size">Bytes of each disk.</param>
     /// <param name="second">Keys of a second volume, w; none without them.</param>
     /// <param name="kernel">The kernel's NBD client as alpha sees it; null: none.</param>
-    /// <param name="io">The first volume's; with <c>direct</c> its disks have queues, and no calls of theirs are held up or fail.</param>
+    /// <param name="io">The first volume's; with <c>direct</c> its disks have queues, and no calls of theirs fail.</param>
     public static async Task<TwoNodes> InSyncAsync(string more = "", long size = 64 << 20, string second = "", IKernelNbd? kernel = null, string io = "buffered")
     {
         var nodes = new TwoNodes { _kernel = kernel };
@@ -168,11 +168,10 @@ internal sealed class TwoNodes : IAsyncDisposable
         {
             DeviceFilter = (_, device) =>
             {
-                if (device is DirectFileDevice)
-                    return Gates[node] = new QueueGate(device);
-                Delays[node] = new DelayDevice(device);
+                bool isDirect = device is DirectFileDevice;
+                Delays[node] = new DelayDevice(isDirect ? Gates[node] = new QueueGate(device) : device);
                 Delays[node].Hold(HeldFromTheOpening);
-                return Faults[node] = new FaultyDevice(Delays[node]);
+                return isDirect ? Delays[node] : Faults[node] = new FaultyDevice(Delays[node]);
             },
         }, node == "alpha" ? _kernel : null);
         _events.Add(runtime, events);

@@ -1,4 +1,5 @@
 using BlockRepl.Primitives;
+using BlockRepl.Protocol;
 
 namespace BlockRepl.Core;
 
@@ -32,6 +33,14 @@ internal static class PromotionRules
         }
 
         return null;
+    }
+
+    /// <summary>What the connected peer's refusal comes to: 17 where it knows this node's data to be the older, for no second try changes that; else 11.</summary>
+    public static CommandResult RefusedBy(string name, Peer peer, RoleReplyMessage reply)
+    {
+        string what = $"{peer.Name} refuses: {reply.Reason}";
+        return reply.IsOlder ? CommandResult.NoUpToDateData(what, $"attach that disk on {peer.Name}; --force gives up what it has and this node lacks")
+            : CommandResult.Refused(what, peer.Role == Role.Primary ? $"demote {peer.Name} first: blockrepl secondary {name}" : $"look at status on {peer.Name}");
     }
 
     private static CommandResult? RefuseDisk(string name, Volume volume, bool force, bool mayFence)

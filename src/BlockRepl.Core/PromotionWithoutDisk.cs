@@ -65,7 +65,7 @@ internal sealed class PromotionWithoutDisk(ResourceContext context, RemoteServic
             PeerVolume there = volume.Peers[peer.Id.Value];
             bool isOlder = !volume.HasDisk && peer.Version >= ProtocolVersion.V2 && peer.StateOf(volume) is { CurrentGeneration.IsReal: true } theirs && there.AheadOf.Contains(theirs.CurrentGeneration);
             if (isOlder)
-                return $"the disk of {context.Settings.Name}/{volume.Name} on {context.Settings.NodeName}, which is not there, had gone on without {peer.Name}, whose data are older; attach it, or use --force";
+                return $"the disk of {context.Settings.Name}/{volume.Name} on {context.Settings.NodeName}, which is not there, had gone on without {peer.Name}, whose data are older";
         }
 
         return null;

@@ -106,6 +106,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
     public void PeerAsks(Peer peer, RoleRequestMessage request)
     {
         string refusal = "";
+        bool isOlder = false;
         if (request.Role == Role.Primary && !Canary.SecondPrimaryGranted)
         {
             if (context.Role == Role.Primary || _step is Step.DemoteDrain or Step.DemoteFlush or Step.DemotePersist)
@@ -114,8 +115,8 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
                 refusal = $"{context.Settings.NodeName} is being promoted, which {peer.Name} granted or was not there to refuse";
             else if (IsPromoting && string.CompareOrdinal(context.Settings.NodeName, peer.Name) < 0)
                 refusal = $"{context.Settings.NodeName} is being promoted";
-            else
-                refusal = PromotionWithoutDisk.WhyOlder(context, peer, request.Forced) ?? "";
+            else if (PromotionWithoutDisk.WhyOlder(context, peer, request.Forced) is { } older)
+                (refusal, isOlder) = (older, true);
         }
 
         if (refusal.Length == 0)
@@ -124,7 +125,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
             context.StateChanged = true;
         }
 
-        context.Send(peer, new RoleReplyMessage(request.Id, refusal.Length == 0, refusal));
+        context.Send(peer, new RoleReplyMessage(request.Id, refusal.Length == 0, refusal, isOlder));
     }
 
     public void PeerAnswers(Peer peer, RoleReplyMessage reply)
@@ -132,7 +133,7 @@ internal sealed class RoleChanges(ResourceContext context, WritePath writes, Loc
         if (_step != Step.AwaitPeer || reply.Id != _askId)
             return;
         if (!reply.Granted)
-            Finish(CommandResult.Refused($"{peer.Name} refuses: {reply.Reason}", peer.Role == Role.Primary ? $"demote {peer.Name} first: blockrepl secondary {context.Settings.Name}" : $"look at status on {peer.Name}"));
+            Finish(PromotionRules.RefusedBy(context.Settings.Name, peer, reply));
         else if (--_pending == 0)
             Enter(Step.Settle);
     }

@@ -23,7 +23,7 @@ public class AbsentDiskHistoryTests
         cluster.Alpha.CloseDetached();
         Meet(cluster);
         Assert.True(cluster.IsConnected);
-        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
         Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary, force: true).ExitCode);
         Part(cluster);
         cluster.Write(cluster.Beta, 4096, volume: Other);

@@ -20,7 +20,7 @@ public class NewerLostDiskTests
 
         // Nor is it promoted itself: it would serve older data.
         refused = cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary);
-        Assert.Equal(11, refused.ExitCode);
+        Assert.Equal(17, refused.ExitCode);
         Assert.Contains("had gone on without beta, whose data are older", refused.Result!.Message, StringComparison.Ordinal);
         Assert.Equal(Role.Secondary, cluster.Beta.Core.Role);
 
@@ -84,7 +84,7 @@ public class NewerLostDiskTests
         Assert.Equal(exitCode, cluster.CommandAndRun(cluster.Alpha, OperatorVerb.Primary).ExitCode);
         if (exitCode == 0)
             return;
-        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
         cluster.Alpha.Attach(0);
         cluster.Run();
         cluster.AssertInSync();
@@ -97,7 +97,7 @@ public class NewerLostDiskTests
     {
         ClusterHarness cluster = WithNewerLostDisk(out _);
         cluster.Run();
-        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
 
         // The peer has the request, and the answer is lost.
         CommandTicket lost = cluster.Command(cluster.Beta, OperatorVerb.Primary, force: true);
@@ -108,7 +108,7 @@ public class NewerLostDiskTests
         Assert.NotEqual(0, lost.ExitCode);
         cluster.IsNetworkUp = true;
         cluster.Run();
-        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
         for (int round = 0; round < 2; round++)
         {
             Assert.Equal(0, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary, force: round == 0).ExitCode);

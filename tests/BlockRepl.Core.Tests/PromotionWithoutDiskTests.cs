@@ -166,7 +166,7 @@ public class PromotionWithoutDiskTests
         cluster.Command(cluster.Beta, OperatorVerb.Connect);
         cluster.Run();
         Assert.Equal(DiskState.UpToDate, cluster.Beta.Status.DiskState(ClusterHarness.Volume0));
-        Assert.Equal(11, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
+        Assert.Equal(17, cluster.CommandAndRun(cluster.Beta, OperatorVerb.Primary).ExitCode);
         cluster.Alpha.Attach(0);
         cluster.Run();
         cluster.AssertInSync();

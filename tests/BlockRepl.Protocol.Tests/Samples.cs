@@ -55,6 +55,7 @@ internal static class Samples
         new RoleRequestMessage(10, Role.Primary, Forced: true),
         new RoleReplyMessage(9, true, ""),
         new RoleReplyMessage(10, false, "the peer is Primary"),
+        new RoleReplyMessage(11, false, "its data are older", IsOlder: true),
         new WriteFailedMessage(new(12345), new(1), new(1L << 40, 4096), 28),
         new ReadRequestMessage(ulong.MaxValue, new(3), new(1L << 40, 32 << 20), GenerationId.None),
         new ReadRequestMessage(1, new(0), default, new(0xFEDCBA9876543210)),

@@ -247,6 +247,7 @@ internal static class PeerMessageReader
         ulong id = 0;
         bool granted = false;
         string reason = "";
+        bool isOlder = false;
         while (reader.Next(out uint field))
         {
             if (field == 1)
@@ -255,11 +256,13 @@ internal static class PeerMessageReader
                 granted = reader.Bool("granted");
             else if (field == 3)
                 reason = reader.Text("reason");
+            else if (field == 4)
+                isOlder = reader.Bool("is_older");
             else
                 reader.Skip();
         }
 
-        return new RoleReplyMessage(id, granted, reason);
+        return new RoleReplyMessage(id, granted, reason, isOlder);
     }
 
     private static WriteFailedMessage WriteFailed(ref ProtoReader reader)

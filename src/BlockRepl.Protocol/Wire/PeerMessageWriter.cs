@@ -66,6 +66,7 @@ internal static class PeerMessageWriter
                 writer.UInt64(1, m.Id);
                 writer.Bool(2, m.Granted);
                 writer.Text(3, m.Reason);
+                writer.Bool(4, m.IsOlder);
                 break;
             case WriteFailedMessage m:
                 writer.UInt64(1, m.Sequence.Value);

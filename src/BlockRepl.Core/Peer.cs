@@ -106,6 +106,9 @@ internal sealed class Peer(PeerId id, string name)
     /// <summary>Changes that have arrived, in stream order, until everything before them is applied.</summary>
     public Queue<ChangeRequest> Arrived { get; } = new();
 
+    /// <summary>What the changes of its stream weigh in memory that are not on this node's disk yet.</summary>
+    public long UnappliedBytes { get; set; }
+
     /// <summary>Everything up to here is on this node's disk.</summary>
     public SequenceNumber AppliedHere { get; set; }
 

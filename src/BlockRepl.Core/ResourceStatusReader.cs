@@ -109,6 +109,9 @@ public sealed class ResourceStatusReader
     /// <summary>The protocol version of the connection to a peer; null while not connected.</summary>
     public ProtocolVersion? PeerVersion(PeerId peer) => _context.Peers[peer.Value].IsConnected ? _context.Peers[peer.Value].Version : null;
 
+    /// <summary>What the changes of a peer's stream weigh in memory that are not on this node's disk yet, whatever they wait for.</summary>
+    public long UnappliedBytes(PeerId peer) => _context.Peers[peer.Value].UnappliedBytes;
+
     /// <summary>Why a peer is not connected, in words.</summary>
     public string Detail(PeerId peer) => _context.Peers[peer.Value].Detail;
 
@@ -193,7 +196,7 @@ public sealed class ResourceStatusReader
     /// <summary>What clients' requests of a volume wait for, and since when, a sentence each (hard part 28).</summary>
     public IReadOnlyList<string> WaitingFor(VolumeNr volume) => Waits.Of(_context, _context.Volumes[volume.Value], _writes);
 
-    /// <summary>Nothing is under way: no client change, flush or metadata write.</summary>
+    /// <summary>Nothing is under way: no client's or peer's change, flush or metadata write.</summary>
     public bool IsIdle
     {
         get
@@ -204,7 +207,7 @@ public sealed class ResourceStatusReader
                     return false;
             }
 
-            return _writes.FrozenCount == 0;
+            return _writes.FrozenCount == 0 && Array.TrueForAll(_context.Peers, static peer => peer.UnappliedBytes == 0);
         }
     }
 

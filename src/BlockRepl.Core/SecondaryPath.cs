@@ -57,6 +57,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
         else
         {
             volume.LastChange = sequence;
+            peer.UnappliedBytes += Weight(request);
             request.Buffer = buffer?.AddReference();
             request.BufferOffset = bufferOffset;
             Admit(peerVolume, request, hasWaited: false);
@@ -112,8 +113,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
 
         if (!result.IsOk)
             ReportFailure(peer, request, result);
-        request.IsApplied = true;
-        Advance(peer);
+        NoteApplied(peer, request);
     }
 
     /// <summary>The disk is gone that a change of the stream was meant for.</summary>
@@ -126,8 +126,7 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
             return;
         }
 
-        request.IsApplied = true;
-        Advance(peer);
+        NoteApplied(peer, request);
     }
 
     /// <summary>A barrier's flush is over.</summary>
@@ -166,11 +165,22 @@ internal sealed class SecondaryPath(ResourceContext context, LocalDisk disk)
     public void Forget(Peer peer)
     {
         peer.Barriers.Clear();
+        peer.UnappliedBytes = 0;
         while (peer.Arrived.TryDequeue(out ChangeRequest? request))
         {
             if (request.IsApplied)
                 context.Release(request);
         }
+    }
+
+    // Its data, and what is kept of any change.
+    private static long Weight(ChangeRequest request) => 512 + (request.Kind == ChangeKind.Write ? request.Range.Length : 0);
+
+    private void NoteApplied(Peer peer, ChangeRequest request)
+    {
+        peer.UnappliedBytes -= Weight(request);
+        request.IsApplied = true;
+        Advance(peer);
     }
 
     private void Advance(Peer peer)

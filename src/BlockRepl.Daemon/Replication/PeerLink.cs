@@ -40,6 +40,9 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
     /// <summary>Signalled when the channel's queue has run empty: the resync's reader may go on.</summary>
     public ManualResetEventSlim Drained { get; } = new(true);
 
+    /// <summary>Signalled when changes of the peer have been applied: the receiver, where it waits for this node's disk, may look again.</summary>
+    public ManualResetEventSlim Applied { get; } = new();
+
     /// <summary>From the next batch on. Any thread.</summary>
     public void SetCompression(CompressionPolicy policy) => compressor.Use(policy);
 

@@ -167,9 +167,25 @@ internal sealed class PeerStream : IPeerChannelHandler
             sequence = sequence.Next;
         }
 
+        bool isFull = _runtime.IsFull(_peer);
         _runtime.EndBatch(carrier);
         data.Release();
+        if (isFull)
+            AwaitDisk(_link!);
         return null;
+    }
+
+    // Where the disk has threads or a queue of its own, nothing else keeps this thread from taking in what the disk cannot: with protocols A and B all that the link brings. What comes waits in
+    // the peer's queue now, which holds its writers up (G12). What the changes here wait for is this node's alone, its disk and its metadata, so that it ends without this thread.
+    private void AwaitDisk(PeerLink link)
+    {
+        while (_runtime!.FindLink(_peer, link.Id) is not null)
+        {
+            link.Applied.Reset();
+            if (!_runtime.IsFull(_peer))
+                return;
+            link.Applied.Wait(10);
+        }
     }
 
     private string? ReceiveResyncData(BlockBuffer message)

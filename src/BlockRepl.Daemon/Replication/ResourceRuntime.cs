@@ -20,6 +20,9 @@ namespace BlockRepl.Daemon.Replication;
 /// </remarks>
 internal sealed class ResourceRuntime : IDisposable
 {
+    // Deep enough for any disk to be busy; the data may be in memory three times, as received, for direct I/O, and rounded up to a buffer's size.
+    private const long UnappliedBytesMax = 32L << 20;
+
     private readonly Lock _gate = new();
     private readonly ResourceCore _core;
     private readonly Executor _executor;
@@ -214,6 +217,13 @@ internal sealed class ResourceRuntime : IDisposable
     /// <summary>The link that Core talks to a peer on, if it is still the one named.</summary>
     public PeerLink? FindLink(PeerId peer, LinkId id) => Room.Find(peer, id);
 
+    /// <summary>Whether a peer has sent more than this node's disks have taken and memory should hold (G12). Also within a batch.</summary>
+    public bool IsFull(PeerId peer)
+    {
+        lock (_gate)
+            return _core.Status.UnappliedBytes(peer) > UnappliedBytesMax;
+    }
+
     /// <summary>Reads something of the state under the gate; must be quick.</summary>
     public T Read<T>(Func<ResourceStatusReader, T> read)
     {
@@ -236,6 +246,10 @@ internal sealed class ResourceRuntime : IDisposable
             connector.Stop();
         foreach (PeerLink? link in _links)
             link?.Channel.Close(ChannelCloseReason.Local, "the daemon is stopping");
+
+        // Who waits for the disk on a link's account waits no longer.
+        lock (_gate)
+            Array.Clear(_links);
         _executor.Dispose();
     }
 
@@ -312,6 +326,8 @@ internal sealed class ResourceRuntime : IDisposable
         }
 
         link.Enqueue(in effect);
+        if (effect.Kind == EffectKind.SendAck)
+            link.Applied.Set();
         if (!carrier.Links.Contains(link))
             carrier.Links.Add(link);
     }

@@ -1,5 +1,4 @@
 using BlockRepl.Daemon.Control;
-using BlockRepl.Device;
 using BlockRepl.Nbd;
 using BlockRepl.Primitives;
 
@@ -41,61 +40,8 @@ public class DirectIoTests
         Assert.InRange(nodes.Gates["beta"].Begun, 100, int.MaxValue);
         using (var client = new Client(nodes.AlphaVolume))
             Assert.Equal(NbdError.Ok, client.Do(NbdCommand.Flush, 0, 0));
-        AssertEqual(nodes);
+        nodes.AssertSameData();
         Assert.Equal(0, BlockBufferPool.Shared.Rented(BufferPurpose.DirectIo));
-    }
-
-    /// <summary>One request at a time, behind which more are known to come: the disk works while the next is received. One that is alone needs no other thread.</summary>
-    [Fact]
-    public async Task A_write_with_others_behind_it_goes_through_the_queue_on_both_nodes()
-    {
-        await using TwoNodes nodes = await TwoNodes.InSyncAsync(io: "direct");
-        using var client = new BatchClient(nodes.AlphaVolume, 1);
-        QueueGate alpha = nodes.Gates["alpha"];
-        QueueGate beta = nodes.Gates["beta"];
-
-        // The first write to an extent waits for its metadata and is begun by whoever wrote those.
-        Write(client, 1);
-        (int here, int there) = (alpha.Begun, beta.Begun);
-        Write(client, 2);
-        Assert.Equal((here, there), (alpha.Begun, beta.Begun));
-        client.HasMore = true;
-        Write(client, 3);
-        Assert.Equal((here + 1, there), (alpha.Begun, beta.Begun));
-
-        // Beta's receiver is inside its disk with the first while the others come.
-        client.HasMore = false;
-        nodes.Delays["beta"].Hold(DeviceOperation.Write);
-        using var others = new BatchClient(nodes.AlphaVolume, 4);
-        client.Add(NbdCommand.Write, 0, FourKiB).Fill(4);
-        client.Submit();
-        Assert.True(nodes.Delays["beta"].AwaitWaiting(1, TimeSpan.FromSeconds(20)));
-        for (int i = 1; i <= 4; i++)
-            others.Add(NbdCommand.Write, i * FourKiB, FourKiB).Fill(4);
-        others.SubmitOneByOne();
-        nodes.Delays["beta"].Release();
-        Assert.Equal((0, 0), (client.Await(), others.Await()));
-        client.Clear();
-        others.Clear();
-        Assert.InRange(beta.Begun - there, 1, 4);
-        AssertEqual(nodes);
-    }
-
-    /// <summary>Past the page cache nobody reads ahead: a resync has several reads in the disk at once.</summary>
-    [Fact]
-    public async Task A_resync_reads_several_pieces_at_once()
-    {
-        await using TwoNodes nodes = await TwoNodes.InSyncAsync(io: "direct");
-        using var client = new BatchClient(nodes.AlphaVolume, 16);
-        for (int i = 0; i < 16; i++)
-            client.Add(NbdCommand.Write, (long)i << 20, 1 << 20).Fill((byte)(i + 1));
-        Assert.Equal(0, client.Run());
-        nodes.Delays["alpha"].Hold(DeviceOperation.Read);
-        Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Invalidate)).ExitCode);
-        Assert.True(nodes.Delays["alpha"].AwaitWaiting(2, TimeSpan.FromSeconds(20)));
-        nodes.Delays["alpha"].Release();
-        await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
-        AssertEqual(nodes);
     }
 
     /// <summary>Writes that get no answer from the disk: the disk is given up after disk-timeout, its peer serves, and what comes late touches nothing (hard part 17).</summary>
@@ -124,7 +70,7 @@ public class DirectIoTests
         Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Alpha, ControlVerb.Attach, volume: "v")).ExitCode);
         await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
         AssertReads(client, 0, 3);
-        AssertEqual(nodes);
+        nodes.AssertSameData();
         Assert.Empty(nodes.Alpha.GetStatus()[0].Volumes[0].WaitingFor);
     }
 
@@ -182,7 +128,7 @@ public class DirectIoTests
         Fill(client, 0, 3);
         Assert.Equal(DiskState.UpToDate, nodes.Alpha.GetStatus()[0].Volumes[0].DiskState);
         await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
-        AssertEqual(nodes);
+        nodes.AssertSameData();
     }
 
     /// <summary>A detach waits for what is under way in the queue, and nothing of it is lost.</summary>
@@ -205,7 +151,7 @@ public class DirectIoTests
         Assert.Equal(0, (await TwoNodes.DoAsync(nodes.Beta, ControlVerb.Up)).ExitCode);
         await nodes.AwaitAsync(nodes.Alpha, status => WaitCondition.Missing(WaitGoal.Sync, status, null) is null);
         AssertReads(client, 0, 2);
-        AssertEqual(nodes);
+        nodes.AssertSameData();
     }
 
     /// <summary>A changed io counts from the next attachment on, also under a Primary, and neither way loses what the other wrote.</summary>
@@ -230,7 +176,7 @@ public class DirectIoTests
             Assert.Equal(after, nodes.Alpha.GetStatus()[0].Volumes[0].Io);
             AssertReads(client, 16 << 10, 7);
             Fill(client, 16 << 10, 8);
-            AssertEqual(nodes);
+            nodes.AssertSameData();
         }
     }
 
@@ -295,12 +241,6 @@ public class DirectIoTests
         Assert.InRange(nodes.Gates["alpha"].Begun - begun, 2_000, int.MaxValue);
     }
 
-    private static void Write(BatchClient client, byte value)
-    {
-        client.Add(NbdCommand.Write, 0, FourKiB).Fill(value);
-        Assert.Equal(0, client.Run());
-    }
-
     private static void Fill(BatchClient client, long offset, byte value)
     {
         for (int i = 0; i < 8; i++)
@@ -359,14 +299,5 @@ public class DirectIoTests
                 Assert.True(client.Data(i).SequenceEqual(model.AsSpan(ranges[i].Offset, ranges[i].Length)), $"client {number}, round {round}");
             client.Clear();
         }
-    }
-
-    private static void AssertEqual(TwoNodes nodes)
-    {
-        byte[] here = new byte[48 << 20];
-        byte[] there = new byte[48 << 20];
-        Assert.Equal(DiskResult.Ok, nodes.AlphaVolume.Disk!.Read(0, here));
-        Assert.Equal(DiskResult.Ok, nodes.BetaVolume.Disk!.Read(0, there));
-        Assert.True(here.AsSpan().SequenceEqual(there));
     }
 }

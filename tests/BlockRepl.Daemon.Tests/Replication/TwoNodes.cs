@@ -5,6 +5,7 @@ using BlockRepl.Daemon.Metadata;
 using BlockRepl.Daemon.Replication;
 using BlockRepl.Daemon.Tests.Control;
 using BlockRepl.Device;
+using BlockRepl.Primitives;
 using BlockRepl.Tests;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -151,6 +152,16 @@ internal sealed class TwoNodes : IAsyncDisposable
 
     private readonly Dictionary<NodeRuntime, EventHub> _events = [];
     private bool _isBetaDead;
+
+    /// <summary>Both disks of the first volume hold the same, as far as 48 MiB.</summary>
+    public void AssertSameData()
+    {
+        byte[] here = new byte[48 << 20];
+        byte[] there = new byte[48 << 20];
+        Assert.Equal(DiskResult.Ok, AlphaVolume.Disk!.Read(0, here));
+        Assert.Equal(DiskResult.Ok, BetaVolume.Disk!.Read(0, there));
+        Assert.True(here.AsSpan().SequenceEqual(there));
+    }
 
     private async Task<NodeRuntime> StartAsync(string file, string node, string peer, long size)
     {

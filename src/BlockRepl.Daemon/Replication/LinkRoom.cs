@@ -45,8 +45,7 @@ internal sealed class LinkRoom(PeerLink?[] links, Func<ResourceSettings> setting
                 continue;
             link.BeginWait(ResourceRuntime.NowMs);
             while (link.Channel.QueuedBytes > queuedBytesMax && Find(link.Peer, link.Id) is not null)
-                AwaitDrained(link, queuedBytesMax, countsBulk: false);
-
+                AwaitDrained(link, link.DrainedForWriters, queuedBytesMax, countsBulk: false);
             link.EndWait();
         }
     }
@@ -57,7 +56,7 @@ internal sealed class LinkRoom(PeerLink?[] links, Func<ResourceSettings> setting
         ResyncChunk chunk = request.Chunk!;
         while (Find(chunk.Peer, chunk.Link) is { } link && link.Channel.QueuedBytes + link.BulkBytes > ResyncQueuedBytesMax)
         {
-            AwaitDrained(link, ResyncQueuedBytesMax, countsBulk: true);
+            AwaitDrained(link, link.DrainedForResync, ResyncQueuedBytesMax, countsBulk: true);
 
             // Where others' changes keep the channel from running empty, somebody must see that the oldest piece has waited long enough.
             link.Drain();
@@ -75,12 +74,12 @@ internal sealed class LinkRoom(PeerLink?[] links, Func<ResourceSettings> setting
     }
 
     // Until the link has run empty, or for a moment.
-    private static void AwaitDrained(PeerLink link, long bytesMax, bool countsBulk)
+    private static void AwaitDrained(PeerLink link, ManualResetEventSlim drained, long bytesMax, bool countsBulk)
     {
-        link.Drained.Reset();
+        drained.Reset();
         if (link.Channel.QueuedBytes + (countsBulk ? link.BulkBytes : 0) > bytesMax)
-            link.Drained.Wait(100);
+            drained.Wait(100);
         else
-            link.Drained.Set(); // what this thread has taken back was meant for all that wait
+            drained.Set(); // what this thread has taken back was meant for all that wait
     }
 }

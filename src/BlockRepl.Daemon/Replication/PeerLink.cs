@@ -37,8 +37,11 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
 
     public IPeerChannel Channel { get; } = channel;
 
-    /// <summary>Signalled when the channel's queue has run empty: the resync's reader may go on.</summary>
-    public ManualResetEventSlim Drained { get; } = new(true);
+    /// <summary>Signalled when the channel's queue has run empty: the resync's readers may go on.</summary>
+    public ManualResetEventSlim DrainedForResync { get; } = new(true);
+
+    /// <summary>The same for clients' threads, which wait for more room, and must not have it taken back by a reader whose limit is the lower.</summary>
+    public ManualResetEventSlim DrainedForWriters { get; } = new(true);
 
     /// <summary>Signalled when changes of the peer have been applied: the receiver, where it waits for this node's disk, may look again.</summary>
     public ManualResetEventSlim Applied { get; } = new();
@@ -88,6 +91,13 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
         }
     }
 
+    /// <summary>The channel's queue has run empty, or the link is over: whoever waits looks again.</summary>
+    public void NoteDrained()
+    {
+        DrainedForResync.Set();
+        DrainedForWriters.Set();
+    }
+
     /// <summary>Sends what is queued unless somebody is at it already, who will then send this, too.</summary>
     public void Drain()
     {
@@ -114,7 +124,7 @@ internal sealed class PeerLink(LinkId id, PeerId peer, IPeerChannel channel, Bat
 
         foreach (Effect effect in left)
             FrameBatcher.ReleaseBuffer(in effect);
-        Drained.Set();
+        NoteDrained();
     }
 
     private void SendQueued()

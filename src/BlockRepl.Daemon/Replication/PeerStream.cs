@@ -11,6 +11,9 @@ namespace BlockRepl.Daemon.Replication;
 /// </summary>
 internal sealed class PeerStream : IPeerChannelHandler
 {
+    // Well below the time after which a silent peer counts as lost: one frame is taken in so often, whatever the disk does.
+    private const long DiskWaitMs = 1_000;
+
     private readonly Lock _lock = new();
     private readonly Func<IPeerChannel, HelloMessage, (ResourceRuntime Runtime, PeerId Peer)?> _find;
     private readonly Action<string> _onClosed;
@@ -61,7 +64,7 @@ internal sealed class PeerStream : IPeerChannelHandler
     {
         if (_link is not { } link)
             return;
-        link.Drained.Set();
+        link.NoteDrained();
         link.Drain();
     }
 
@@ -70,7 +73,7 @@ internal sealed class PeerStream : IPeerChannelHandler
     {
         if (_link is { } link)
         {
-            link.Drained.Set();
+            link.NoteDrained();
             _runtime!.Post(new CoreEvent
             {
                 Kind = CoreEventKind.LinkDown,
@@ -176,14 +179,17 @@ internal sealed class PeerStream : IPeerChannelHandler
     }
 
     // Where the disk has threads or a queue of its own, nothing else keeps this thread from taking in what the disk cannot: with protocols A and B all that the link brings. What comes waits in
-    // the peer's queue now, which holds its writers up (G12). What the changes here wait for is this node's alone, its disk and its metadata, so that it ends without this thread.
+    // the peer's queue now, which holds its writers up (G12). Not for long at a time: behind a disk that stands still the peer, its end and its requests are heard all the same, only later.
     private void AwaitDisk(PeerLink link)
     {
-        while (_runtime!.FindLink(_peer, link.Id) is not null)
+        long end = ResourceRuntime.NowMs + DiskWaitMs;
+        while (_runtime!.FindLink(_peer, link.Id) is not null && ResourceRuntime.NowMs < end)
         {
             link.Applied.Reset();
             if (!_runtime.IsFull(_peer))
                 return;
+
+            // Changes may be done out of their order, and are acknowledged in it: nobody signals those.
             link.Applied.Wait(10);
         }
     }

@@ -244,12 +244,21 @@ internal sealed class ResourceRuntime : IDisposable
         Handlers.Dispose();
         foreach (PeerConnector connector in Connectors)
             connector.Stop();
-        foreach (PeerLink? link in _links)
-            link?.Channel.Close(ChannelCloseReason.Local, "the daemon is stopping");
-
-        // Who waits for the disk on a link's account waits no longer.
+        PeerLink?[] links;
         lock (_gate)
+        {
+            links = [.. _links];
+
+            // Who waits for the disk on a link's account waits no longer.
             Array.Clear(_links);
+        }
+
+        foreach (PeerLink? link in links)
+        {
+            link?.Channel.Close(ChannelCloseReason.Local, "the daemon is stopping");
+            link?.Discard();
+        }
+
         _executor.Dispose();
     }
 
